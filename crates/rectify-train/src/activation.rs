@@ -1,0 +1,249 @@
+//! The activations that an experiment can name, and the layer that applies them.
+
+use std::{fmt, str::FromStr};
+
+use burn::{
+    module::Module,
+    nn::{PRelu, PReluConfig},
+    tensor::{Device, Tensor, activation},
+};
+use rectify::{GradientRule, Relu, ReluConfig};
+use serde::{Deserialize, Serialize};
+
+/// An activation, parsed from the name that the command line and the config file use.
+///
+/// A parameter follows a colon: `leaky-relu:0.1`, `relu:nelu=0.1`. The name as given is what
+/// [`Display`](fmt::Display) gives back and what `results.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Activation {
+    name: String,
+    function: Function,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Function {
+    Identity,
+    Relu(Relu),
+    LeakyRelu { slope: f64 },
+    PRelu { slope: f64 },
+    Relu6,
+    Elu { alpha: f64 },
+    Celu { alpha: f64 },
+    Selu,
+    Gelu,
+    GeluApproximate,
+    Silu,
+    Mish,
+    Softplus { beta: f64 },
+    Softsign,
+    Sigmoid,
+    Tanh,
+    HardSigmoid,
+    HardTanh,
+    HardSwish,
+}
+
+/// Every activation's name, in the order that an error message lists them.
+pub const NAMES: &[&str] = &[
+    "none", "relu", "leaky-relu", "prelu", "relu6", "elu", "celu", "selu", "gelu", "gelu-tanh", "silu", "mish",
+    "softplus", "softsign", "sigmoid", "tanh", "hard-sigmoid", "hard-tanh", "hard-swish",
+];
+
+/// Why a name is not an activation.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ActivationError {
+    /// No such function.
+    #[error("unknown activation `{0}`; known are {names}", names = NAMES.join(", "))]
+    Unknown(String),
+    /// The part behind the colon is wrong.
+    #[error("activation `{name}`: {reason}")]
+    Parameter {
+        /// The name as given.
+        name: String,
+        /// What is wrong with it and what would work.
+        reason: String,
+    },
+}
+
+impl FromStr for Activation {
+    type Err = ActivationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, parameter) = match text.split_once(':') {
+            Some((name, parameter)) => (name, Some(parameter)),
+            None => (text, None),
+        };
+        let wrong = |reason: String| ActivationError::Parameter { name: text.to_owned(), reason };
+        let number = |default: f64| match parameter {
+            None => Ok(default),
+            Some(value) => value
+                .parse::<f64>()
+                .ok()
+                .filter(|number| number.is_finite())
+                .ok_or_else(|| wrong(format!("`{value}` is not a finite number"))),
+        };
+        let positive = |default: f64| {
+            number(default).and_then(|number| match number > 0.0 {
+                true => Ok(number),
+                false => Err(wrong(format!("the parameter must be positive, got {number}"))),
+            })
+        };
+        let takes_parameter = ["relu", "leaky-relu", "prelu", "elu", "celu", "softplus"].contains(&name);
+        let function = match name {
+            "none" => Function::Identity,
+            "relu" => {
+                let relu = match parameter {
+                    None => Ok(Relu::default()),
+                    Some(rule) => rule.parse().and_then(|rule| ReluConfig::new().with_rule(rule).init()),
+                };
+                Function::Relu(relu.map_err(|error| wrong(error.to_string()))?)
+            }
+            "leaky-relu" => Function::LeakyRelu { slope: number(0.01)? },
+            "prelu" => Function::PRelu { slope: number(0.25)? },
+            "relu6" => Function::Relu6,
+            "elu" => Function::Elu { alpha: positive(1.0)? },
+            "celu" => Function::Celu { alpha: positive(1.0)? },
+            "selu" => Function::Selu,
+            "gelu" => Function::Gelu,
+            "gelu-tanh" => Function::GeluApproximate,
+            "silu" => Function::Silu,
+            "mish" => Function::Mish,
+            "softplus" => Function::Softplus { beta: positive(1.0)? },
+            "softsign" => Function::Softsign,
+            "sigmoid" => Function::Sigmoid,
+            "tanh" => Function::Tanh,
+            "hard-sigmoid" => Function::HardSigmoid,
+            "hard-tanh" => Function::HardTanh,
+            "hard-swish" => Function::HardSwish,
+            _ => return Err(ActivationError::Unknown(text.to_owned())),
+        };
+        if parameter.is_some() && !takes_parameter {
+            return Err(wrong(format!("`{name}` takes no parameter")));
+        }
+        Ok(Self { name: text.to_owned(), function })
+    }
+}
+
+impl TryFrom<String> for Activation {
+    type Error = ActivationError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Activation> for String {
+    fn from(activation: Activation) -> Self {
+        activation.name
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// Which initialisation keeps a signal's variance through a layer with this activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Half of the signal is lost below zero: He et al. 2015, Var(w) = 2 / fan_in.
+    Rectifier,
+    /// Symmetric or bounded: Glorot and Bengio 2010, Var(w) = 2 / (fan_in + fan_out).
+    Sigmoidal,
+    /// Self-normalising: Klambauer et al. 2017, Var(w) = 1 / fan_in.
+    SelfNormalizing,
+}
+
+impl Activation {
+    /// The name as the user gave it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The family whose initialisation `--init auto` takes.
+    pub fn family(&self) -> Family {
+        match self.function {
+            Function::Identity
+            | Function::Softsign
+            | Function::Sigmoid
+            | Function::Tanh
+            | Function::HardSigmoid
+            | Function::HardTanh => Family::Sigmoidal,
+            Function::Selu => Family::SelfNormalizing,
+            _ => Family::Rectifier,
+        }
+    }
+
+    /// The ReLU's gradient rule; `None` for other functions.
+    pub fn relu_rule(&self) -> Option<GradientRule> {
+        match self.function {
+            Function::Relu(relu) => Some(relu.rule()),
+            _ => None,
+        }
+    }
+
+    /// Whether *saturated* says something: the function is curved and flattens out.
+    ///
+    /// For the piecewise linear functions without an upper bound (identity, ReLU, leaky ReLU, PReLU) a flat half is
+    /// not saturation but sparsity, which `zero_fraction` and `dead_fraction` measure.
+    pub fn saturates(&self) -> bool {
+        !matches!(
+            self.function,
+            Function::Identity | Function::Relu(_) | Function::LeakyRelu { .. } | Function::PRelu { .. }
+        )
+    }
+
+    /// Builds the layer. Only PReLU has a parameter that lives on `device`.
+    pub fn init(&self, device: &Device) -> ActivationLayer {
+        let prelu = match self.function {
+            Function::PRelu { slope } => Some(PReluConfig::new().with_alpha(slope).init(device)),
+            _ => None,
+        };
+        ActivationLayer { activation: self.clone(), prelu }
+    }
+}
+
+/// Applies an [`Activation`] to a tensor of any shape.
+#[derive(Module, Debug)]
+pub struct ActivationLayer {
+    #[module(skip)]
+    activation: Activation,
+    prelu: Option<PRelu>,
+}
+
+impl ActivationLayer {
+    /// The activation that this layer applies.
+    pub fn activation(&self) -> &Activation {
+        &self.activation
+    }
+
+    /// φ(x), element by element.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self.activation.function {
+            Function::Identity => x,
+            Function::Relu(relu) => relu.forward(x),
+            Function::LeakyRelu { slope } => activation::leaky_relu(x, slope),
+            Function::PRelu { .. } => match &self.prelu {
+                Some(prelu) => prelu.forward(x),
+                None => x,
+            },
+            Function::Relu6 => activation::relu6(x),
+            Function::Elu { alpha } => activation::elu(x, alpha),
+            Function::Celu { alpha } => activation::celu(x, alpha),
+            Function::Selu => activation::selu(x),
+            Function::Gelu => activation::gelu(x),
+            Function::GeluApproximate => activation::gelu_approximate(x),
+            Function::Silu => activation::silu(x),
+            Function::Mish => activation::mish(x),
+            Function::Softplus { beta } => activation::softplus(x, beta),
+            Function::Softsign => activation::softsign(x),
+            Function::Sigmoid => activation::sigmoid(x),
+            Function::Tanh => activation::tanh(x),
+            Function::HardSigmoid => activation::hard_sigmoid(x, 0.2, 0.5),
+            Function::HardTanh => activation::hardtanh(x, -1.0, 1.0),
+            Function::HardSwish => activation::hard_swish(x),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! ReLU for [Burn](https://burn.dev) whose gradient is explicit: written out, chosen by you, and checked.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use rectify::relu;
+//!
+//! let device = Device::flex().autodiff();
+//! let x = Tensor::<1>::from_floats([-1.0, 0.0, 2.0], &device).require_grad();
+//! let y = relu(x.clone());
+//! let gradients = y.clone().sum().backward();
+//!
+//! assert_eq!(y.into_data().to_vec::<f32>().unwrap(), [0.0, 0.0, 2.0]);
+//! assert_eq!(x.grad(&gradients).unwrap().into_data().to_vec::<f32>().unwrap(), [0.0, 0.0, 1.0]);
+//! ```
+//!
+//! # Drop-in in a model
+//!
+//! [`Relu`] is a Burn module without parameters: config, `init`, `forward`, as every layer of Burn.
+//!
+//! ```
+//! use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
+//! use rectify::{Relu, ReluConfig};
+//!
+//! #[derive(Module, Debug)]
+//! struct Block {
+//!     linear: Linear,
+//!     relu: Relu,
+//! }
+//!
+//! impl Block {
+//!     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+//!         self.relu.forward(self.linear.forward(x))
+//!     }
+//! }
+//!
+//! let device = Device::flex();
+//! let block = Block {
+//!     linear: LinearConfig::new(4, 3).init(&device),
+//!     relu: ReluConfig::new().init()?,
+//! };
+//! let y = block.forward(Tensor::ones([2, 4], &device));
+//! assert_eq!(y.dims(), [2, 3]);
+//! # Ok::<(), rectify::ConfigError>(())
+//! ```
+//!
+//! # Choosing a rule
+//!
+//! The forward pass is always max(0, x). What flows back is a [`GradientRule`]: the derivative with a chosen value at
+//! 0, a leak, the derivative of a smooth surrogate, or the rules of guided backpropagation and of deconvnets.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use rectify::{GradientRule, ReluConfig};
+//!
+//! let relu = ReluConfig::new().with_rule(GradientRule::Heaviside { at_zero: 0.5 }).init()?;
+//! let x = Tensor::<1>::from_floats([-1.0, 0.0, 2.0], &Device::flex().autodiff()).require_grad();
+//! let gradients = relu.forward(x.clone()).sum().backward();
+//! assert_eq!(x.grad(&gradients).unwrap().into_data().to_vec::<f32>().unwrap(), [0.0, 0.5, 1.0]);
+//!
+//! let error = ReluConfig::new().with_rule(GradientRule::Heaviside { at_zero: 2.0 }).init().unwrap_err();
+//! assert_eq!(error.to_string(), "at_zero must be in 0..=1, got 2");
+//! # Ok::<(), rectify::ConfigError>(())
+//! ```
+//!
+//! # Checking a gradient
+//!
+//! [`gradcheck()`](gradcheck::gradcheck) holds the gradient of any function of tensors against central differences.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use rectify::{gradcheck::{GradCheck, gradcheck}, relu};
+//!
+//! let x = Tensor::<2>::from_floats([[-1.0, 0.5], [2.0, -0.25]], &Device::flex());
+//! let report = gradcheck(|x| relu(x.powi_scalar(3)), x, &GradCheck::default())?;
+//! assert!(report.passed(), "{report}");
+//! # Ok::<(), rectify::gradcheck::GradCheckError>(())
+//! ```
+#![warn(missing_docs)]
+#![allow(deprecated)] // burn-ndarray is deprecated upstream; it is kept here as long as Burn ships it.
+
+#[cfg(not(any(feature = "flex", feature = "ndarray", feature = "cube")))]
+compile_error!("rectify needs a backend: enable at least one of the features flex, ndarray, wgpu");
+
+pub mod gradcheck;
+mod relu;
+
+pub use relu::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate, relu};

@@ -1,0 +1,113 @@
+//! max(0, x) with a gradient that its user chooses.
+
+mod backward;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(feature = "flex")]
+mod flex;
+mod gradient;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod real;
+
+use burn::{
+    backend::Dispatch,
+    config::Config,
+    module::{Content, DisplaySettings, Module, ModuleDisplay},
+    tensor::Tensor,
+};
+
+use backward::ReluOps as _;
+pub use gradient::{ConfigError, GradientRule, Surrogate};
+
+/// Rectified linear unit: max(0, x), element by element.
+///
+/// The gradient is that of [`GradientRule::default()`]: 1 for x > 0, otherwise 0. At the kink the derivative is not
+/// defined; 0 is the convention of every framework, and Bertoin et al. 2021, *Numerical influence of ReLU'(0) on
+/// backpropagation*, measure what other choices do. [`ReluConfig`] takes another rule.
+///
+/// # Edge values
+///
+/// The same on every backend, for f64, f32, f16 and bf16 as the backend has them:
+///
+/// | x | relu(x) | its gradient |
+/// |---|---|---|
+/// | NaN | NaN | NaN, except under [`GradientRule::Deconv`], which does not look at x |
+/// | −0.0, 0.0 | 0.0 | the rule's value at 0 |
+/// | −∞ | 0.0 | the rule's value for x < 0 |
+/// | ∞ | ∞ | the rule's value for x > 0 |
+///
+/// # Shapes
+///
+/// Any rank and shape, empty ones too; the output has the input's. Strided, broadcast and transposed inputs work.
+///
+/// # Memory
+///
+/// Works in place where nobody else holds the tensor. For the backward pass it keeps its *output*, which the next
+/// layer keeps anyway; rules that need the input keep that instead (see [`GradientRule`]). Untracked tensors keep
+/// nothing; with gradient checkpointing the output is computed again.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+///
+/// let x = Tensor::<1>::from_floats([-1.5, -0.0, f32::INFINITY], &Device::flex());
+/// assert_eq!(rectify::relu(x).into_data().to_vec::<f32>().unwrap(), [0.0, 0.0, f32::INFINITY]);
+/// ```
+pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Relu::default().forward(x)
+}
+
+/// [`relu`] as a module: no parameters, one [`GradientRule`].
+#[derive(Module, Debug, Default, PartialEq)]
+#[module(custom_display)]
+pub struct Relu {
+    #[module(skip)]
+    rule: GradientRule,
+}
+
+impl Copy for Relu {}
+
+/// Configuration of [`Relu`].
+#[derive(Config, Debug)]
+pub struct ReluConfig {
+    /// What the backward pass computes. Default: `Heaviside { at_zero: 0.0 }`.
+    #[config(default = "GradientRule::default()")]
+    pub rule: GradientRule,
+}
+
+impl ReluConfig {
+    /// Builds the module.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the field of the rule that is out of its range.
+    pub fn init(&self) -> Result<Relu, ConfigError> {
+        self.rule.check()?;
+        Ok(Relu { rule: self.rule })
+    }
+}
+
+impl Relu {
+    /// The rule of the backward pass.
+    pub fn rule(&self) -> GradientRule {
+        self.rule
+    }
+
+    /// max(0, x); see [`relu`] for shapes and edge values.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        Tensor::from_dispatch(Dispatch::rectify_relu(x.into_dispatch(), self.rule))
+    }
+}
+
+impl ModuleDisplay for Relu {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new().with_new_line_after_attribute(false).optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        content.add_formatted(&"rule").add_formatted(&self.rule).optional()
+    }
+}
