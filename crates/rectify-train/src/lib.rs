@@ -2,5 +2,6 @@
 #![warn(missing_docs)]
 
 pub mod activation;
+pub mod backend;
 pub mod experiment;
 pub mod results;

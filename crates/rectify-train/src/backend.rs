@@ -1,0 +1,541 @@
+//! Where to compute: a backend by the name that `--backend` takes, and what this machine can run on.
+
+#[cfg(feature = "wgpu")]
+mod wgpu;
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde::Serialize;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use crate::experiment::Dtype;
+
+/// What `--backend` can name beside `auto`, in the order that lists have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    Flex,
+    NdArray,
+    Wgpu,
+    Cuda,
+    Rocm,
+    Metal,
+    Vulkan,
+    Cpu,
+}
+
+use Backend::*;
+
+const BACKENDS: [Backend; 8] = [Flex, NdArray, Wgpu, Cuda, Rocm, Metal, Vulkan, Cpu];
+
+/// Why there is no such backend here, and what there is.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BackendError {
+    /// No backend has this name.
+    #[error("unknown backend `{name}`; {works}")]
+    Unknown {
+        /// The name as given.
+        name: String,
+        /// What would work on this machine.
+        works: String,
+    },
+    /// The part behind the colon is wrong.
+    #[error("backend `{name}`: {reason}")]
+    Index {
+        /// The name as given.
+        name: String,
+        /// What is wrong with it and what would work.
+        reason: String,
+    },
+    /// The name is right, and this program was built without it.
+    #[error("backend `{name}` is not compiled in: build with `--features {name}`; {works}")]
+    NotCompiledIn {
+        /// The backend, which is also the cargo feature's name.
+        name: &'static str,
+        /// What would work on this machine.
+        works: String,
+    },
+    /// The machine has no adapter, or fewer than asked for, that the backend can use.
+    #[error("backend `{name}`: {reason}; {works}")]
+    NoAdapter {
+        /// The name as given.
+        name: String,
+        /// What is missing.
+        reason: String,
+        /// What would work on this machine.
+        works: String,
+    },
+    /// The adapter is there, and its driver refused to open it or gave wrong numbers.
+    #[error("backend `{name}` does not start: {reason}; {works}")]
+    Driver {
+        /// The name as given.
+        name: String,
+        /// What the driver said.
+        reason: String,
+        /// What would work on this machine.
+        works: String,
+    },
+    /// The device cannot compute in this type.
+    #[error("{device} does not compute in {dtype}; it does in {works}")]
+    Dtype {
+        /// The device.
+        device: String,
+        /// The type asked for.
+        dtype: Dtype,
+        /// The types that would work.
+        works: String,
+    },
+}
+
+/// Opens a backend: `flex`, `ndarray`, `wgpu`, `cuda`, `rocm`, `metal`, `vulkan`, `cpu` or `auto`, and of those with
+/// several adapters any but the first by its number, as in `wgpu:1`.
+///
+/// The device comes without autodiff. Opening twice gives the same device.
+///
+/// # Errors
+///
+/// [`BackendError`] names what would work on this machine.
+pub fn open(name: &str) -> Result<Device, BackendError> {
+    if name == "auto" {
+        return Ok(choose()?.device);
+    }
+    let (word, index) = match name.split_once(':') {
+        Some((word, index)) => (word, Some(index)),
+        None => (name, None),
+    };
+    let backend = BACKENDS
+        .into_iter()
+        .find(|backend| backend.name() == word)
+        .ok_or_else(|| BackendError::Unknown { name: name.to_owned(), works: works() })?;
+    let index = match index {
+        None => 0,
+        Some(_) if !backend.has_adapters() => {
+            let reason = format!("`{word}` is the processor and takes no number");
+            return Err(BackendError::Index { name: name.to_owned(), reason });
+        }
+        Some(index) => index.parse().map_err(|_| {
+            let reason = format!("`{index}` is not the number of an adapter; `{word}:0` is the first");
+            BackendError::Index { name: name.to_owned(), reason }
+        })?,
+    };
+    backend.open(index)
+}
+
+/// The GPU's name, driver and interface; `None` on the processor.
+pub fn adapter_name(device: &Device) -> Option<String> {
+    #[cfg(feature = "wgpu")]
+    if let Some(adapter) = wgpu::opened(device) {
+        return Some(adapter.to_string());
+    }
+    #[cfg(feature = "cube")]
+    if !is_processor(device) {
+        return device.identity().map(|identity| identity.name);
+    }
+    let _ = device;
+    None
+}
+
+/// Whether `device` computes in `dtype`.
+///
+/// # Errors
+///
+/// [`BackendError::Dtype`] names the types that it does compute in.
+pub fn supports(device: &Device, dtype: Dtype) -> Result<(), BackendError> {
+    let works = dtypes(device);
+    match works.contains(&dtype) {
+        true => Ok(()),
+        false => Err(BackendError::Dtype {
+            device: adapter_name(device).unwrap_or_else(|| "this backend".to_owned()),
+            dtype,
+            works: list(works),
+        }),
+    }
+}
+
+/// One backend, for `rectify backends`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BackendInfo {
+    /// As `--backend` takes it.
+    pub name: &'static str,
+    /// Whether this program was built with it.
+    pub compiled_in: bool,
+    /// What it can run on, best first. Empty where it is not compiled in or the machine has nothing for it.
+    pub adapters: Vec<AdapterInfo>,
+    /// What it lacks, where there is no adapter.
+    pub missing: Option<String>,
+    /// Why `auto` takes it; `None` for all others.
+    pub auto: Option<String>,
+}
+
+/// Something that a backend can run on: a GPU, a software GPU, or the processor.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdapterInfo {
+    /// What to give to `--backend`.
+    pub flag: String,
+    /// The adapter's own name.
+    pub name: String,
+    /// The driver's name and version; `None` where the interface does not say.
+    pub driver: Option<String>,
+    /// `processor`, `discrete gpu`, `integrated gpu`, `virtual gpu`, `software gpu` or `gpu`.
+    pub kind: &'static str,
+    /// Whether a GPU's work is done by the processor.
+    pub software: bool,
+    /// The whole memory in bytes; `None` where the interface does not say, as WebGPU's.
+    pub memory_bytes: Option<u64>,
+    /// The largest tensor in bytes; `None` where nothing but memory limits it.
+    pub largest_tensor_bytes: Option<u64>,
+    /// The float types that it computes in.
+    pub dtypes: Vec<Dtype>,
+    /// Whether ReLU and its gradient came out right on it just now.
+    pub self_test: SelfTest,
+}
+
+/// Outcome of computing ReLU and its gradient at known points.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum SelfTest {
+    /// The numbers were right.
+    Passed {
+        /// Milliseconds of forward, backward and reading back, with the kernels already compiled.
+        milliseconds: f64,
+    },
+    /// They were not, or there were none.
+    Failed {
+        /// What came instead.
+        reason: String,
+    },
+}
+
+/// What this machine can run on, and which of it `auto` takes.
+///
+/// Opens every adapter of every backend that is compiled in, and tries each.
+pub fn survey() -> Vec<BackendInfo> {
+    let choice = choose();
+    BACKENDS
+        .into_iter()
+        .map(|backend| {
+            let adapters: Vec<_> =
+                backend.devices().iter().enumerate().map(|(index, device)| backend.describe(index, device)).collect();
+            let missing = match adapters.is_empty() {
+                true if !backend.compiled_in() => Some(format!("build with `--features {}`", backend.name())),
+                true => Some(backend.needs().to_owned()),
+                false => None,
+            };
+            let auto = choice.as_ref().ok().filter(|choice| choice.backend == backend).map(|choice| choice.why.clone());
+            BackendInfo { name: backend.name(), compiled_in: backend.compiled_in(), adapters, missing, auto }
+        })
+        .collect()
+}
+
+/// What `auto` takes.
+struct Choice {
+    backend: Backend,
+    device: Device,
+    why: String,
+}
+
+/// A hardware GPU that passes the self-test, otherwise the processor, otherwise whatever there is.
+fn choose() -> Result<Choice, BackendError> {
+    let mut passed_over = Vec::new();
+    for backend in [Cuda, Rocm, Metal, Vulkan, Wgpu] {
+        for (index, device) in backend.devices().into_iter().enumerate() {
+            let flag = backend.flag(index);
+            if is_software(&device) {
+                passed_over.push(format!("{flag} is a GPU in software"));
+                continue;
+            }
+            match backend.start(&device).and_then(|()| self_test(&device)) {
+                Ok(_) => {
+                    let name = adapter_name(&device).unwrap_or_else(|| flag.clone());
+                    let why = format!("{flag}, {name}, is a GPU and passed its self-test");
+                    return Ok(Choice { backend, device, why });
+                }
+                Err(reason) => passed_over.push(format!("{flag} failed its self-test ({reason})")),
+            }
+        }
+    }
+    let no_gpu = match passed_over.is_empty() {
+        true => "there is no GPU that it could use".to_owned(),
+        false => passed_over.join(", "),
+    };
+    [Flex, NdArray, Cpu, Vulkan, Wgpu]
+        .into_iter()
+        .find_map(|backend| Some((backend, backend.open(0).ok()?)))
+        .map(|(backend, device)| {
+            let why = match backend.has_adapters() {
+                true => "it is the only backend here".to_owned(),
+                false => format!("it is the fastest on the processor, and {no_gpu}"),
+            };
+            Choice { backend, device, why }
+        })
+        .ok_or_else(|| BackendError::NoAdapter { name: "auto".to_owned(), reason: no_gpu, works: works() })
+}
+
+impl Backend {
+    fn name(self) -> &'static str {
+        match self {
+            Flex => "flex",
+            NdArray => "ndarray",
+            Wgpu => "wgpu",
+            Cuda => "cuda",
+            Rocm => "rocm",
+            Metal => "metal",
+            Vulkan => "vulkan",
+            Cpu => "cpu",
+        }
+    }
+
+    fn compiled_in(self) -> bool {
+        match self {
+            Flex => cfg!(feature = "flex"),
+            NdArray => cfg!(feature = "ndarray"),
+            Wgpu => cfg!(feature = "wgpu"),
+            Cuda => cfg!(feature = "cuda"),
+            Rocm => cfg!(feature = "rocm"),
+            Metal => cfg!(feature = "metal"),
+            Vulkan => cfg!(feature = "vulkan"),
+            Cpu => cfg!(feature = "cpu"),
+        }
+    }
+
+    /// Whether a number can follow the name.
+    fn has_adapters(self) -> bool {
+        !matches!(self, Flex | NdArray | Cpu)
+    }
+
+    fn flag(self, index: usize) -> String {
+        match index {
+            0 => self.name().to_owned(),
+            _ => format!("{}:{index}", self.name()),
+        }
+    }
+
+    /// What must be on the machine for it to find an adapter.
+    fn needs(self) -> &'static str {
+        match self {
+            Flex | NdArray | Cpu => "it needs nothing but a processor",
+            Wgpu => {
+                "it found no GPU with a Vulkan, Metal or DirectX 12 driver; a GPU in software does too \
+                 (Debian's package mesa-vulkan-drivers)"
+            }
+            Vulkan => "it found no GPU with a Vulkan driver",
+            Metal => "it found no Apple GPU",
+            Cuda => "it found no NVIDIA GPU with the CUDA driver",
+            Rocm => "it found no AMD GPU with ROCm",
+        }
+    }
+
+    /// The devices that it finds, best first, none of them opened yet.
+    fn devices(self) -> Vec<Device> {
+        #[allow(unreachable_patterns)] // Where every backend is compiled in.
+        match self {
+            #[cfg(feature = "flex")]
+            Flex => vec![Device::flex()],
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated)] // Upstream deprecates it; it stays as long as Burn ships it.
+            NdArray => vec![Device::ndarray()],
+            #[cfg(feature = "wgpu")]
+            Wgpu => wgpu::devices(wgpu::APIS),
+            #[cfg(feature = "metal")]
+            Metal => wgpu::devices(&[burn::tensor::wgpu::WgpuBackend::Metal]),
+            #[cfg(feature = "vulkan")]
+            Vulkan => wgpu::devices(&[burn::tensor::wgpu::WgpuBackend::Vulkan]),
+            #[cfg(feature = "cuda")]
+            Cuda => Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec(),
+            #[cfg(feature = "rocm")]
+            Rocm => Device::enumerate(burn::tensor::DeviceType::Rocm).into_vec(),
+            #[cfg(feature = "cpu")]
+            Cpu => vec![Device::cpu()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn open(self, index: usize) -> Result<Device, BackendError> {
+        if !self.compiled_in() {
+            return Err(BackendError::NotCompiledIn { name: self.name(), works: works() });
+        }
+        let mut devices = self.devices();
+        if index >= devices.len() {
+            let reason = match devices.len() {
+                0 => self.needs().to_owned(),
+                1 => format!("the machine has 1 adapter, `{}`", self.flag(0)),
+                count => format!("the machine has {count} adapters, `{}` to `{}`", self.flag(0), self.flag(count - 1)),
+            };
+            return Err(BackendError::NoAdapter { name: self.flag(index), reason, works: works() });
+        }
+        let device = devices.swap_remove(index);
+        self.start(&device).map_err(|reason| BackendError::Driver {
+            name: self.flag(index),
+            reason,
+            works: works(),
+        })?;
+        Ok(device)
+    }
+
+    /// Opens the device, so that what its driver says is heard here and not in the middle of a training.
+    fn start(self, device: &Device) -> Result<(), String> {
+        #[cfg(feature = "wgpu")]
+        if matches!(self, Wgpu | Metal | Vulkan) {
+            return wgpu::start(device);
+        }
+        #[cfg(feature = "cube")]
+        if self.has_adapters() || self == Cpu {
+            // Burn opens these lazily and panics where the driver refuses; `identity` opens them.
+            return caught(|| {
+                device.identity();
+                Ok(())
+            });
+        }
+        let _ = device;
+        Ok(())
+    }
+
+    fn describe(self, index: usize, device: &Device) -> AdapterInfo {
+        let flag = self.flag(index);
+        let started = self.start(device);
+        if !self.has_adapters() {
+            let memory = RefreshKind::nothing()
+                .with_cpu(CpuRefreshKind::nothing())
+                .with_memory(MemoryRefreshKind::nothing().with_ram());
+            let machine = System::new_with_specifics(memory);
+            return AdapterInfo {
+                flag,
+                name: machine.cpus().first().map_or_else(String::new, |cpu| cpu.brand().trim().to_owned()),
+                driver: None,
+                kind: "processor",
+                software: false,
+                memory_bytes: Some(machine.total_memory()),
+                largest_tensor_bytes: None,
+                dtypes: dtypes(device),
+                self_test: started.and_then(|()| self_test(device)).into(),
+            };
+        }
+        let mut info = AdapterInfo {
+            name: flag.clone(),
+            flag,
+            driver: None,
+            kind: "gpu",
+            software: is_software(device),
+            memory_bytes: None,
+            largest_tensor_bytes: None,
+            dtypes: Vec::new(),
+            self_test: SelfTest::Failed { reason: String::new() },
+        };
+        if let Err(reason) = started {
+            info.self_test = SelfTest::Failed { reason };
+            return info;
+        }
+        info.dtypes = dtypes(device);
+        info.self_test = self_test(device).into();
+        if let Some(name) = adapter_name(device) {
+            info.name = name;
+        }
+        #[cfg(feature = "wgpu")]
+        if let Some(adapter) = wgpu::opened(device) {
+            info.driver = Some(adapter.driver());
+            info.kind = adapter.kind();
+            info.largest_tensor_bytes = Some(adapter.largest_buffer);
+            info.name = adapter.name;
+        }
+        info
+    }
+}
+
+/// What would work here, as the end of an error's sentence.
+fn works() -> String {
+    let flags: Vec<String> = BACKENDS
+        .into_iter()
+        .flat_map(|backend| (0..backend.devices().len()).map(move |index| backend.flag(index)))
+        .collect();
+    match flags.is_empty() {
+        true => "nothing that is compiled in works on this machine".to_owned(),
+        false => format!("this machine can run {}, auto", list(flags)),
+    }
+}
+
+fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn dtypes(device: &Device) -> Vec<Dtype> {
+    [Dtype::F32, Dtype::F64, Dtype::F16, Dtype::Bf16]
+        .into_iter()
+        .filter(|&dtype| device.supports_dtype(DType::from(dtype)))
+        .collect()
+}
+
+/// Whether the device is a GPU that the processor plays.
+fn is_software(device: &Device) -> bool {
+    #[cfg(feature = "wgpu")]
+    return wgpu::is_software(device);
+    #[cfg(not(feature = "wgpu"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
+/// Whether the device is the processor itself.
+#[cfg(feature = "cube")]
+fn is_processor(device: &Device) -> bool {
+    use burn::backend::{CubeDevice, DispatchDevice};
+
+    match device.clone().without_autodiff().as_dispatch() {
+        DispatchDevice::Cube(cube) => matches!(cube, CubeDevice::Cpu(_)),
+        _ => true,
+    }
+}
+
+impl From<Result<f64, String>> for SelfTest {
+    fn from(result: Result<f64, String>) -> Self {
+        match result {
+            Ok(milliseconds) => Self::Passed { milliseconds },
+            Err(reason) => Self::Failed { reason },
+        }
+    }
+}
+
+/// ReLU and its gradient where the answer is known; milliseconds of the second time.
+fn self_test(device: &Device) -> Result<f64, String> {
+    const INPUT: [f32; 4] = [f32::NAN, -2.0, -0.0, 3.0];
+    const OUTPUT: [f32; 4] = [f32::NAN, 0.0, 0.0, 3.0];
+    const GRADIENT: [f32; 4] = [f32::NAN, 0.0, 0.0, 1.0];
+
+    let device = device.clone().autodiff();
+    let once = || -> Result<(), String> {
+        // The dtype is given, as another default may be set on the device.
+        let x = Tensor::<1>::from_data(TensorData::from(INPUT), (&device, DType::F32)).require_grad();
+        let y = rectify::relu(x.clone());
+        let gradients = y.clone().sum().backward();
+        let gradient = x.grad(&gradients).ok_or("there was no gradient")?;
+        for (what, tensor, expected) in [("relu", y.without_autodiff(), OUTPUT), ("its gradient", gradient, GRADIENT)] {
+            let found = tensor.try_into_vec_as::<f32>().map_err(|error| error.to_string())?;
+            // NaN equals NaN here, and −0.0 is not 0.0.
+            let bits = |x: &f32| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() };
+            if !found.iter().map(bits).eq(expected.iter().map(bits)) {
+                return Err(format!("{what} at {INPUT:?} is {expected:?} and came out as {found:?}"));
+            }
+        }
+        Ok(())
+    };
+    caught(|| {
+        once()?;
+        let start = Instant::now();
+        once()?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    })
+}
+
+/// Runs something that a broken driver can make panic, as Burn's lazy start and its launches do.
+fn caught<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    // Unwind safe: nothing that `run` touches is used again after it failed.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(message.unwrap_or("the driver failed without a word").to_owned())
+    })
+}
