@@ -4,3 +4,4 @@
 pub mod activation;
 pub mod experiment;
 pub mod results;
+pub mod statistics;
