@@ -5,3 +5,4 @@ pub mod activation;
 pub mod backend;
 pub mod experiment;
 pub mod results;
+pub mod statistics;
