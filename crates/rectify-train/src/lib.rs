@@ -2,5 +2,6 @@
 #![warn(missing_docs)]
 
 pub mod activation;
+pub mod data;
 pub mod experiment;
 pub mod results;
