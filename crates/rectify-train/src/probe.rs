@@ -150,9 +150,12 @@ impl Trace {
         };
         let (z, a) = (rows(z), rows(activation.clone()));
         let count = |mask: Tensor<2, burn::tensor::Bool>| mask.float().cast(z.dtype()).sum();
-        let flat = watch.probe.flat.iter().flatten().map(|&(low, high)| {
-            count(z.clone().greater_elem(low).bool_and(z.clone().lower_elem(high)))
-        });
+        let flat = watch
+            .probe
+            .flat
+            .iter()
+            .flatten()
+            .map(|&(low, high)| count(z.clone().greater_elem(low).bool_and(z.clone().lower_elem(high))));
         let sums = vec![z.clone().sum(), z.clone().square().sum(), a.clone().sum(), a.clone().square().sum()];
         let flat = flat.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([1], (&z.device(), z.dtype())));
         self.layers.push(Observed {
@@ -215,7 +218,6 @@ fn read<M: Module>(module: &M, gradients: Option<&GradientsParams>) -> Weights {
 }
 
 /// What a backward pass left behind.
-#[derive(Debug)]
 pub struct Backward<'a> {
     /// The trace of the pass that was differentiated.
     pub trace: &'a Trace,
@@ -300,7 +302,8 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
             let alive = &figures[columns.alive];
             let norm = |(column, _): (usize, usize)| finite(figures[column][0].sqrt());
             let rms = |(column, values): (usize, usize)| finite((figures[column][0] / values as f64).sqrt());
-            let saturates = passes.iter().any(|pass| pass.watch.as_ref().is_some_and(|watch| watch.probe.flat.is_some()));
+            let saturates =
+                passes.iter().any(|pass| pass.watch.as_ref().is_some_and(|watch| watch.probe.flat.is_some()));
             // Logits pass no activation: nothing there is zero, dead or saturated by one.
             let hidden = layer.name != "output";
             Layer {
@@ -328,9 +331,8 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
 }
 
 fn histogram(values: &[f64]) -> Option<Histogram> {
-    let (low, high) = values
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+    let (low, high) =
+        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
     if !(low.is_finite() && high.is_finite()) {
         return None;
     }

@@ -13,7 +13,8 @@ use burn::{
     module::{Module, ModuleVisitor, Param},
     nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig},
     optim::{
-        AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, MomentumConfig, SgdConfig, decay::WeightDecayConfig,
+        AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig,
+        momentum::MomentumConfig,
     },
     tensor::{DType, Int, Tensor, TensorData},
 };
@@ -186,7 +187,10 @@ pub fn train<N: Network>(
             best = (measured.validation_accuracy, epoch);
         }
         let out_of_patience = experiment.patience.is_some_and(|patience| epoch - best.1 >= patience);
-        if out_of_patience && run.steps < total && let Some(probe) = &probe {
+        if out_of_patience
+            && run.steps < total
+            && let Some(probe) = &probe
+        {
             // The last epoch is looked at on the whole training set; that it is the last is known only now.
             let whole = look(&network, &network.valid(), probe, &loss, &data.train, None, true);
             for (layer, whole) in measured.layers.iter_mut().zip(whole) {
