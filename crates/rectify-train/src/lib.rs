@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod backend;
+pub mod claims;
 pub mod experiment;
 pub mod results;
 pub mod statistics;
