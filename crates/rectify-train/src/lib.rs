@@ -4,6 +4,7 @@
 pub mod activation;
 pub mod backend;
 pub mod data;
+pub mod claims;
 pub mod experiment;
 pub mod grid;
 pub mod model;
