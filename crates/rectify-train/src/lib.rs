@@ -3,13 +3,15 @@
 
 pub mod activation;
 pub mod backend;
-pub mod data;
 pub mod claims;
+pub mod data;
+pub mod environment;
 pub mod experiment;
 pub mod grid;
 pub mod model;
 pub mod probe;
 pub mod results;
+pub mod sentences;
 pub mod statistics;
 pub mod store;
 pub mod train;

@@ -248,8 +248,16 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
         let part = |path: &str| format!(".{path}.").contains(&format!(".{layer}."));
         weights.iter().filter(|(path, _)| part(path)).map(|(_, tensor)| tensor.clone()).collect()
     };
-    let square = |tensor: Tensor<1>| tensor.cast(DType::F32).square().sum();
-    let squares = |tensors: Vec<Tensor<1>>| tensors.into_iter().map(square).reduce(|a, b| a + b);
+    // The largest magnitude, and the sum of squares relative to it: the square of a vanished gradient is no f32.
+    let scaled = |tensors: Vec<Tensor<1>>| {
+        let tensor = match tensors.len() {
+            0 => return None,
+            _ => Tensor::cat(tensors, 0).cast(DType::F32),
+        };
+        let largest = tensor.clone().abs().max().clamp_min(f32::MIN_POSITIVE);
+        let sum = (tensor / largest.clone()).square().sum();
+        Some(Tensor::cat(vec![largest, sum], 0))
+    };
 
     struct Columns {
         sums: Vec<usize>,
@@ -271,18 +279,18 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
             let weight_gradient = backward.and_then(|backward| {
                 let tensors = of_layer(&backward.weights, name);
                 let values = tensors.iter().map(|tensor| tensor.shape().num_elements()).sum();
-                Some((figures.push(squares(tensors)?), values))
+                Some((figures.push(scaled(tensors)?), values))
             });
             let gradient = backward.and_then(|backward| {
                 let leaf = backward.trace.layers.get(i)?.leaf.as_ref()?;
                 let gradient = leaf.grad(backward.gradients)?;
                 let values = gradient.shape().num_elements();
-                Some((figures.push(square(gradient)), values))
+                Some((figures.push(scaled(vec![gradient])?), values))
             });
             let update = update.and_then(|update| {
                 let (before, after) = (of_layer(&update.before, name), of_layer(&update.after, name));
-                let moved = squares(before.iter().cloned().zip(after).map(|(before, after)| after - before).collect());
-                Some((figures.push(moved?), figures.push(squares(before)?)))
+                let moved = scaled(before.iter().cloned().zip(after).map(|(before, after)| after - before).collect());
+                Some((figures.push(moved?), figures.push(scaled(before)?)))
             });
             Columns { sums, alive, sample, weight_gradient, gradient, update }
         })
@@ -300,8 +308,9 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
             let total = |k: usize| columns.sums.iter().map(|&column| figures[column][k]).sum::<f64>() / values as f64;
             let std = |mean: f64, square: f64| finite((square - mean * mean).max(0.0).sqrt());
             let alive = &figures[columns.alive];
-            let norm = |(column, _): (usize, usize)| finite(figures[column][0].sqrt());
-            let rms = |(column, values): (usize, usize)| finite((figures[column][0] / values as f64).sqrt());
+            let length = |column: usize| figures[column][0] * figures[column][1].sqrt();
+            let norm = |(column, _): (usize, usize)| finite(length(column));
+            let rms = |(column, values): (usize, usize)| finite(length(column) / (values as f64).sqrt());
             let saturates =
                 passes.iter().any(|pass| pass.watch.as_ref().is_some_and(|watch| watch.probe.flat.is_some()));
             // Logits pass no activation: nothing there is zero, dead or saturated by one.
@@ -323,7 +332,7 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 saturated_fraction: (hidden && saturates).then(|| total(4)),
                 update_to_weight_ratio: columns
                     .update
-                    .and_then(|(moved, weight)| finite((figures[moved][0] / figures[weight][0]).sqrt())),
+                    .and_then(|(moved, weight)| finite(length(moved) / length(weight))),
                 histogram: columns.sample.and_then(|column| histogram(&figures[column])),
             }
         })
