@@ -182,7 +182,7 @@ fn jumps(samples: &[f64]) -> Vec<usize> {
 }
 
 /// Cuts a line before each of `cuts` and leaves out what is not finite.
-fn pieces(points: &Points, cuts: &[usize]) -> Vec<Points> {
+fn pieces(points: &[(f64, f64)], cuts: &[usize]) -> Vec<Points> {
     let mut pieces = vec![Points::new()];
     for (index, point) in points.iter().enumerate() {
         if cuts.contains(&index) || !point.1.is_finite() {
@@ -316,6 +316,7 @@ fn draw_panel<B: DrawingBackend>(
     let mut chart = ChartBuilder::on(area)
         .caption(title, (FONT, 24 * UNITS))
         .margin(14 * UNITS)
+        .margin_right(24 * UNITS)
         .x_label_area_size(46 * UNITS)
         .y_label_area_size(64 * UNITS)
         .build_cartesian_2d(left..right, bottom..top)?;
@@ -466,6 +467,7 @@ mod tests {
     #[test]
     fn a_picture_is_written_in_the_format_of_its_ending() {
         let folder = tempfile::tempdir().unwrap();
+        // To look at the pictures.
         let folder = std::env::var("RECTIFY_KEEP_PAGES").map_or(folder.path().to_owned(), Into::into);
         let activations = ["relu", "sigmoid", "tanh", "relu:heaviside=0.5"].map(activation);
         for (file, start) in [("p.svg", &b"<svg "[..]), ("p.PNG", b"\x89PNG\r\n"), ("p.html", b"<!DOCTYPE html>")] {

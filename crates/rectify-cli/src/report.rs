@@ -30,7 +30,10 @@ use crate::{
 /// If the settings cannot be written as TOML.
 pub fn html(results: &Results, sentences: &[String]) -> anyhow::Result<String> {
     let all_series = series(results);
-    let names = all_series.iter().map(|series| series.name).collect::<Vec<_>>().join(", ");
+    let names = match all_series.len() {
+        0..=5 => all_series.iter().map(|series| series.name).collect::<Vec<_>>().join(", "),
+        count => format!("{count} activations"),
+    };
     let legend: Vec<(&str, Style)> = all_series.iter().map(|series| (series.name, series.style)).collect();
     let layers = layer_names(results);
     let body = [
@@ -188,12 +191,18 @@ fn band(runs: &[&Run], figure: impl Fn(&Epoch) -> Option<f64>) -> Vec<Band> {
 fn learning_curves(all_series: &[Series]) -> String {
     let loss = || axis("loss, nats a sample").type_(AxisType::Log);
     let accuracy = || axis("accuracy").tick_format(".0%").hover_format(".2%");
+    // A network whose loss is not finite still has an accuracy, that of guessing.
     type Curve = (&'static str, &'static str, fn(&Epoch) -> Option<f64>, Axis);
     let curves: [Curve; 4] = [
         ("train-loss", "Training loss", |epoch| epoch.train_loss, loss()),
         ("validation-loss", "Validation loss", |epoch| epoch.validation_loss, loss()),
-        ("validation-accuracy", "Validation accuracy", |epoch| Some(epoch.validation_accuracy), accuracy()),
-        ("test-accuracy", "Test accuracy", |epoch| Some(epoch.test_accuracy), accuracy()),
+        (
+            "validation-accuracy",
+            "Validation accuracy",
+            |epoch| epoch.validation_loss.and(Some(epoch.validation_accuracy)),
+            accuracy(),
+        ),
+        ("test-accuracy", "Test accuracy", |epoch| epoch.test_loss.and(Some(epoch.test_accuracy)), accuracy()),
     ];
     let mut html = "<h2>Learning curves</h2>\n<div class=\"grid\">\n".to_owned();
     for (id, title, value, y) in curves {
@@ -448,7 +457,7 @@ fn heat_map(id: &str, title: &str, layers: &[&str], bands: &[Vec<Band>]) -> Stri
         epochs.iter().map(|epoch| bands.iter().find(|point| point.epoch == *epoch).map(|point| point.mean)).collect()
     };
     let colours = [(0.0, "#ffffff"), (0.5, "#6baed6"), (1.0, "#08306b")];
-    let x = epoch_axis(epochs.last().copied().unwrap_or(0)).show_grid(false);
+    let x = epoch_axis(epochs.last().copied().unwrap_or(0)).show_grid(false).mirror(true);
     let trace =
         HeatMap::new(epochs.clone(), layers.iter().map(|name| escape(name)).collect(), bands.iter().map(row).collect())
             .zmin(0.0)
@@ -458,7 +467,8 @@ fn heat_map(id: &str, title: &str, layers: &[&str], bands: &[Vec<Band>]) -> Stri
                 colours.map(|(at, colour)| ColorScaleElement(at, colour.to_owned())).to_vec(),
             ))
             .color_bar(ColorBar::new().tick_format(".0%").thickness(12));
-    let y = axis("").type_(AxisType::Category).range(vec![layers.len() as f64 - 0.5, -0.5]).show_grid(false);
+    let y =
+        axis("").type_(AxisType::Category).range(vec![layers.len() as f64 - 0.5, -0.5]).show_grid(false).mirror(true);
     figure(id, title, vec![trace], x, y, 150 + 20 * layers.len().max(3))
 }
 
@@ -852,7 +862,7 @@ pub(crate) mod tests {
         markup + rest
     }
 
-    /// Builds the page and checks what every page must keep.
+    /// Builds the page and checks what every page must keep. Set `RECTIFY_KEEP_PAGES` to a folder to look at the pages.
     fn good_page(results: &Results) -> String {
         let page = html(results, &["ReLU is best.".to_owned()]).unwrap();
         if let Ok(folder) = std::env::var("RECTIFY_KEEP_PAGES") {
