@@ -20,7 +20,7 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
         return print(serde_json::to_string_pretty(&backends)? + "\n");
     }
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header([
+    table.load_style(UTF8_FULL_CONDENSED).set_header([
         "--backend",
         "adapter",
         "kind",

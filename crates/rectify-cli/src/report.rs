@@ -642,7 +642,7 @@ fn settings(experiment: &Experiment, environment: &Environment) -> String {
     let Experiment {
         dataset,
         model,
-        hidden,
+        hidden: _,
         activations,
         init,
         bias_init,
@@ -689,7 +689,7 @@ fn settings(experiment: &Experiment, environment: &Environment) -> String {
         ("dataset", dataset.clone()),
         ("train_size", or(*train_size, "all")),
         ("model", model.to_string()),
-        ("hidden", list(hidden)),
+        ("hidden", list(&experiment.hidden())),
         ("activations", list(activations)),
         ("init", init),
         ("bias_init", or(*bias_init, "the initialisation's")),

@@ -136,7 +136,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
 
 /// `runs/2026-01-31-compare-mnist`, or the first of `…-2`, `…-3` that is not there.
 fn fresh_folder(command: &str, dataset: &str) -> PathBuf {
-    let date = jiff::Zoned::now().date();
+    let date = jiff::ZonedDateTime::now().date();
     let dataset = Path::new(dataset).file_name().map_or("data".into(), |name| name.to_string_lossy());
     let name = format!("{date}-{command}-{dataset}");
     let numbered = (2..).map(|n| format!("{name}-{n}"));

@@ -11,6 +11,7 @@
 use std::fmt;
 
 use burn::tensor::{DType, Tensor, TensorData};
+use serde::Serialize;
 
 /// Tolerances of [`gradcheck`].
 ///
@@ -28,7 +29,7 @@ pub struct GradCheck {
 }
 
 /// One element's gradient, both ways.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Element {
     /// Where it is in the input.
     pub index: Vec<usize>,
@@ -43,7 +44,7 @@ pub struct Element {
 }
 
 /// A point where the function bends.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Kink {
     /// Where it is in the input.
     pub index: Vec<usize>,
@@ -60,7 +61,7 @@ pub struct Kink {
 }
 
 /// What [`gradcheck`] found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GradCheckReport {
     /// Elements of the input.
     pub elements: usize,
