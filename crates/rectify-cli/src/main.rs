@@ -1,1 +1,86 @@
-fn main(){}
+//! The program `rectify`.
+
+mod cli;
+mod eval;
+mod gradcheck;
+mod listing;
+mod page;
+mod palette;
+mod plot;
+mod report;
+mod table;
+mod training;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser};
+use rectify_train::{backend::BackendError, experiment::ExperimentError};
+
+use cli::{Cli, Command, Usage};
+
+// Page faults and `malloc` were a fifth of a training step with the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => code,
+        // The reader of a pipe has what it wanted, as `head` does.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            note(format_args!("error: {error:#}"));
+            let usage = error.is::<Usage>()
+                || error.is::<ExperimentError>()
+                || matches!(error.downcast_ref(), Some(BackendError::Unknown { .. } | BackendError::Index { .. }));
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Compare(args) => training::compare(&args),
+        Command::Train(args) => training::train(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Plot(args) => {
+            plot::plot(&args.activations, args.range.0..=args.range.1, &args.out)?;
+            if !args.quiet {
+                note(format_args!("wrote {}", args.out.display()));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Gradcheck(args) => gradcheck::gradcheck(&args),
+        Command::Backends(output) => listing::backends(&output),
+        Command::Data(output) => listing::data(&output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "rectify", &mut script);
+            print(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            print(&page)
+        }
+    }
+}
+
+/// Tells something on stderr that is no result.
+fn note(text: impl std::fmt::Display) {
+    // Nothing can be done about a stderr that is closed.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Writes a result to stdout.
+fn print(text: impl AsRef<[u8]>) -> anyhow::Result<ExitCode> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_ref())?;
+    stdout.flush()?;
+    Ok(ExitCode::SUCCESS)
+}

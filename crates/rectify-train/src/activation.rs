@@ -46,8 +46,25 @@ enum Function {
 
 /// Every activation's name, in the order that an error message lists them.
 pub const NAMES: &[&str] = &[
-    "none", "relu", "leaky-relu", "prelu", "relu6", "elu", "celu", "selu", "gelu", "gelu-tanh", "silu", "mish",
-    "softplus", "softsign", "sigmoid", "tanh", "hard-sigmoid", "hard-tanh", "hard-swish",
+    "none",
+    "relu",
+    "leaky-relu",
+    "prelu",
+    "relu6",
+    "elu",
+    "celu",
+    "selu",
+    "gelu",
+    "gelu-tanh",
+    "silu",
+    "mish",
+    "softplus",
+    "softsign",
+    "sigmoid",
+    "tanh",
+    "hard-sigmoid",
+    "hard-tanh",
+    "hard-swish",
 ];
 
 /// Why a name is not an activation.

@@ -18,7 +18,9 @@ pub struct Experiment {
     /// The kind of network.
     pub model: ModelKind,
     /// Widths of the hidden layers; for the CNN, of the layers behind the convolutions. Empty is softmax regression.
-    pub hidden: Vec<usize>,
+    /// Without it 128, five times, for the MLP and 120, 84 for the CNN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<Vec<usize>>,
     /// The activations to compare, or the one to train with.
     #[serde(alias = "activation", deserialize_with = "one_or_many")]
     pub activations: Vec<Activation>,
@@ -73,7 +75,7 @@ impl Default for Experiment {
         Self {
             dataset: "mnist".to_owned(),
             model: ModelKind::Mlp,
-            hidden: vec![128; 5],
+            hidden: None,
             activations: ["relu", "sigmoid", "tanh"].map(|name| name.parse().expect("these names are known")).to_vec(),
             init: Init::Auto,
             bias_init: None,
@@ -108,6 +110,25 @@ pub struct ExperimentError {
 }
 
 impl Experiment {
+    /// The widths, given or the model's default.
+    pub fn hidden(&self) -> Vec<usize> {
+        match (&self.hidden, self.model) {
+            (Some(widths), _) => widths.clone(),
+            (None, ModelKind::Mlp) => vec![128; 5],
+            (None, ModelKind::Cnn) => vec![120, 84],
+        }
+    }
+
+    /// The same experiment with every default that depends on another setting written out, as it is recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn resolve(self) -> Result<Self, ExperimentError> {
+        self.check()?;
+        Ok(Self { hidden: Some(self.hidden()), lr: Some(self.learning_rate()), seeds: self.seeds().len(), ..self })
+    }
+
     /// The learning rate, given or the optimizer's default.
     pub fn learning_rate(&self) -> f64 {
         self.lr.unwrap_or(match self.optimizer {
@@ -135,8 +156,9 @@ impl Experiment {
         let not_negative = |field, value: f64| {
             ensure(value.is_finite() && value >= 0.0, field, format!("must not be negative, got {value}"))
         };
-        let positive =
-            |field, value: f64| ensure(value.is_finite() && value > 0.0, field, format!("must be positive, got {value}"));
+        let positive = |field, value: f64| {
+            ensure(value.is_finite() && value > 0.0, field, format!("must be positive, got {value}"))
+        };
         let at_least_one = |field, value: usize| ensure(value > 0, field, "must be at least 1, got 0".to_owned());
 
         ensure(!self.activations.is_empty(), "activations", "must name at least one".to_owned())?;
@@ -144,11 +166,12 @@ impl Experiment {
             let twice = self.activations[..i].contains(activation);
             ensure(!twice, "activations", format!("`{activation}` is named twice"))?;
         }
-        for &width in &self.hidden {
+        let hidden = self.hidden();
+        for &width in &hidden {
             ensure(width > 0, "hidden", "a layer has at least 1 unit, got 0; `none` is no hidden layer".to_owned())?;
             ensure(width <= 1 << 16, "hidden", format!("a layer has at most 65536 units, got {width}"))?;
         }
-        ensure(self.hidden.len() <= 1000, "hidden", format!("at most 1000 layers, got {}", self.hidden.len()))?;
+        ensure(hidden.len() <= 1000, "hidden", format!("at most 1000 layers, got {}", hidden.len()))?;
         positive("lr", self.learning_rate())?;
         ensure((0.0..1.0).contains(&self.momentum), "momentum", format!("must be in 0..1, got {}", self.momentum))?;
         not_negative("weight_decay", self.weight_decay)?;
@@ -354,7 +377,9 @@ impl FromStr for Init {
             "randomized-asymmetric" => Self::RandomizedAsymmetric,
             _ => match text.strip_prefix("normal:").map(str::parse::<f64>) {
                 Some(Ok(std)) if std.is_finite() && std >= 0.0 => Self::Normal(std),
-                Some(_) => return Err(format!("`{text}`: the standard deviation must be a number that is not negative")),
+                Some(_) => {
+                    return Err(format!("`{text}`: the standard deviation must be a number that is not negative"));
+                }
                 None => return Err(format!("unknown initialisation `{text}`; known are {INITS}")),
             },
         })

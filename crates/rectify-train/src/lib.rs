@@ -3,5 +3,18 @@
 
 pub mod activation;
 pub mod backend;
+pub mod claims;
+pub mod data;
+pub mod environment;
 pub mod experiment;
+pub mod grid;
+pub mod model;
+pub mod probe;
 pub mod results;
+pub mod sentences;
+pub mod statistics;
+pub mod store;
+pub mod train;
+
+#[cfg(not(feature = "flex"))]
+compile_error!("rectify-train draws initial weights on flex: enable the feature flex");

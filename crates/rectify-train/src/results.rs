@@ -225,4 +225,3 @@ pub struct PairedDifference {
     /// The difference in test accuracy.
     pub test_accuracy: Estimate,
 }
-

@@ -237,11 +237,11 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
             numeric = near;
         }
         let error = (analytic - numeric).abs() / tolerance(analytic, numeric);
-        // Not `error > 1`: a NaN gradient fails.
-        if !(error <= 1.0) {
+        // A NaN gradient fails, and is the worst there is.
+        if error > 1.0 || error.is_nan() {
             report.failures += 1;
         }
-        if report.worst.as_ref().is_none_or(|worst| !(error <= worst.error)) {
+        if report.worst.as_ref().is_none_or(|worst| error > worst.error || error.is_nan()) {
             report.worst = Some(Element { index, x: value, analytic, numeric, error });
         }
     }

@@ -33,11 +33,8 @@ pub trait ReluOps: Backend {
     fn rectify_relu(x: FloatTensor<Self>, rule: GradientRule) -> FloatTensor<Self>;
 
     /// The gradient with respect to the input. `kept` is the input, or the output where that says enough.
-    fn rectify_relu_backward(
-        kept: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        rule: GradientRule,
-    ) -> FloatTensor<Self>;
+    fn rectify_relu_backward(kept: FloatTensor<Self>, grad: FloatTensor<Self>, rule: GradientRule)
+    -> FloatTensor<Self>;
 }
 
 /// What the graph holds on to between the passes.

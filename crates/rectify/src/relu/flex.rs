@@ -1,11 +1,11 @@
 //! The CPU kernels of the Flex backend.
 
-use bytemuck::Pod;
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
     tensor::{Bytes, DType},
 };
 use burn_flex::{FlexTensor, Layout};
+use bytemuck::Pod;
 use half::{bf16, f16};
 
 use super::{

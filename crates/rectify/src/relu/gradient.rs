@@ -83,7 +83,7 @@ pub(crate) enum Keeps {
 impl GradientRule {
     pub(crate) fn keeps(self) -> Keeps {
         match self {
-            Self::Heaviside { at_zero } if at_zero == 0.0 => Keeps::Output,
+            Self::Heaviside { at_zero: 0.0 } => Keeps::Output,
             Self::Heaviside { .. } | Self::Surrogate(_) => Keeps::Input,
             Self::Leaky { .. } | Self::Guided => Keeps::Output,
             Self::Deconv => Keeps::Nothing,
@@ -125,9 +125,7 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// Text that is not a gradient rule.
-    #[error(
-        "unknown gradient rule `{0}`; known are heaviside=VALUE, leaky=SLOPE, bsilu, nelu=ALPHA, guided, deconv"
-    )]
+    #[error("unknown gradient rule `{0}`; known are heaviside=VALUE, leaky=SLOPE, bsilu, nelu=ALPHA, guided, deconv")]
     UnknownRule(String),
 }
 

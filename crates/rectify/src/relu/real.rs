@@ -1,7 +1,7 @@
 //! The maths of the CPU kernels, for one element: the function and, below it, its derivative under each rule.
 
-use bytemuck::Pod;
 use burn::tensor::Element;
+use bytemuck::Pod;
 use half::{bf16, f16};
 
 use super::gradient::{BSILU_ALPHA, GradientRule, Surrogate};

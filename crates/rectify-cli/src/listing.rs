@@ -1,0 +1,100 @@
+//! `rectify backends` and `rectify data`.
+
+use std::process::ExitCode;
+
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use rectify_train::{
+    backend::{self, SelfTest},
+    data,
+};
+
+use crate::{
+    cli::{Format, Output},
+    print,
+};
+
+/// Each backend, each adapter, and which one `auto` takes.
+pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
+    let backends = backend::survey();
+    if output.format == Format::Json {
+        return print(serde_json::to_string_pretty(&backends)? + "\n");
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED).set_header([
+        "--backend",
+        "adapter",
+        "kind",
+        "driver",
+        "memory",
+        "dtypes",
+        "self-test",
+    ]);
+    let none = || "–".to_owned();
+    let mut notes = String::new();
+    for backend in &backends {
+        if !backend.compiled_in {
+            notes += &format!("{}: not compiled in; build with --features {0}\n", backend.name);
+        } else if let Some(missing) = &backend.missing {
+            notes += &format!("{}: {missing}\n", backend.name);
+        }
+        if let Some(why) = &backend.auto {
+            notes += &format!("auto takes {}: {why}\n", backend.name);
+        }
+        for adapter in &backend.adapters {
+            let dtypes: Vec<String> = adapter.dtypes.iter().map(ToString::to_string).collect();
+            table.add_row([
+                adapter.flag.clone(),
+                adapter.name.clone(),
+                adapter.kind.to_owned(),
+                adapter.driver.clone().unwrap_or_else(none),
+                adapter.memory_bytes.map_or_else(none, |bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))),
+                dtypes.join(" "),
+                match &adapter.self_test {
+                    SelfTest::Passed { milliseconds } => format!("passed, {milliseconds:.2} ms"),
+                    SelfTest::Failed { reason } => format!("FAILED: {reason}"),
+                },
+            ]);
+        }
+    }
+    print(format!("{table}\n{notes}"))
+}
+
+/// Each data set that has a name: whether it is here, and what is in it.
+pub fn data(output: &Output) -> anyhow::Result<ExitCode> {
+    let sets = data::survey();
+    if output.format == Format::Json {
+        return print(serde_json::to_string_pretty(&sets)? + "\n");
+    }
+    let mut text = String::new();
+    for set in &sets {
+        match (&set.contents, &set.problem) {
+            (Some(contents), _) => {
+                let checksums = if contents.verified { "checksums right" } else { "checksums not known" };
+                text += &format!(
+                    "{}: {}, {checksums}\n  {} × {} pixels, {} classes; training pixels: mean {:.4}, std {:.4}\n",
+                    set.name,
+                    contents.source.display(),
+                    contents.height,
+                    contents.width,
+                    contents.classes,
+                    contents.mean,
+                    contents.std
+                );
+                for (part, info) in
+                    [("train", &contents.train), ("validation", &contents.validation), ("test", &contents.test)]
+                {
+                    let counts: Vec<String> = info.class_counts.iter().map(ToString::to_string).collect();
+                    text += &format!("  {part:<10} {:>5} samples; by class {}\n", info.samples, counts.join(" "));
+                }
+            }
+            (None, problem) => {
+                text += &format!("{}: {}\n", set.name, problem.as_deref().unwrap_or("cannot be used"));
+                text += "  looked in\n";
+                for place in &set.searched {
+                    text += &format!("    {}\n", place.display());
+                }
+            }
+        }
+    }
+    print(text)
+}

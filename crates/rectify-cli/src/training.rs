@@ -1,0 +1,188 @@
+//! `rectify compare` and `rectify train`.
+
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use rectify_train::{
+    backend,
+    data::Dataset,
+    environment,
+    experiment::Experiment,
+    grid::{self, Cell},
+    model::Shape,
+    results::{Results, Run, SCHEMA_VERSION, Status},
+    sentences::sentences,
+    statistics::{paired_differences, summarize},
+    store::{self, Checkpoint, Measured, RunFolder, StoreError},
+    train::Event,
+};
+
+use crate::{
+    cli::{Format, TrainArgs},
+    note, print, report, table,
+};
+
+/// Set by the first Ctrl-C: trainings end at their next read-back, and what they measured is kept.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Exit code of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Trains every activation with every seed and reports.
+pub fn compare(args: &TrainArgs) -> anyhow::Result<ExitCode> {
+    run(args, "compare", Experiment::default())
+}
+
+/// Trains one network. The same thing as [`compare`], with one of each by default.
+pub fn train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
+    let all = Experiment::default();
+    let activations = all.activations[..1].to_vec();
+    run(args, "train", Experiment { activations, seeds: 1, ..all })
+}
+
+fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<ExitCode> {
+    let experiment = args.resolve(defaults)?;
+    if args.print_config {
+        return print(toml::to_string(&experiment)?);
+    }
+    let device = backend::open(&experiment.backend)?;
+    backend::supports(&device, experiment.dtype)?;
+    let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
+    let folder = match &args.out {
+        Some(path) => RunFolder::create(path, &experiment)?,
+        None => RunFolder::create(&fresh_folder(command, &dataset.name), &experiment)?,
+    };
+    ctrlc::set_handler(|| {
+        // The second one does not wait.
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+
+    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+    let data = dataset.to_device(&device, experiment.dtype.into());
+    let progress = Progress::new(args.output.quiet, grid::grid_steps(&experiment, &dataset));
+    let unwritten: Mutex<Option<StoreError>> = Mutex::new(None);
+    let observe = |cell: &Cell, event: Event<'_>| {
+        let measured = match event {
+            Event::Steps(steps) => return progress.advance(steps),
+            Event::Epoch(epoch) => Measured::Epoch(epoch),
+            Event::Probe(step) => Measured::Step(step),
+        };
+        if let Err(error) = folder.append(cell, &measured) {
+            unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            STOP.store(true, Ordering::Relaxed);
+        }
+    };
+    let finished = |cell: &Cell, run: &Run, model| {
+        progress.finished(run);
+        let checkpoint = Checkpoint {
+            experiment: experiment.clone(),
+            activation: cell.activation.clone(),
+            seed: cell.seed,
+            steps: run.steps,
+            height: shape.height,
+            width: shape.width,
+            classes: shape.classes,
+            mean: dataset.mean,
+            std: dataset.std,
+        };
+        folder.save_checkpoint(cell, &checkpoint, model).map(drop)
+    };
+    let runs = grid::run(&experiment, shape, &data, &STOP, &observe, &finished)?;
+    progress.clear();
+    if let Some(error) = unwritten.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error.into());
+    }
+
+    let interrupted = STOP.load(Ordering::Relaxed);
+    let results = Results {
+        schema_version: SCHEMA_VERSION,
+        environment: environment::of(&experiment.backend, &device),
+        experiment,
+        summary: summarize(&runs),
+        paired_differences: paired_differences(&runs),
+        runs,
+    };
+    folder.save_results(&results)?;
+    let sentences = sentences(&results);
+    let html = report::html(&results, &sentences)?;
+    let page = folder.path().join("report.html");
+    store::write(&page, html.as_bytes())?;
+
+    match args.output.format {
+        Format::Json => print(serde_json::to_string_pretty(&results)? + "\n")?,
+        Format::Text => print(format!("{}\n\n{}\n", table::comparison(&results), sentences.join("\n")))?,
+    };
+    if !args.output.quiet {
+        if interrupted {
+            note("interrupted: what was measured until then is kept");
+        }
+        note(format_args!("report:  {}", page.display()));
+        note(format_args!("results: {}", folder.path().join("results.json").display()));
+    }
+    Ok(ExitCode::from(if interrupted { INTERRUPTED } else { 0 }))
+}
+
+/// `runs/2026-01-31-compare-mnist`, or the first of `…-2`, `…-3` that is not there.
+fn fresh_folder(command: &str, dataset: &str) -> PathBuf {
+    let date = jiff::Zoned::now().date();
+    let dataset = Path::new(dataset).file_name().map_or("data".into(), |name| name.to_string_lossy());
+    let name = format!("{date}-{command}-{dataset}");
+    let numbered = (2..).map(|n| format!("{name}-{n}"));
+    let mut folders = std::iter::once(name.clone()).chain(numbered).map(|name| Path::new("runs").join(name));
+    folders.find(|folder| !folder.exists()).unwrap_or_else(|| Path::new("runs").join(name.clone()))
+}
+
+/// A bar with time left on a terminal, a line a training elsewhere, nothing if quiet.
+struct Progress {
+    bar: Option<ProgressBar>,
+    lines: bool,
+}
+
+impl Progress {
+    fn new(quiet: bool, steps: usize) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = (terminal && !quiet).then(|| {
+            let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {pos}/{len} steps  {eta} left");
+            ProgressBar::new(steps as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { bar, lines: !terminal && !quiet }
+    }
+
+    fn advance(&self, steps: usize) {
+        if let Some(bar) = &self.bar {
+            bar.inc(steps as u64);
+        }
+    }
+
+    fn finished(&self, run: &Run) {
+        let outcome = match (run.status, run.last()) {
+            (Status::Completed, Some(epoch)) => format!("test accuracy {:.2} %", 100.0 * epoch.test_accuracy),
+            (Status::Diverged, _) => format!("diverged at step {}", run.diverged_at_step.unwrap_or(run.steps)),
+            _ => "interrupted".to_owned(),
+        };
+        let line = format!("{} seed {}: {outcome}, {:.1} s", run.activation, run.seed, run.wall_seconds);
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None if self.lines => note(line),
+            None => {}
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `saturation`: sigmoid and tanh saturate and lose sensitivity, ReLU does not.
+
+use super::{
+    Claim, Condition, Part,
+    verdict::{Direction, Hypothesis},
+};
+
+/// The claim.
+pub static CLAIM: Claim = Claim {
+    id: "saturation",
+    statement: "Sigmoid and tanh units saturate and lose their sensitivity; ReLU units do not.",
+    source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3.2; Glorot and Bengio 2010, Understanding the \
+             difficulty of training deep feedforward neural networks, §3",
+    parts: &[&SATURATES, &STAYS_SENSITIVE],
+};
+
+static SATURATES: Part = Part {
+    quantity: "fraction of a layer's activations with a derivative under 5 % of its maximum, at its largest over training",
+    unit: "fraction",
+    null_hypothesis: "At most a tenth of any layer is saturated.",
+    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.1),
+    why: "What a tenth of a layer does not pass on, the rest can; Glorot and Bengio call a layer saturated where nearly \
+          all of it is.",
+};
+static STAYS_SENSITIVE: Part = Part {
+    quantity: "the same measured on ReLU, whose derivative is 0 on the negative side",
+    unit: "fraction",
+    null_hypothesis: "A tenth or more of ReLU's activations, or of its units, pass nothing on.",
+    hypothesis: Hypothesis::difference(Direction::Within, 0.0, 0.1),
+    why: "The same tenth. Each activation is counted as for the others, and so are whole units, insensitive to every \
+          sample: a unit that is off for some samples still learns from the rest.",
+};
+
+/// A network of one activation over its training.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// Activation and depth, such as `sigmoid, 5 layers`.
+    pub condition: String,
+    /// By seed, epoch and hidden layer: the saturated fraction.
+    pub saturated: Vec<Vec<Vec<f64>>>,
+}
+
+/// The ReLU network beside them, at the end of training.
+#[derive(Debug, Clone)]
+pub struct MeasuredRelu {
+    /// Such as `relu, 5 layers`.
+    pub condition: String,
+    /// By seed: the largest fraction of zeros in any hidden layer.
+    pub zero: Vec<f64>,
+    /// By seed: the largest fraction of dead units in any hidden layer.
+    pub dead: Vec<f64>,
+}
+
+/// The evidence under each condition.
+pub fn conditions(saturating: &[Measured], relu: &[MeasuredRelu]) -> Vec<Condition> {
+    // NaN where a seed has no figures: the maximum of none is no measurement.
+    let largest = |seed: &Vec<Vec<f64>>| seed.iter().flatten().copied().fold(f64::NAN, f64::max);
+    let saturates =
+        saturating.iter().map(|m| Condition::new(&SATURATES, &m.condition, m.saturated.iter().map(largest).collect()));
+    let sensitive = relu.iter().flat_map(|m| {
+        [
+            Condition::new(&STAYS_SENSITIVE, format!("{}, activations", m.condition), m.zero.clone()),
+            Condition::new(&STAYS_SENSITIVE, format!("{}, whole units", m.condition), m.dead.clone()),
+        ]
+    });
+    saturates.chain(sensitive).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::around, *};
+    use crate::claims::verdict::Verdict;
+
+    fn verdict(saturated: f64, zero: f64, dead: f64) -> Verdict {
+        // Two epochs, two layers; only the second layer's first epoch is saturated.
+        let saturating = Measured {
+            condition: "sigmoid".to_owned(),
+            saturated: around(saturated).map(|most| vec![vec![0.0, most], vec![0.0, 0.0]]).to_vec(),
+        };
+        let relu =
+            MeasuredRelu { condition: "relu".to_owned(), zero: around(zero).to_vec(), dead: around(dead).to_vec() };
+        CLAIM.judge(conditions(&[saturating], &[relu])).verdict
+    }
+
+    #[test]
+    fn a_saturated_layer_beside_a_sensitive_relu_confirms_and_the_reverse_refutes() {
+        assert_eq!(verdict(0.9, 0.02, 0.0), Verdict::Confirmed);
+        assert_eq!(verdict(0.01, 0.6, 0.4), Verdict::Refuted);
+        // Half of ReLU's activations are off, hardly any unit is.
+        assert_eq!(verdict(0.9, 0.5, 0.01), Verdict::Qualified);
+    }
+
+    #[test]
+    fn a_seed_without_figures_settles_nothing() {
+        let empty = Measured { condition: "sigmoid".to_owned(), saturated: vec![vec![]; 3] };
+        assert_eq!(CLAIM.judge(conditions(&[empty], &[])).verdict, Verdict::NotSettled);
+    }
+}

@@ -1,0 +1,113 @@
+//! A data set on a device: one tensor each for the images and the labels of a part.
+
+use std::ops::Range;
+
+use burn::tensor::{DType, Device, Element, ElementConversion, Int, Tensor, TensorData, bf16, f16};
+use rayon::prelude::*;
+
+use super::{Dataset, Samples};
+
+/// Every part of a [`Dataset`] on a device. A clone shares the memory.
+#[derive(Debug, Clone)]
+pub struct DeviceDataset {
+    /// To train on.
+    pub train: DeviceSamples,
+    /// To choose by.
+    pub validation: DeviceSamples,
+    /// To judge by.
+    pub test: DeviceSamples,
+    /// Rows of a picture.
+    pub height: usize,
+    /// Columns of a picture.
+    pub width: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// One part of a data set on a device. A clone shares the memory.
+#[derive(Debug, Clone)]
+pub struct DeviceSamples {
+    /// Standardised pixels, `[samples, height * width]`.
+    pub images: Tensor<2>,
+    /// Classes, `[samples]`.
+    pub labels: Tensor<1, Int>,
+}
+
+/// Samples of one step.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Standardised pixels, `[samples, height * width]`.
+    pub images: Tensor<2>,
+    /// Classes, `[samples]`.
+    pub labels: Tensor<1, Int>,
+}
+
+impl Dataset {
+    /// Copies the set to a device as numbers of a float `dtype`, standardised with the training set's figures:
+    /// (pixel / 255 − mean) / std.
+    ///
+    /// If all training pixels are equal, `std` is 0 and 1 takes its place, so that they become 0 and not NaN.
+    pub fn to_device(&self, device: &Device, dtype: DType) -> DeviceDataset {
+        let std = if self.std > 0.0 { self.std } else { 1.0 };
+        let standardised: [f64; 256] = std::array::from_fn(|pixel| (pixel as f64 / 255.0 - self.mean) / std);
+        let pixels = self.height * self.width;
+        let copy = |samples: &Samples| DeviceSamples::new(samples, pixels, &standardised, device, dtype);
+        DeviceDataset {
+            train: copy(&self.train),
+            validation: copy(&self.validation),
+            test: copy(&self.test),
+            height: self.height,
+            width: self.width,
+            classes: self.classes,
+        }
+    }
+}
+
+impl DeviceSamples {
+    fn new(samples: &Samples, pixels: usize, values: &[f64; 256], device: &Device, dtype: DType) -> Self {
+        let shape = [samples.len(), pixels];
+        // In the wanted type at once, as a conversion would hold every pixel twice.
+        let images = match dtype {
+            DType::F64 => look_up::<f64>(samples.pixels(), values, shape),
+            DType::F16 => look_up::<f16>(samples.pixels(), values, shape),
+            DType::BF16 => look_up::<bf16>(samples.pixels(), values, shape),
+            _ => look_up::<f32>(samples.pixels(), values, shape),
+        };
+        let labels: Vec<i32> = samples.labels().iter().map(|&label| i32::from(label)).collect();
+        Self {
+            images: Tensor::from_data(images, (device, dtype)),
+            labels: Tensor::from_data(TensorData::new(labels, [samples.len()]), device),
+        }
+    }
+
+    /// Number of samples, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "a data set's samples are never empty")]
+    pub fn len(&self) -> usize {
+        self.labels.dims()[0]
+    }
+
+    /// Neighbouring samples, without a copy where the backend has views (flex).
+    ///
+    /// # Panics
+    ///
+    /// If the range is empty or reaches beyond [`len`](Self::len).
+    pub fn slice(&self, range: Range<usize>) -> Batch {
+        let len = self.len();
+        assert!(range.start < range.end && range.end <= len, "range {range:?} of {len} samples");
+        Batch { images: self.images.clone().slice(range.clone()), labels: self.labels.clone().slice(range) }
+    }
+
+    /// The samples at `indices`, in that order, on the same device. One copy.
+    ///
+    /// Indices that reach beyond [`len`](Self::len) are a mistake of the caller's, and what it does depends on the
+    /// backend: a panic on CPUs, undefined values on GPUs.
+    pub fn gather(&self, indices: Tensor<1, Int>) -> Batch {
+        Batch { images: self.images.clone().select(0, indices.clone()), labels: self.labels.clone().select(0, indices) }
+    }
+}
+
+fn look_up<E: Element>(pixels: &[u8], values: &[f64; 256], shape: [usize; 2]) -> TensorData {
+    let values: [E; 256] = values.map(|value| value.elem());
+    let numbers: Vec<E> = pixels.par_iter().with_min_len(1 << 16).map(|&pixel| values[usize::from(pixel)]).collect();
+    TensorData::new(numbers, shape)
+}

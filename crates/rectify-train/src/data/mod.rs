@@ -1,0 +1,327 @@
+//! Data sets of small grey-scale pictures in ten classes: MNIST and everything that comes in its format.
+//!
+//! A set is found by name or path, read and checked once ([`Dataset::load`]), and put on a device as one tensor
+//! ([`Dataset::to_device`]). Batches are slices of it or a gather from it; nothing is converted sample by sample while
+//! training.
+//!
+//! ```no_run
+//! # use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+//! # use rectify_train::data::{DataError, Dataset, shuffled};
+//! let device = Device::flex();
+//! let mnist = Dataset::load("mnist", None)?.to_device(&device, DType::F32);
+//! let order = shuffled(mnist.train.len(), 0, 1);
+//! let order = Tensor::<1, Int>::from_data(TensorData::new(order, [mnist.train.len()]), &device);
+//! let batch = mnist.train.gather(order.slice(0..128));
+//! assert_eq!(batch.images.dims(), [128, 784]);
+//! # Ok::<(), DataError>(())
+//! ```
+
+mod device;
+mod find;
+mod idx;
+mod survey;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use self::find::{KNOWN, Source};
+pub use self::{
+    device::{Batch, DeviceDataset, DeviceSamples},
+    find::{DATA_VARIABLE, FILES},
+    idx::{Idx, MAX_ELEMENTS, read_idx},
+    survey::{DatasetContents, DatasetInfo, SamplesInfo, survey},
+};
+
+/// Classes of every MNIST-style set: labels are 0 to 9.
+pub const CLASSES: usize = 10;
+
+/// One in this many samples of the training files is set aside for validation.
+const VALIDATION_SHARE: usize = 10;
+
+/// Seed of the validation split. Fixed, so that every experiment validates on the same samples.
+const VALIDATION_SEED: u64 = 0x7265_6374_6966_7900;
+
+/// Why a data set cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file cannot be opened.
+    #[error("{}: {cause}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+    /// A file's contents are not what they must be.
+    #[error("{}: {field}: {reason}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The part of it that is wrong.
+        field: &'static str,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A file is sound but not the one that was published.
+    #[error("{}: SHA-256 of the uncompressed contents: expected {expected}, found {found}", .path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// The published checksum.
+        expected: &'static str,
+        /// The file's own.
+        found: String,
+    },
+    /// A known set is in none of its places.
+    #[error(
+        "data set `{name}`: not found; {remedy}, or set {DATA_VARIABLE} to the folder that holds `{name}`; looked in{}",
+        .searched.iter().map(|place| format!("\n  {}", place.display())).collect::<String>()
+    )]
+    NotFound {
+        /// The set.
+        name: String,
+        /// The folders looked in.
+        searched: Vec<PathBuf>,
+        /// How to get it.
+        remedy: &'static str,
+    },
+    /// Neither a known set nor a folder.
+    #[error("data set `{0}`: neither a known set ({known}) nor a folder", known = KNOWN.each_ref().map(|set| set.name).join(", "))]
+    Unknown(String),
+    /// More training samples asked for than there are, or none.
+    #[error(
+        "train_size: must be in 1..={available}, got {asked}; the training files hold {}, and {validation} of them \
+         are set aside for validation", *.available + *.validation
+    )]
+    TrainSize {
+        /// The number asked for.
+        asked: usize,
+        /// The number there is.
+        available: usize,
+        /// Samples set aside.
+        validation: usize,
+    },
+}
+
+/// Pictures and their labels, as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Samples {
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+impl Samples {
+    /// Number of samples, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "a data set's samples are never empty")]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// All pictures one after the other, each row by row; 0 to 255.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The class of each picture, under [`CLASSES`].
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// How many samples each class has.
+    pub fn class_counts(&self) -> [usize; CLASSES] {
+        let mut counts = [0; CLASSES];
+        for &label in &self.labels {
+            counts[usize::from(label)] += 1;
+        }
+        counts
+    }
+}
+
+/// A data set in memory, read and checked.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// The name or path that it was asked for by.
+    pub name: String,
+    /// The folder that it was read from.
+    pub source: PathBuf,
+    /// Whether its SHA-256 checksums are known; they were right if so.
+    pub verified: bool,
+    /// Rows of a picture.
+    pub height: usize,
+    /// Columns of a picture.
+    pub width: usize,
+    /// Number of classes, [`CLASSES`].
+    pub classes: usize,
+    /// To train on, in the order of the file.
+    pub train: Samples,
+    /// A tenth of the training files, at least one sample, drawn at random but the same in every experiment.
+    pub validation: Samples,
+    /// The test files.
+    pub test: Samples,
+    /// Mean of all pixels of `train`, where a pixel is 0 to 1.
+    pub mean: f64,
+    /// Standard deviation (of the population) of all pixels of `train`, where a pixel is 0 to 1.
+    pub std: f64,
+}
+
+impl Dataset {
+    /// Reads `mnist`, `fashion-mnist`, or the folder at a path, which must hold the four [`FILES`], each with or
+    /// without `.gz`.
+    ///
+    /// Known sets are looked for in `$RECTIFY_DATA`, then in a folder `datasets` beside or above the current folder
+    /// and the program, in the one of the repository that built the program, and where the system's package puts it.
+    /// MNIST's checksums are verified.
+    ///
+    /// `train_size` keeps the first samples that remain once validation is set aside, without it all. Mean and
+    /// deviation are those of the samples kept.
+    ///
+    /// # Errors
+    ///
+    /// Whatever [`DataError`] lists: the set is not there, a file is not what it should be, images and labels differ
+    /// in number or the two parts in the size of their images, a label is over 9, `train_size` is out of range.
+    pub fn load(name_or_path: &str, train_size: Option<usize>) -> Result<Self, DataError> {
+        let source = Source::find(name_or_path)?;
+        let read = |file: usize| {
+            let dimensions = if file.is_multiple_of(2) { 3 } else { 1 };
+            let idx = read_idx(&source.files[file], dimensions)?;
+            let Some(expected) = source.checksum(file) else { return Ok(idx) };
+            match idx.sha256() {
+                found if found == expected => Ok(idx),
+                found => Err(DataError::Checksum { path: source.files[file].clone(), expected, found }),
+            }
+        };
+        // Collected before looking at errors, so that of several the first file's is told, every time.
+        let files: Vec<_> = (0..FILES.len()).into_par_iter().map(read).collect();
+        let mut files = files.into_iter();
+        let mut next = || files.next().expect("one for each of the four files");
+        let (train_images, train_labels, test_images, test_labels) = (next()?, next()?, next()?, next()?);
+
+        let [_, train_labels_path, test_path, test_labels_path] = &source.files;
+        let [height, width] = [train_images.dims[1], train_images.dims[2]];
+        if test_images.dims[1..] != [height, width] {
+            return Err(DataError::File {
+                path: test_path.clone(),
+                field: "dimensions",
+                reason: format!(
+                    "images are {} × {}, those for training are {height} × {width}",
+                    test_images.dims[1], test_images.dims[2]
+                ),
+            });
+        }
+        let mut train = pair(train_images, train_labels, train_labels_path)?;
+        let test = pair(test_images, test_labels, test_labels_path)?;
+        if train.len() < 2 {
+            return Err(DataError::File {
+                path: train_labels_path.clone(),
+                field: "samples",
+                reason: "1 is too few: one is needed for training and one for validation".to_owned(),
+            });
+        }
+
+        let validation = split(&mut train, height * width, train_size)?;
+        let (mean, std) = mean_and_std(&train.pixels);
+        let verified = source.checksum(0).is_some();
+        let name = name_or_path.to_owned();
+        Ok(Self {
+            name,
+            source: source.folder,
+            verified,
+            height,
+            width,
+            classes: CLASSES,
+            train,
+            validation,
+            test,
+            mean,
+            std,
+        })
+    }
+}
+
+/// Images with their labels.
+fn pair(images: Idx, labels: Idx, labels_path: &Path) -> Result<Samples, DataError> {
+    let wrong = |field, reason| Err(DataError::File { path: labels_path.to_owned(), field, reason });
+    if images.dims[0] != labels.dims[0] {
+        return wrong("samples", format!("{} labels for {} images", labels.dims[0], images.dims[0]));
+    }
+    if let Some(sample) = labels.bytes.iter().position(|&label| usize::from(label) >= CLASSES) {
+        let label = labels.bytes[sample];
+        return wrong("label", format!("sample {sample} (from 0) has label {label}, expected 0 to {}", CLASSES - 1));
+    }
+    Ok(Samples { pixels: images.bytes, labels: labels.bytes })
+}
+
+/// Takes the validation samples out of `train` and keeps the first `train_size` of the rest.
+fn split(train: &mut Samples, pixels: usize, train_size: Option<usize>) -> Result<Samples, DataError> {
+    let total = train.len();
+    let count = (total / VALIDATION_SHARE).max(1);
+    let available = total - count;
+    let kept = train_size.unwrap_or(available);
+    if !(1..=available).contains(&kept) {
+        return Err(DataError::TrainSize { asked: kept, available, validation: count });
+    }
+    let mut chosen = shuffled(total, VALIDATION_SEED, 0);
+    chosen.truncate(count);
+    let mut is_validation = vec![false; total];
+    for &sample in &chosen {
+        is_validation[sample as usize] = true;
+    }
+
+    let mut validation = Samples { pixels: Vec::with_capacity(count * pixels), labels: Vec::with_capacity(count) };
+    let mut next = 0;
+    for (sample, &aside) in is_validation.iter().enumerate() {
+        let range = sample * pixels..(sample + 1) * pixels;
+        if aside {
+            validation.pixels.extend_from_slice(&train.pixels[range]);
+            validation.labels.push(train.labels[sample]);
+        } else if next < kept {
+            // In place: the samples that stay move up into the gaps.
+            train.pixels.copy_within(range, next * pixels);
+            train.labels[next] = train.labels[sample];
+            next += 1;
+        }
+    }
+    train.pixels.truncate(kept * pixels);
+    train.pixels.shrink_to_fit();
+    train.labels.truncate(kept);
+    Ok(validation)
+}
+
+/// Mean and population standard deviation of pixels scaled to 0..=1, from exact integer sums.
+fn mean_and_std(pixels: &[u8]) -> (f64, f64) {
+    // The squares of one chunk fit a u32, so that the compiler can use its narrow vector lanes.
+    const CHUNK: usize = (u32::MAX / (255 * 255)) as usize;
+    let (sum, squares) = pixels
+        .par_chunks(CHUNK)
+        .map(|chunk| {
+            let sum: u32 = chunk.iter().map(|&pixel| u32::from(pixel)).sum();
+            let squares: u32 = chunk.iter().map(|&pixel| u32::from(pixel) * u32::from(pixel)).sum();
+            (u64::from(sum), u64::from(squares))
+        })
+        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    let n = pixels.len() as f64;
+    // n Σx² − (Σx)² in integers: no digits cancel.
+    let spread = u128::from(pixels.len() as u64) * u128::from(squares) - u128::from(sum) * u128::from(sum);
+    (sum as f64 / n / 255.0, (spread as f64).sqrt() / n / 255.0)
+}
+
+/// The order of samples in an epoch: a permutation of `0..len` that `seed` and `epoch` decide, the same on every
+/// machine (ChaCha8 keyed by the seed, the epoch as its stream).
+///
+/// # Panics
+///
+/// If `len` does not fit a `u32`; a data set is bounded by [`MAX_ELEMENTS`] and always does.
+pub fn shuffled(len: usize, seed: u64, epoch: usize) -> Vec<u32> {
+    let len = u32::try_from(len).expect("data sets are bounded by MAX_ELEMENTS");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(epoch as u64);
+    let mut order: Vec<u32> = (0..len).collect();
+    order.shuffle(&mut rng);
+    order
+}

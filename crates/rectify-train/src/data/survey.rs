@@ -1,0 +1,95 @@
+//! Which data sets are on this machine, and what is in them.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{DataError, Dataset, Samples, find::KNOWN};
+
+/// A data set that Rectify knows by name, here or not.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DatasetInfo {
+    /// What `--dataset` calls it.
+    pub name: String,
+    /// The folders that it is looked for in, in that order.
+    pub searched: Vec<PathBuf>,
+    /// What is in it, if it is here and sound.
+    pub contents: Option<DatasetContents>,
+    /// Why it cannot be used otherwise, and what would help.
+    pub problem: Option<String>,
+}
+
+/// What is in a data set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DatasetContents {
+    /// The folder that it was read from.
+    pub source: PathBuf,
+    /// Whether its checksums are known; they are right if so, as a set with wrong ones cannot be used.
+    pub verified: bool,
+    /// Rows of a picture.
+    pub height: usize,
+    /// Columns of a picture.
+    pub width: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Mean of the training pixels, from 0 to 1.
+    pub mean: f64,
+    /// Standard deviation of the training pixels, from 0 to 1.
+    pub std: f64,
+    /// To train on.
+    pub train: SamplesInfo,
+    /// Set aside from the training files.
+    pub validation: SamplesInfo,
+    /// To test with.
+    pub test: SamplesInfo,
+}
+
+/// The size of a part of a data set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SamplesInfo {
+    /// Number of samples.
+    pub samples: usize,
+    /// Number of samples of each class.
+    pub class_counts: Vec<usize>,
+}
+
+/// Looks for every data set with a name, and reads and checks those that are here.
+pub fn survey() -> Vec<DatasetInfo> {
+    KNOWN
+        .par_iter()
+        .map(|known| {
+            let (contents, problem) = match Dataset::load(known.name, None) {
+                Ok(dataset) => (Some(dataset.contents()), None),
+                // The places are in `searched` already.
+                Err(DataError::NotFound { remedy, .. }) => (None, Some(format!("not found; {remedy}"))),
+                Err(error) => (None, Some(error.to_string())),
+            };
+            DatasetInfo { name: known.name.to_owned(), searched: known.places(), contents, problem }
+        })
+        .collect()
+}
+
+impl Dataset {
+    /// What is in the set, for a person to look at.
+    pub fn contents(&self) -> DatasetContents {
+        DatasetContents {
+            source: self.source.clone(),
+            verified: self.verified,
+            height: self.height,
+            width: self.width,
+            classes: self.classes,
+            mean: self.mean,
+            std: self.std,
+            train: SamplesInfo::of(&self.train),
+            validation: SamplesInfo::of(&self.validation),
+            test: SamplesInfo::of(&self.test),
+        }
+    }
+}
+
+impl SamplesInfo {
+    fn of(samples: &Samples) -> Self {
+        Self { samples: samples.len(), class_counts: samples.class_counts().to_vec() }
+    }
+}

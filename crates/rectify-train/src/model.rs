@@ -1,0 +1,297 @@
+//! The networks that an experiment trains, and how any network shows its layers.
+
+use std::{
+    f64::consts::SQRT_2,
+    sync::{Mutex, PoisonError},
+};
+
+use burn::{
+    module::{Module, Param},
+    nn::{
+        Initializer, Linear, PaddingConfig2d,
+        conv::{Conv2d, Conv2dConfig},
+        pool::{MaxPool2d, MaxPool2dConfig},
+    },
+    tensor::{DType, Device, Tensor, TensorData},
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    activation::{Activation, ActivationLayer},
+    experiment::{Experiment, Init, ModelKind},
+    probe::Trace,
+};
+
+/// A classifier of images: what the training loop and the probes need of a network.
+///
+/// Any Burn module is one by these two lines of its own:
+///
+/// ```
+/// use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor, activation::relu}};
+/// use rectify_train::{model::Network, probe::Trace};
+///
+/// #[derive(Module, Debug)]
+/// struct Residual { stem: Linear, block: Linear, head: Linear }
+///
+/// impl Network for Residual {
+///     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+///         let x = trace.layer("stem", self.stem.forward(images), relu);
+///         let x = x.clone() + trace.layer("block", self.block.forward(x), relu);
+///         trace.layer("head", self.head.forward(x), |logits| logits)
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let network = Residual {
+///     stem: LinearConfig::new(4, 3).init(&device),
+///     block: LinearConfig::new(3, 3).init(&device),
+///     head: LinearConfig::new(3, 2).init(&device),
+/// };
+/// assert_eq!(network.forward(Tensor::ones([5, 4], &device), &mut Trace::off()).dims(), [5, 2]);
+/// ```
+pub trait Network: Module {
+    /// Logits of a batch.
+    ///
+    /// Every layer passes its pre-activations through [`Trace::layer`] under the name that its parameters have in the
+    /// module: a layer `hidden.0` owns the parameters whose path begins with `hidden.0.`.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, height · width]`
+    /// - output: `[batch, classes]`
+    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2>;
+}
+
+/// φ(xW + b).
+#[derive(Module, Debug)]
+pub struct Dense {
+    /// The weights, `[fan_in, fan_out]`, and the bias.
+    pub linear: Linear,
+    /// φ.
+    pub activation: ActivationLayer,
+}
+
+impl Dense {
+    fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        let z = self.linear.forward(x);
+        trace.layer(name, z, |z| self.activation.forward(z))
+    }
+}
+
+/// Fully connected layers. Without hidden layers it is softmax regression.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// From the input on.
+    pub hidden: Vec<Dense>,
+    /// To the logits.
+    pub output: Linear,
+}
+
+impl Network for Mlp {
+    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        head(&self.hidden, &self.output, images, trace)
+    }
+}
+
+fn head(hidden: &[Dense], output: &Linear, mut x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+    for (i, dense) in hidden.iter().enumerate() {
+        x = dense.forward(&format!("hidden.{i}"), x, trace);
+    }
+    trace.layer("output", output.forward(x), |logits| logits)
+}
+
+/// A convolution with its activation and 2 × 2 pooling.
+#[derive(Module, Debug)]
+pub struct ConvBlock {
+    /// 5 × 5 kernels.
+    pub convolution: Conv2d,
+    /// φ.
+    pub activation: ActivationLayer,
+    /// Halves height and width.
+    pub pool: MaxPool2d,
+}
+
+/// LeNet-like (LeCun et al. 1998): convolutions of 6 and 16 channels with max pooling, then fully connected layers.
+#[derive(Module, Debug)]
+pub struct Cnn {
+    /// From the input on.
+    pub conv: Vec<ConvBlock>,
+    /// Fully connected layers.
+    pub hidden: Vec<Dense>,
+    /// To the logits.
+    pub output: Linear,
+    height: usize,
+    width: usize,
+}
+
+impl Network for Cnn {
+    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        let [batch, _] = images.dims();
+        let mut x = images.reshape([batch, 1, self.height, self.width]);
+        for (i, block) in self.conv.iter().enumerate() {
+            let z = block.convolution.forward(x);
+            x = trace.layer(&format!("conv.{i}"), z, |z| block.activation.forward(z));
+            x = block.pool.forward(x);
+        }
+        head(&self.hidden, &self.output, x.flatten(1, 3), trace)
+    }
+}
+
+/// The model of an experiment.
+#[derive(Module, Debug)]
+pub enum Model {
+    /// `--model mlp`.
+    Mlp(Mlp),
+    /// `--model cnn`.
+    Cnn(Cnn),
+}
+
+impl Network for Model {
+    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        match self {
+            Self::Mlp(mlp) => mlp.forward(images, trace),
+            Self::Cnn(cnn) => cnn.forward(images, trace),
+        }
+    }
+}
+
+/// The images' size and the number of classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Classes.
+    pub classes: usize,
+}
+
+impl Model {
+    /// A network with fresh weights on `device` (which decides whether it tracks gradients).
+    ///
+    /// The weights are drawn by Burn's initializers on the host, whatever the device, so the same seed gives the same
+    /// network on every backend.
+    pub fn new(experiment: &Experiment, activation: &Activation, shape: Shape, seed: u64, device: &Device) -> Self {
+        // Flex has one generator for the whole process: two trainings that begin at once must not share its numbers.
+        static DRAWING: Mutex<()> = Mutex::new(());
+        // The lock protects no data, so a panic elsewhere while it was held has broken nothing.
+        let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = Device::flex();
+        host.seed(seed);
+        let mut draw = Draw {
+            init: experiment.init.resolve(activation),
+            bias: experiment.bias_init,
+            asymmetry: ChaCha8Rng::seed_from_u64(seed),
+            options: (device, experiment.dtype.into()),
+            host,
+        };
+
+        let (conv, mut width) = match experiment.model {
+            ModelKind::Mlp => (Vec::new(), shape.height * shape.width),
+            ModelKind::Cnn => {
+                let conv = CHANNELS.windows(2).map(|pair| draw.conv(pair[0], pair[1], activation)).collect();
+                (conv, CHANNELS[CHANNELS.len() - 1] * (shape.height / 4) * (shape.width / 4))
+            }
+        };
+        let mut hidden = Vec::new();
+        for units in experiment.hidden() {
+            hidden.push(Dense { linear: draw.linear(width, units), activation: activation.init(device) });
+            width = units;
+        }
+        let output = draw.linear(width, shape.classes);
+        match experiment.model {
+            ModelKind::Mlp => Self::Mlp(Mlp { hidden, output }),
+            ModelKind::Cnn => Self::Cnn(Cnn { conv, hidden, output, height: shape.height, width: shape.width }),
+        }
+    }
+}
+
+/// Channels of the image and of the convolutions.
+const CHANNELS: [usize; 3] = [1, 6, 16];
+/// Side of a convolution's kernel.
+const KERNEL: usize = 5;
+
+/// Draws parameters, layer after layer.
+struct Draw<'a> {
+    init: Init,
+    bias: Option<f64>,
+    /// For the entries that `randomized-asymmetric` replaces.
+    asymmetry: ChaCha8Rng,
+    options: (&'a Device, DType),
+    host: Device,
+}
+
+impl Draw<'_> {
+    fn linear(&mut self, fan_in: usize, fan_out: usize) -> Linear {
+        let [weight, bias] = self.values([fan_in, fan_out], 1, fan_in, fan_out);
+        Linear { weight: self.parameter(weight), bias: Some(self.parameter(bias)) }
+    }
+
+    fn conv(&mut self, channels_in: usize, channels_out: usize, activation: &Activation) -> ConvBlock {
+        let area = KERNEL * KERNEL;
+        let shape = [channels_out, channels_in, KERNEL, KERNEL];
+        let [weight, bias] = self.values(shape, 0, channels_in * area, channels_out * area);
+        let mut convolution = Conv2dConfig::new([channels_in, channels_out], [KERNEL, KERNEL])
+            .with_padding(PaddingConfig2d::Same)
+            .with_bias(false)
+            .init(self.options.0);
+        convolution.weight = self.parameter(weight);
+        convolution.bias = Some(self.parameter(bias));
+        let pool = MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init();
+        ConvBlock { convolution, activation: activation.init(self.options.0), pool }
+    }
+
+    fn parameter<const D: usize>(&self, data: TensorData) -> Param<Tensor<D>> {
+        let (device, dtype) = self.options;
+        Param::from_tensor(Tensor::from_data(data, (device, dtype)))
+    }
+
+    /// Weights and biases of one layer; its units lie along dimension `unit_dim` of the weights.
+    fn values<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        unit_dim: usize,
+        fan_in: usize,
+        fan_out: usize,
+    ) -> [TensorData; 2] {
+        let units = shape[unit_dim];
+        let weights = match self.init {
+            Init::HeNormal | Init::Auto => Initializer::KaimingNormal { gain: SQRT_2, fan_out_only: false },
+            Init::HeUniform => Initializer::KaimingUniform { gain: SQRT_2, fan_out_only: false },
+            Init::XavierNormal => Initializer::XavierNormal { gain: 1.0 },
+            Init::XavierUniform => Initializer::XavierUniform { gain: 1.0 },
+            Init::LecunNormal => Initializer::KaimingNormal { gain: 1.0, fan_out_only: false },
+            Init::TorchDefault => Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false },
+            Init::Orthogonal => Initializer::Orthogonal { gain: 1.0 },
+            Init::Normal(std) => Initializer::Normal { mean: 0.0, std },
+            // The gain for which the length of a signal is kept, from Lu et al. 2019.
+            Init::RandomizedAsymmetric => Initializer::KaimingNormal { gain: 0.6007, fan_out_only: false },
+        };
+        let biases = match (self.bias, self.init) {
+            (Some(value), _) => Initializer::Constant { value },
+            (None, Init::TorchDefault | Init::RandomizedAsymmetric) => weights.clone(),
+            (None, _) => Initializer::Zeros,
+        };
+        let mut weight = weights.init_with::<D, _>(shape, Some(fan_in), Some(fan_out), &self.host).val();
+        let mut bias = biases.init_with::<1, _>([units], Some(fan_in), Some(fan_out), &self.host).val();
+
+        if self.init == Init::RandomizedAsymmetric {
+            // One entry of each unit's weights and bias is drawn from Beta(2, 1), whose quantile function is a root.
+            let weights = weight.swap_dims(0, unit_dim);
+            let dims = weights.dims();
+            let rows = Tensor::cat(vec![weights.reshape([units, fan_in]), bias.clone().reshape([units, 1])], 1);
+            let mut values: Vec<f32> = rows.into_data().iter().collect();
+            for row in values.chunks_mut(fan_in + 1) {
+                let entry = self.asymmetry.random_range(0..row.len());
+                row[entry] = self.asymmetry.random::<f32>().sqrt();
+            }
+            let rows = Tensor::<2>::from_data(TensorData::new(values, [units, fan_in + 1]), &self.host);
+            weight = rows.clone().narrow(1, 0, fan_in).reshape(dims).swap_dims(0, unit_dim);
+            if self.bias.is_none() {
+                bias = rows.narrow(1, fan_in, 1).reshape([units]);
+            }
+        }
+        [weight.into_data(), bias.into_data()]
+    }
+}

@@ -1,0 +1,327 @@
+//! The training loop, the only one in the project.
+//!
+//! It is not burn-train's `Learner`: that owns the loop, so a step's gradients cannot be looked at between backward
+//! pass and update, a loss that is no longer finite is not an outcome, and it reads metrics back at every step. What
+//! it is built from is Burn's: modules, losses, optimizers.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig},
+    optim::{
+        AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig,
+        momentum::MomentumConfig,
+    },
+    tensor::{DType, Int, Tensor, TensorData},
+};
+
+use crate::{
+    activation::Activation,
+    data::{Batch, DeviceDataset, DeviceSamples, shuffled},
+    experiment::{Experiment, OptimizerKind, ProbeEvery},
+    model::Network,
+    probe::{Backward, Probe, Trace, Update, report, weight_gradients, weights},
+    results::{Epoch, Layer, Run, Status, StepProbe},
+};
+
+/// Steps between two read-backs of losses. On a GPU each is a wait for the device.
+const READ_BACK: usize = 64;
+/// Samples a batch where nothing is learned.
+const EVALUATION_BATCH: usize = 1000;
+/// Training samples that are probed between the first and the last epoch, and whose gradient is measured.
+const PROBE_SAMPLE: usize = 2000;
+
+/// What a training reports while it runs.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// So many steps more are done.
+    Steps(usize),
+    /// An epoch is measured; the first one is the network before training.
+    Epoch(&'a Epoch),
+    /// A step was probed.
+    Probe(&'a StepProbe),
+}
+
+/// Loss and accuracy over some samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy in nats; `None` where it is not finite.
+    pub loss: Option<f64>,
+    /// Fraction classified rightly.
+    pub accuracy: f64,
+}
+
+/// Training steps that an experiment takes on a training set of so many samples.
+pub fn total_steps(experiment: &Experiment, samples: usize) -> usize {
+    experiment.steps.unwrap_or(experiment.epochs * samples.div_ceil(experiment.batch_size))
+}
+
+/// Trains a network by the experiment's settings.
+///
+/// `network` must track gradients (its device is an autodiff one), and `data` must be on the same device. The run ends
+/// after the experiment's steps, by patience, by a loss that is not finite, or soon after `stop` is set.
+///
+/// Gives back the network as it was at the end, and what was measured.
+pub fn train<N: Network>(
+    mut network: N,
+    activation: &Activation,
+    seed: u64,
+    experiment: &Experiment,
+    data: &DeviceDataset,
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(Event),
+) -> (N, Run) {
+    let started = Instant::now();
+    let device = data.train.images.device();
+    let loss = CrossEntropyLossConfig::new().init(&device);
+    let mut optimizer = optimizer(experiment);
+    let lr = experiment.learning_rate();
+    let total = total_steps(experiment, data.train.len());
+    let steps_an_epoch = data.train.len().div_ceil(experiment.batch_size);
+    let probe = (experiment.probe_every != ProbeEvery::Off).then(|| Probe::new(activation));
+
+    let mut run = Run {
+        activation: activation.to_string(),
+        seed,
+        status: Status::Completed,
+        diverged_at_step: None,
+        wall_seconds: 0.0,
+        steps: 0,
+        parameters: network.num_params(),
+        epochs: Vec::new(),
+        probes: Vec::new(),
+    };
+    let measure = |network: &N, epoch, step, seconds, train_loss, update: Option<Update>, whole: bool| {
+        let valid = network.valid();
+        let validation = evaluate(&valid, &data.validation);
+        let test = evaluate(&valid, &data.test);
+        let layers = probe.as_ref().map(|probe| look(network, &valid, probe, &loss, &data.train, update, whole));
+        Epoch {
+            epoch,
+            step,
+            seconds,
+            train_loss,
+            validation_loss: validation.loss,
+            validation_accuracy: validation.accuracy,
+            test_loss: test.loss,
+            test_accuracy: test.accuracy,
+            layers: layers.unwrap_or_default(),
+        }
+    };
+    let initial = evaluate(&network.valid(), &sample(&data.train)).loss;
+    run.epochs.push(measure(&network, 0, 0, 0.0, initial, None, true));
+    observe(Event::Epoch(&run.epochs[0]));
+
+    let mut best = (run.epochs[0].validation_accuracy, 0);
+    let mut epoch = 0;
+    while run.steps < total && run.status == Status::Completed {
+        epoch += 1;
+        let epoch_started = Instant::now();
+        let mut probing = 0.0;
+        let order = shuffled(data.train.len(), seed, epoch);
+        let order = Tensor::<1, Int>::from_data(TensorData::new(order, [data.train.len()]), &device);
+        let last_step = total.min(run.steps + steps_an_epoch);
+        let mut update = None;
+        let mut unread = Vec::new();
+        let mut losses: Vec<f64> = Vec::with_capacity(steps_an_epoch);
+
+        let first_step = run.steps;
+        while run.steps < last_step && run.status == Status::Completed {
+            let begin = (run.steps - first_step) * experiment.batch_size;
+            let end = data.train.len().min(begin + experiment.batch_size);
+            let batch = data.train.gather(order.clone().slice(begin..end));
+            run.steps += 1;
+            let watched = match (&probe, experiment.probe_every) {
+                (Some(probe), ProbeEvery::Steps(every)) if run.steps.is_multiple_of(every) => Some(probe),
+                _ => None,
+            };
+            let mut trace = watched.map_or_else(Trace::off, Trace::gradients);
+            let before = (probe.is_some() && (watched.is_some() || run.steps == last_step)).then(|| weights(&network));
+
+            let value = batch_loss(&network, &loss, batch, &mut trace);
+            let mut all = value.backward();
+            let value = value.without_autodiff();
+            let mut gradients = GradientsParams::from_module(&mut all, &network);
+            let weight_gradients = watched.map(|_| weight_gradients(&network, &gradients));
+            if let Some(norm) = experiment.clip_norm {
+                gradients = clip(&network, gradients, norm);
+            }
+            network = optimizer.step(lr, network, gradients);
+
+            update = before.map(|before| Update { before, after: weights(&network) });
+            if let Some(weights) = weight_gradients {
+                let probing_started = Instant::now();
+                let backward = Backward { trace: &trace, gradients: &all, weights };
+                let layers = report(std::slice::from_ref(&trace), Some(&backward), update.as_ref());
+                let step = StepProbe { step: run.steps, loss: finite(value.clone().into_scalar()), layers };
+                observe(Event::Probe(&step));
+                run.probes.push(step);
+                probing += probing_started.elapsed().as_secs_f64();
+            }
+            unread.push(value);
+            if unread.len() == READ_BACK || run.steps == last_step {
+                let first_unread = run.steps - unread.len();
+                observe(Event::Steps(unread.len()));
+                let values = Tensor::cat(std::mem::take(&mut unread), 0).into_data();
+                losses.extend(values.iter::<f64>());
+                let seen = losses.len();
+                if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
+                    run.status = Status::Diverged;
+                    run.diverged_at_step = Some(first_unread + 1 + i - (seen - (run.steps - first_unread)));
+                } else if stop.load(Ordering::Relaxed) {
+                    run.status = Status::Interrupted;
+                }
+            }
+        }
+        if run.status == Status::Diverged {
+            break;
+        }
+        let seconds = epoch_started.elapsed().as_secs_f64() - probing;
+        let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
+        let mut measured = measure(&network, epoch, run.steps, seconds, train_loss, update.take(), run.steps == total);
+        if measured.validation_accuracy > best.0 {
+            best = (measured.validation_accuracy, epoch);
+        }
+        let out_of_patience = experiment.patience.is_some_and(|patience| epoch - best.1 >= patience);
+        if out_of_patience
+            && run.steps < total
+            && let Some(probe) = &probe
+        {
+            // The last epoch is looked at on the whole training set; that it is the last is known only now.
+            let whole = look(&network, &network.valid(), probe, &loss, &data.train, None, true);
+            for (layer, whole) in measured.layers.iter_mut().zip(whole) {
+                *layer = Layer { update_to_weight_ratio: layer.update_to_weight_ratio, ..whole };
+            }
+        }
+        observe(Event::Epoch(&measured));
+        run.epochs.push(measured);
+        if out_of_patience {
+            break;
+        }
+    }
+    run.wall_seconds = started.elapsed().as_secs_f64();
+    (network, run)
+}
+
+/// Mean cross-entropy and accuracy of a network that tracks no gradients (`network.valid()`).
+pub fn evaluate<N: Network>(network: &N, samples: &DeviceSamples) -> Evaluation {
+    let device = samples.images.device();
+    let loss = CrossEntropyLossConfig::new().init(&device);
+    let mut sums: Vec<Tensor<1>> = Vec::new();
+    for range in batches(samples.len()) {
+        let count = range.len() as f64;
+        let Batch { images, labels } = samples.slice(range);
+        let logits = logits(network, images, &mut Trace::off());
+        let right = logits.clone().argmax(1).squeeze_dim::<1>(1).equal(labels.clone()).float().cast(logits.dtype());
+        sums.push(Tensor::cat(vec![loss.forward(logits, labels) * count, right.sum()], 0));
+    }
+    let sums: Vec<f64> = Tensor::cat(sums, 0).into_data().iter().collect();
+    let mean = |offset: usize| sums.iter().skip(offset).step_by(2).sum::<f64>() / samples.len() as f64;
+    Evaluation { loss: finite(mean(0)), accuracy: mean(1) }
+}
+
+/// Looks at every layer: activations over the probe set, gradients of the mean loss over a fixed sample of it.
+fn look<N: Network>(
+    network: &N,
+    valid: &N,
+    probe: &Probe,
+    loss: &CrossEntropyLoss,
+    train: &DeviceSamples,
+    update: Option<Update>,
+    whole: bool,
+) -> Vec<Layer> {
+    let some = sample(train);
+    let probed = if whole { train } else { &some };
+    let passes: Vec<Trace> = batches(probed.len())
+        .enumerate()
+        .map(|(i, range)| {
+            let mut trace = if whole && i == 0 { Trace::histogram(probe) } else { Trace::activations(probe) };
+            logits(valid, probed.slice(range).images, &mut trace);
+            trace
+        })
+        .collect();
+    let mut trace = Trace::gradients(probe);
+    let mut gradients = batch_loss(network, loss, some.slice(0..some.len()), &mut trace).backward();
+    let weights = weight_gradients(network, &GradientsParams::from_module(&mut gradients, network));
+    let backward = Backward { trace: &trace, gradients: &gradients, weights };
+    report(&passes, Some(&backward), update.as_ref())
+}
+
+fn sample(train: &DeviceSamples) -> DeviceSamples {
+    let Batch { images, labels } = train.slice(0..train.len().min(PROBE_SAMPLE));
+    DeviceSamples { images, labels }
+}
+
+fn batches(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..samples).step_by(EVALUATION_BATCH).map(move |begin| begin..samples.min(begin + EVALUATION_BATCH))
+}
+
+fn batch_loss<N: Network>(network: &N, loss: &CrossEntropyLoss, batch: Batch, trace: &mut Trace) -> Tensor<1> {
+    loss.forward(logits(network, batch.images, trace), batch.labels)
+}
+
+/// Logits in f32 at least: the softmax of half types loses what the loss is about.
+fn logits<N: Network>(network: &N, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+    let logits = network.forward(images, trace);
+    match logits.dtype() {
+        DType::F32 | DType::F64 => logits,
+        _ => logits.cast(DType::F32),
+    }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// Burn's optimizer with the conventions that papers and PyTorch share: no dampening, ε = 1e-8.
+fn optimizer(experiment: &Experiment) -> ModuleOptimizer {
+    let decay = (experiment.weight_decay > 0.0).then(|| WeightDecayConfig::new(experiment.weight_decay as f32));
+    match experiment.optimizer {
+        OptimizerKind::Sgd => SgdConfig::new().with_weight_decay(decay).init(),
+        OptimizerKind::Momentum => {
+            let momentum = MomentumConfig::new().with_momentum(experiment.momentum).with_dampening(0.0);
+            SgdConfig::new().with_weight_decay(decay).with_momentum(Some(momentum)).init()
+        }
+        OptimizerKind::Adam => AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init(),
+        OptimizerKind::AdamW => {
+            AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(experiment.weight_decay as f32).init()
+        }
+    }
+}
+
+/// Scales all gradients together so that their L2 norm is at most `max_norm` (Pascanu et al. 2013).
+///
+/// Burn's own clipping takes each parameter by itself, which changes the gradient's direction.
+fn clip<N: Module>(network: &N, gradients: GradientsParams, max_norm: f64) -> GradientsParams {
+    struct SquaredNorm<'a>(&'a GradientsParams, Option<Tensor<1>>);
+    impl ModuleVisitor for SquaredNorm<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                let square = gradient.cast(DType::F32).square().sum();
+                self.1 = Some(self.1.take().map_or(square.clone(), |sum| sum + square));
+            }
+        }
+    }
+    struct Scale(GradientsParams, Tensor<1>);
+    impl ModuleVisitor for Scale {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.remove::<D>(param.id) {
+                let scale = self.1.clone().cast(gradient.dtype()).reshape([1; D]);
+                self.0.register(param.id, gradient * scale);
+            }
+        }
+    }
+    let mut norm = SquaredNorm(&gradients, None);
+    network.visit(&mut norm);
+    let Some(square) = norm.1 else {
+        return gradients;
+    };
+    let scale = (square.sqrt() + 1e-12).recip() * max_norm;
+    let mut scaled = Scale(gradients, scale.clamp_max(1.0));
+    network.visit(&mut scaled);
+    scaled.0
+}
