@@ -5,7 +5,7 @@
 //! −0.0 down to −∞ are the smallest integers up to −∞'s bits; whatever is neither, nor 0, is NaN.
 
 use burn::{
-    backend::{Cube, cubecl::dtype_to_storage_type, tensor::FloatTensor},
+    backend::{Backend as _, Cube, cubecl::dtype_to_storage_type, tensor::FloatTensor},
     tensor::DType,
 };
 use burn_cubecl::{ops::numeric::empty_device_dtype, tensor::CubeTensor};
@@ -149,12 +149,15 @@ fn times<F: Float, W: Float, N: Size>(g: Vector<F, N>, factor: Vector<W, N>) -> 
 }
 
 /// s′ of B-SiLU. Beyond ±80 it is 0 or 1 to rounding, and exp(80) is within f32.
+///
+/// σ is computed in f32 for all types: WGSL has no exp in f64, and what comes out where one asks for it is not even an
+/// error.
 #[cube]
 fn bsilu<W: Float, N: Size>(x: Vector<W, N>, alpha: W) -> Vector<W, N> {
-    let one = Vector::new(W::new(1.0));
     let x = clamp(x, Vector::new(W::new(-80.0)), Vector::new(W::new(80.0)));
-    let sigmoid = one / (one + Vector::exp(-x));
-    sigmoid + (x + Vector::new(alpha)) * sigmoid * (one - sigmoid)
+    let one = Vector::<f32, N>::new(1.0f32);
+    let sigmoid = Vector::<W, N>::cast_from(one / (one + Vector::exp(-Vector::<f32, N>::cast_from(x))));
+    sigmoid + (x + Vector::new(alpha)) * sigmoid * (Vector::new(W::new(1.0)) - sigmoid)
 }
 
 /// s′ of NeLU for x ≤ 0. Beyond −1e9 it is 0 to rounding, and (1e9)⁴ is within f32.
@@ -205,6 +208,7 @@ fn minus_infinity(width: usize) -> i64 {
 }
 
 fn launch_forward(x: CubeTensor) -> CubeTensor {
+    assert_computes(&x);
     if x.meta.num_elements() == 0 {
         return x;
     }
@@ -230,6 +234,7 @@ fn launch_forward(x: CubeTensor) -> CubeTensor {
 }
 
 fn launch_backward(kept: CubeTensor, grad: CubeTensor, rule: GradientRule) -> CubeTensor {
+    assert_computes(&grad);
     if grad.meta.num_elements() == 0 {
         return grad;
     }
@@ -256,6 +261,16 @@ fn launch_backward(kept: CubeTensor, grad: CubeTensor, rule: GradientRule) -> Cu
         );
     }
     restored(output, layout)
+}
+
+/// A kernel in a type that the device lacks fails where nobody hears it, and leaves its output as it was.
+fn assert_computes(x: &CubeTensor) {
+    assert!(
+        Cube::supports_dtype(&x.device, x.dtype),
+        "relu: {} does not compute in {}",
+        x.client.properties().identity.name,
+        x.dtype.name()
+    );
 }
 
 /// How many units walk the tensors, and in what steps.

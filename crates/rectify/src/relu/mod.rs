@@ -38,6 +38,10 @@ pub use gradient::{ConfigError, GradientRule, Surrogate};
 /// | −∞ | 0.0 | the rule's value for x < 0 |
 /// | ∞ | ∞ | the rule's value for x > 0 |
 ///
+/// # Panics
+///
+/// On a GPU in a dtype that it does not compute in (`Device::supports_dtype`), as Burn's own operations do or should.
+///
 /// # Shapes
 ///
 /// Any rank and shape, empty ones too; the output has the input's. Strided, broadcast and transposed inputs work.
