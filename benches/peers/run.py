@@ -13,7 +13,8 @@ COMMAND is Rectify's own harness. It is called as
     COMMAND activation --dtype f32|bf16|f16 --threads N
     COMMAND limit --threads N
 
-and prints JSON objects, one a line, as step.py, activation.py and limit.py beside this file do, whose docs say what the work is:
+and prints JSON objects, one a line, as step.py, activation.py and limit.py beside this file do, whose docs say what the
+work is:
 
     {"who": "rectify", "what": "mlp-step", "threads": 2, "median_ms": 0.6, "min_ms": 0.59,
      "loss": 1.15887, "accuracy": 0.95}
