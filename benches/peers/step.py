@@ -5,8 +5,8 @@ trains on samples 128 (k mod 468) onward of the training file, with SGD at 0.1 a
 After 20 steps comes the test loss, on which all must agree to rounding; later a pre-activation that rounding pushes
 to the other side of 0 sends trainings apart, and only the test accuracy at the end, after equally many steps, compares.
 
-`mlp` is 784-128-128-128-128-10. `cnn` is LeNet-like: 5x5 convolution to 6 channels (padding 2), 2x2 maximum, 5x5
-convolution to 16, 2x2 maximum, then 400-120-84-10. ReLU throughout.
+`mlp` is 784-128-128-128-128-10. `cnn` is LeNet-like: 5x5 convolution to 6 channels, 2x2 maximum, 5x5 convolution to
+16, 2x2 maximum, then 784-120-84-10; the convolutions keep height and width (padding 2). ReLU throughout.
 """
 
 import argparse
@@ -26,7 +26,7 @@ BATCHES = 60000 // BATCH
 MLP = [784, 128, 128, 128, 128, 10]
 # Channels out, channels in, height, width.
 CONVOLUTIONS = [(6, 1, 5, 5), (16, 6, 5, 5)]
-CNN_LINEAR = [400, 120, 84, 10]
+CNN_LINEAR = [784, 120, 84, 10]
 
 
 def weights(model: str) -> list[np.ndarray]:
@@ -70,8 +70,8 @@ def torch_trainer(model: str, threads: int, compiled: bool) -> Trainer:
         net = nn.Sequential(
             nn.Unflatten(1, (1, 28, 28)),
             nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-            nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+            nn.Conv2d(6, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Linear(784, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
         )  # fmt: skip
     with torch.no_grad():
         for layer, value in zip((l for l in net if hasattr(l, "weight")), weights(model), strict=True):
@@ -121,11 +121,11 @@ def jax_trainer(model: str, scan: bool) -> Trainer:
     if model == "cnn":
         # The same network with channels last, which is what XLA is fast at on a CPU.
         kernels[:2] = [kernel.transpose(2, 3, 1, 0) for kernel in kernels[:2]]
-        kernels[2] = kernels[2].reshape(16, 5, 5, 120).transpose(1, 2, 0, 3).reshape(400, 120)
+        kernels[2] = kernels[2].reshape(16, 7, 7, 120).transpose(1, 2, 0, 3).reshape(784, 120)
     params = [(jnp.asarray(kernel), jnp.zeros(kernel.shape[-1])) for kernel in kernels]
 
-    def convolve(x, w, padding):
-        return lax.conv_general_dilated(x, w, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    def convolve(x, w):
+        return lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
     def pool(x):
         # XLA's gradient of a windowed maximum is far slower on a CPU than that of a maximum over axes.
@@ -135,8 +135,8 @@ def jax_trainer(model: str, scan: bool) -> Trainer:
     def forward(params, x):
         if model == "cnn":
             (w0, b0), (w1, b1), *params = params
-            x = pool(nn.relu(convolve(x.reshape(-1, 28, 28, 1), w0, "SAME") + b0))
-            x = pool(nn.relu(convolve(x, w1, "VALID") + b1)).reshape(-1, 400)
+            x = pool(nn.relu(convolve(x.reshape(-1, 28, 28, 1), w0) + b0))
+            x = pool(nn.relu(convolve(x, w1) + b1)).reshape(-1, 784)
         for w, b in params[:-1]:
             x = nn.relu(x @ w + b)
         w, b = params[-1]
