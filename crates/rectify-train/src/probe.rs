@@ -244,11 +244,9 @@ fn read<M: Module>(module: &M, gradients: Option<&GradientsParams>) -> Weights {
 
 /// What a backward pass left behind.
 pub struct Backward<'a> {
-    /// The trace of the pass that was differentiated.
-    pub trace: &'a Trace,
-    /// The gradients of everything.
-    pub gradients: &'a Gradients,
-    /// [`weight_gradients`] of the network.
+    /// The traces of the passes that were differentiated, each with its gradients.
+    pub passes: Vec<(&'a Trace, &'a Gradients)>,
+    /// [`weight_gradients`] of the network, summed over the passes.
     pub weights: Weights,
 }
 
@@ -307,10 +305,14 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 Some((figures.push(scaled(tensors)?), values))
             });
             let gradient = backward.and_then(|backward| {
-                let leaf = backward.trace.layers.get(i)?.leaf.as_ref()?;
-                let gradient = leaf.grad(backward.gradients)?;
-                let values = gradient.shape().num_elements();
-                Some((figures.push(scaled(vec![gradient.reshape([values])])?), values))
+                let of_pass = |(trace, gradients): &(&Trace, &Gradients)| {
+                    let gradient = trace.layers.get(i)?.leaf.as_ref()?.grad(gradients)?;
+                    let values = gradient.shape().num_elements();
+                    Some(gradient.reshape([values]))
+                };
+                let parts = backward.passes.iter().map(of_pass).collect::<Option<Vec<_>>>()?;
+                let values = parts.iter().map(|part| part.shape().num_elements()).sum();
+                Some((figures.push(scaled(parts)?), values))
             });
             let update = update.and_then(|update| {
                 let (before, after) = (of_layer(&update.before, name), of_layer(&update.after, name));
