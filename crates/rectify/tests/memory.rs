@@ -198,6 +198,25 @@ fn views_cost_one_tensor_and_no_more() {
     }
 }
 
+#[test]
+fn gradient_checkpointing_computes_the_output_again_rather_than_keep_it() {
+    let _guard = one_at_a_time();
+    let device = Device::flex();
+    for rule in OUTPUT.into_iter().chain(INPUT) {
+        let held = |device: &Device| {
+            let leaf =
+                Tensor::<2>::from_data(Tensor::<2>::ones([SIDE, SIDE], device).into_data(), device).require_grad();
+            let twice = |x: Tensor<2>| relu(rule).forward(relu(rule).forward(x - 0.25) * 2.0).sum();
+            let (live, _, loss) = tensors(|| twice(leaf.clone()));
+            let gradients = loss.backward();
+            assert!(leaf.grad(&gradients).is_some());
+            live
+        };
+        assert_eq!(held(&device.clone().autodiff()), 2, "{rule}: what each of the two keeps");
+        assert_eq!(held(&device.clone().autodiff().gradient_checkpointing()), 0, "{rule}");
+    }
+}
+
 #[derive(Module, Debug)]
 struct Deep {
     layers: Vec<Linear>,
