@@ -798,7 +798,7 @@ pub(crate) mod tests {
                 threads: 2,
             },
             experiment: Experiment {
-                hidden: vec![128; layers],
+                hidden: Some(vec![128; layers]),
                 epochs,
                 seeds: seeds as usize,
                 ..Experiment::default()
