@@ -118,6 +118,6 @@ impl ModuleDisplay for Relu {
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        content.add_formatted(&"rule").add_formatted(&self.rule).optional()
+        content.add("rule", &self.rule.to_string()).optional()
     }
 }
