@@ -9,7 +9,7 @@ mod gradient;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-mod real;
+pub(crate) mod real;
 
 use burn::{
     backend::Dispatch,
@@ -18,7 +18,8 @@ use burn::{
     tensor::Tensor,
 };
 
-use backward::ReluOps as _;
+use crate::FusedActivation;
+pub(crate) use backward::ReluOps;
 pub use gradient::{ConfigError, GradientRule, Surrogate};
 
 /// Rectified linear unit: max(0, x), element by element.
@@ -98,6 +99,11 @@ impl Relu {
     /// The rule of the backward pass.
     pub fn rule(&self) -> GradientRule {
         self.rule
+    }
+
+    /// The same as part of a [`FusedLinear`](crate::FusedLinear); `None` where the rule needs the input.
+    pub fn fused(&self) -> Option<FusedActivation> {
+        (!self.rule.needs_input()).then_some(FusedActivation::Relu(self.rule))
     }
 
     /// max(0, x); see [`relu`] for shapes and edge values.
