@@ -235,7 +235,7 @@ fn sigmoid(z: f32) -> f32 {
 /// tanhf).
 #[inline(always)]
 fn tanh(z: f32) -> f32 {
-    let far = (1.0 - 2.0 / (exp(2.0 * z.abs()) + 1.0)).copysign(z);
+    let far = 1.0 - 2.0 / (exp(2.0 * z.abs()) + 1.0);
     let square = z * z;
     let mut p = -5.704_988_7e-3;
     p = p * square + 2.063_908_9e-2;
@@ -243,7 +243,8 @@ fn tanh(z: f32) -> f32 {
     p = p * square + 1.333_144_2e-1;
     p = p * square - 3.333_328_2e-1;
     let near = p * square * z + z;
-    if z.abs() > 0.625 { far } else { near }
+    // Odd, also in its sign at 0.
+    if z.abs() > 0.625 { far } else { near }.copysign(z)
 }
 
 /// eˣ without a branch, so that loops over it vectorise: 2ⁿ times a polynomial in the rest (Moshier, *Cephes*, expf).
