@@ -172,6 +172,10 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<usize>,
+    /// Threads a training: each takes a part of every batch; results depend on it to rounding [default: 1]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<usize>,
     /// When to look at the layers: off, epoch, or every so many steps [default: epoch]
     #[arg(long, value_name = "WHEN")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use burn::{
     nn::{PRelu, PReluConfig},
     tensor::{Device, Tensor, activation},
 };
-use rectify::{GradientRule, Relu, ReluConfig};
+use rectify::{FusedActivation, GradientRule, Relu, ReluConfig};
 use serde::{Deserialize, Serialize};
 
 /// An activation, parsed from the name that the command line and the config file use.
@@ -190,6 +190,17 @@ impl Activation {
             | Function::HardTanh => Family::Sigmoidal,
             Function::Selu => Family::SelfNormalizing,
             _ => Family::Rectifier,
+        }
+    }
+
+    /// The function as part of a fused layer; `None` where its derivative needs more than its output.
+    pub fn fused(&self) -> Option<FusedActivation> {
+        match self.function {
+            Function::Identity => Some(FusedActivation::Identity),
+            Function::Relu(relu) => relu.fused(),
+            Function::Sigmoid => Some(FusedActivation::Sigmoid),
+            Function::Tanh => Some(FusedActivation::Tanh),
+            _ => None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 use burn::{
     module::{Module, Param},
     nn::{
-        Initializer, Linear, PaddingConfig2d,
+        Initializer, PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
         pool::{MaxPool2d, MaxPool2dConfig},
     },
@@ -16,6 +16,7 @@ use burn::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rectify::{FusedActivation, FusedLinear};
 
 use crate::{
     activation::{Activation, ActivationLayer},
@@ -66,16 +67,18 @@ pub trait Network: Module {
 /// φ(xW + b).
 #[derive(Module, Debug)]
 pub struct Dense {
-    /// The weights, `[fan_in, fan_out]`, and the bias.
-    pub linear: Linear,
-    /// φ.
-    pub activation: ActivationLayer,
+    /// The weights, `[fan_in, fan_out]`, the bias and, if its derivative can be told from its output, φ.
+    pub linear: FusedLinear,
+    /// Any other φ.
+    pub activation: Option<ActivationLayer>,
 }
 
 impl Dense {
     fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        let z = self.linear.forward(x);
-        trace.layer(name, z, |z| self.activation.forward(z))
+        match &self.activation {
+            None => trace.fused_layer(name, x, &self.linear),
+            Some(activation) => trace.layer(name, self.linear.forward(x), |z| activation.forward(z)),
+        }
     }
 }
 
@@ -85,7 +88,7 @@ pub struct Mlp {
     /// From the input on.
     pub hidden: Vec<Dense>,
     /// To the logits.
-    pub output: Linear,
+    pub output: FusedLinear,
 }
 
 impl Network for Mlp {
@@ -94,11 +97,11 @@ impl Network for Mlp {
     }
 }
 
-fn head(hidden: &[Dense], output: &Linear, mut x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+fn head(hidden: &[Dense], output: &FusedLinear, mut x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
     for (i, dense) in hidden.iter().enumerate() {
         x = dense.forward(&format!("hidden.{i}"), x, trace);
     }
-    trace.layer("output", output.forward(x), |logits| logits)
+    trace.fused_layer("output", x, output)
 }
 
 /// A convolution with its activation and 2 × 2 pooling.
@@ -120,7 +123,7 @@ pub struct Cnn {
     /// Fully connected layers.
     pub hidden: Vec<Dense>,
     /// To the logits.
-    pub output: Linear,
+    pub output: FusedLinear,
     height: usize,
     width: usize,
 }
@@ -222,10 +225,14 @@ impl Model {
         };
         let mut hidden = Vec::new();
         for units in experiment.hidden() {
-            hidden.push(Dense { linear: draw.linear(width, units), activation: activation.init(device) });
+            let (fused, separate) = match activation.fused() {
+                Some(fused) => (fused, None),
+                None => (FusedActivation::Identity, Some(activation.init(device))),
+            };
+            hidden.push(Dense { linear: draw.linear(width, units, fused), activation: separate });
             width = units;
         }
-        let output = draw.linear(width, shape.classes);
+        let output = draw.linear(width, shape.classes, FusedActivation::Identity);
         match experiment.model {
             ModelKind::Mlp => Self::Mlp(Mlp { hidden, output }),
             ModelKind::Cnn => Self::Cnn(Cnn { conv, hidden, output, height: shape.height, width: shape.width }),
@@ -249,9 +256,10 @@ struct Draw<'a> {
 }
 
 impl Draw<'_> {
-    fn linear(&mut self, fan_in: usize, fan_out: usize) -> Linear {
+    fn linear(&mut self, fan_in: usize, fan_out: usize, activation: FusedActivation) -> FusedLinear {
         let [weight, bias] = self.values([fan_in, fan_out], 1, fan_in, fan_out);
-        Linear { weight: self.parameter(weight), bias: Some(self.parameter(bias)) }
+        FusedLinear::new(self.parameter(weight), self.parameter(bias), activation)
+            .expect("`Activation::fused` gives only what a fused layer takes")
     }
 
     fn conv(&mut self, channels_in: usize, channels_out: usize, activation: &Activation) -> ConvBlock {
