@@ -274,18 +274,21 @@ impl TrainArgs {
             file.clone().try_into::<Experiment>().map_err(|error| Usage::config(path, error))?;
             merge(&mut settings, file);
         }
-        merge(&mut settings, toml::Table::try_from(&self.experiment)?);
+        // TOML's integers end at 2⁶³ − 1, and that is all that can go wrong here.
+        let flags = toml::Table::try_from(&self.experiment)
+            .map_err(|error| Usage(format!("a number among the flags is over {}: {error}", i64::MAX)))?;
+        merge(&mut settings, flags);
         Ok(settings.try_into::<Experiment>()?.resolve()?)
     }
 }
 
-/// A setting given over one that is there. Seeds by number and by list replace each other.
+/// A setting given over one that is there. Seeds by number replace a list of them; given both, the list counts.
 fn merge(settings: &mut toml::Table, over: toml::Table) {
+    if over.contains_key("seeds") {
+        settings.remove("seed");
+    }
     for (name, value) in over {
         let name = if name == "activation" { "activations".to_owned() } else { name };
-        if name == "seeds" {
-            settings.remove("seed");
-        }
         settings.insert(name, value);
     }
 }

@@ -357,8 +357,8 @@ pub enum Init {
     Orthogonal,
     /// N(0, STD²): `normal:STD`.
     Normal(f64),
-    /// He, with one randomly chosen entry of each unit's weights and bias drawn from Beta(2, 1), so that fewer units
-    /// are born dead: Lu et al. 2019.
+    /// N(0, 0.6007² / fan_in) for weights and biases, with one randomly chosen entry of each unit's drawn from
+    /// Beta(2, 1), so that fewer units are born dead: Lu et al. 2019.
     RandomizedAsymmetric,
 }
 

@@ -20,7 +20,7 @@ use rectify::{FusedActivation, FusedLinear};
 
 use crate::{
     activation::{Activation, ActivationLayer},
-    experiment::{Experiment, Init, ModelKind},
+    experiment::{Experiment, ExperimentError, Init, ModelKind},
     probe::Trace,
 };
 
@@ -170,11 +170,37 @@ pub struct Shape {
     pub classes: usize,
 }
 
+impl Shape {
+    /// Whether there is such a model for such images.
+    ///
+    /// # Errors
+    ///
+    /// Images without pixels or classes, and for the CNN, which halves their sides twice, images under 4 × 4.
+    pub fn check(&self, model: ModelKind) -> Result<(), ExperimentError> {
+        let (least, advice) = match model {
+            ModelKind::Mlp => (1, ""),
+            ModelKind::Cnn => (4, "; `mlp` takes images of any size"),
+        };
+        if self.height.min(self.width) >= least && self.classes > 0 {
+            return Ok(());
+        }
+        let reason = format!(
+            "`{model}` needs images of at least {least} × {least} and a class, got {} × {} and {} classes{advice}",
+            self.height, self.width, self.classes
+        );
+        Err(ExperimentError { field: "model", reason })
+    }
+}
+
 impl Model {
     /// A network with fresh weights on `device` (which decides whether it tracks gradients).
     ///
     /// The weights are drawn by Burn's initializers on the host, whatever the device, so the same seed gives the same
     /// network on every backend.
+    ///
+    /// # Panics
+    ///
+    /// May, where [`Experiment::check`] or [`Shape::check`] gives an error.
     pub fn new(experiment: &Experiment, activation: &Activation, shape: Shape, seed: u64, device: &Device) -> Self {
         // Flex has one generator for the whole process: two trainings that begin at once must not share its numbers.
         static DRAWING: Mutex<()> = Mutex::new(());

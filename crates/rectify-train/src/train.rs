@@ -59,7 +59,8 @@ pub struct Evaluation {
 
 /// Training steps that an experiment takes on a training set of so many samples.
 pub fn total_steps(experiment: &Experiment, samples: usize) -> usize {
-    experiment.steps.unwrap_or(experiment.epochs * samples.div_ceil(experiment.batch_size))
+    let steps_an_epoch = samples.div_ceil(experiment.batch_size);
+    experiment.steps.unwrap_or(experiment.epochs.saturating_mul(steps_an_epoch))
 }
 
 /// Trains a network by the experiment's settings.
@@ -167,7 +168,7 @@ pub fn train<N: Network + Sync>(
                 if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
                     run.status = Status::Diverged;
                     run.diverged_at_step = Some(first_unread + 1 + i - (seen - (run.steps - first_unread)));
-                } else if stop.load(Ordering::Relaxed) {
+                } else if run.steps < total && stop.load(Ordering::Relaxed) {
                     run.status = Status::Interrupted;
                 }
             }
