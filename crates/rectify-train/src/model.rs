@@ -10,15 +10,17 @@ use burn::{
     nn::{
         Initializer, Linear, PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
+        loss::CrossEntropyLossConfig,
         pool::{MaxPool2d, MaxPool2dConfig},
     },
-    tensor::{DType, Device, Tensor, TensorData},
+    tensor::{Bool, DType, Device, Int, Tensor, TensorData},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
     activation::{Activation, ActivationLayer},
+    data::Batch,
     experiment::{Experiment, Init, ModelKind},
     probe::Trace,
 };
@@ -61,6 +63,30 @@ pub trait Network: Module {
     /// - images: `[batch, height · width]`
     /// - output: `[batch, classes]`
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2>;
+
+    /// Mean loss of a batch's outputs, `[1]`: cross-entropy, unless a network is for something else.
+    fn loss(&self, outputs: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        CrossEntropyLossConfig::new().init(&outputs.device()).forward(outputs, labels)
+    }
+
+    /// Which samples of a batch are classified rightly, `[batch]`: those whose largest logit is their class's.
+    fn right(&self, outputs: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1, Bool> {
+        outputs.argmax(1).squeeze_dim::<1>(1).equal(labels)
+    }
+
+    /// What a training step brings down, `[1]`: the loss, and what a network adds to it.
+    fn objective(&self, batch: Batch, trace: &mut Trace) -> Tensor<1> {
+        self.loss(outputs(self, batch.images, trace), batch.labels)
+    }
+}
+
+/// A network's outputs in f32 at least: the softmax of half types loses what the loss is about.
+pub fn outputs<N: Network>(network: &N, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+    let outputs = network.forward(images, trace);
+    match outputs.dtype() {
+        DType::F32 | DType::F64 => outputs,
+        _ => outputs.cast(DType::F32),
+    }
 }
 
 /// φ(xW + b).
@@ -73,7 +99,8 @@ pub struct Dense {
 }
 
 impl Dense {
-    fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+    /// φ(xW + b), watched under `name`.
+    pub fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         let z = self.linear.forward(x);
         trace.layer(name, z, |z| self.activation.forward(z))
     }
