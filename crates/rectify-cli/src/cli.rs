@@ -26,6 +26,8 @@ pub enum Command {
     Compare(TrainArgs),
     /// Train one network and keep a checkpoint of it
     Train(TrainArgs),
+    /// Test textbook claims about ReLU; table, claims.html, claims.json
+    Claims(ClaimsArgs),
     /// Loss and accuracy of a checkpoint
     Eval(EvalArgs),
     /// Draw activations and their derivatives as SVG, PNG or HTML, by the file's ending
@@ -195,6 +197,37 @@ fn parse_hidden(text: &str) -> Result<Widths, String> {
     text.split(',').map(width).collect::<Result<_, String>>().map(Widths)
 }
 
+/// Flags of `claims`.
+#[derive(Debug, Args)]
+pub struct ClaimsArgs {
+    /// Claims to test, as `--list` names them [default: all]
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Say what each claim says, by what it is judged and why, and do nothing
+    #[arg(long)]
+    pub list: bool,
+    /// See whether everything works, within a minute
+    #[arg(long, conflicts_with = "thorough")]
+    pub quick: bool,
+    /// More seeds, whole training sets, MNIST and Fashion-MNIST
+    #[arg(long)]
+    pub thorough: bool,
+    /// Folder for results; a new one under runs/ by default
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on in a folder: claims that are finished there are not tested again
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "quick", "thorough", "backend"])]
+    pub resume: Option<PathBuf>,
+    /// flex, ndarray, wgpu, wgpu:1, auto, …: see `rectify backends` [default: flex]
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// Trainings side by side; only times depend on it [default: one a processor; GPU: 1]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub jobs: Option<usize>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
 /// Flags of `eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
@@ -296,7 +329,7 @@ fn merge(settings: &mut toml::Table, over: toml::Table) {
 /// An error of whoever called the program: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(String);
+pub struct Usage(pub String);
 
 impl Usage {
     fn config(path: &std::path::Path, error: toml::de::Error) -> Self {

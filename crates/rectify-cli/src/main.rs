@@ -1,8 +1,11 @@
 //! The program `rectify`.
 
+mod claims;
+mod claims_page;
 mod cli;
 mod eval;
 mod gradcheck;
+mod interrupt;
 mod listing;
 mod page;
 mod palette;
@@ -52,6 +55,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Compare(args) => training::compare(&args),
         Command::Train(args) => training::train(&args),
+        Command::Claims(args) => claims::claims(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Plot(args) => {
             plot::plot(&args.activations, args.range.0..=args.range.1, &args.out)?;

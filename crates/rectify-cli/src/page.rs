@@ -29,6 +29,10 @@ pub fn page(title: &str, lead: &str, legend: &[(&str, Style)], body: &str) -> St
             )
         })
         .collect();
+    let legend = match legend.is_empty() {
+        true => legend,
+        false => format!("<form class=\"legend\">\n{legend}</form>\n"),
+    };
     // The crate gives plotly.js and MathJax, one script element each. No figure here has formulas, and MathJax is 2 MB.
     let scripts = Plot::offline_js_sources();
     let plotly_js = scripts.split_inclusive("</script>").next().unwrap_or_default();
@@ -36,7 +40,7 @@ pub fn page(title: &str, lead: &str, legend: &[(&str, Style)], body: &str) -> St
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>\n{STYLE_SHEET}</style>\n{plotly_js}\n</head>\n<body>\n<main>\n\
-         <h1>{title}</h1>\n<p class=\"lead\">{lead}</p>\n<form class=\"legend\">\n{legend}</form>\n{body}\n</main>\n\
+         <h1>{title}</h1>\n<p class=\"lead\">{lead}</p>\n{legend}{body}\n</main>\n\
          <script>\n{SCRIPT}</script>\n</body>\n</html>\n"
     )
 }

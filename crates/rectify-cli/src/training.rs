@@ -4,13 +4,9 @@ use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError, atomic::Ordering},
 };
 
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use rectify_train::{
     backend,
@@ -28,14 +24,9 @@ use rectify_train::{
 
 use crate::{
     cli::{Format, TrainArgs},
+    interrupt::{self, INTERRUPTED},
     note, print, report, table,
 };
-
-/// Set by the first Ctrl-C: trainings end at their next read-back, and what they measured is kept.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Exit code of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
 
 /// Trains every activation with every seed and reports.
 pub fn compare(args: &TrainArgs) -> anyhow::Result<ExitCode> {
@@ -63,13 +54,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
         Some(path) => RunFolder::create(path, &experiment)?,
         None => RunFolder::create(&fresh_folder(command, &dataset.name), &experiment)?,
     };
-    ctrlc::set_handler(|| {
-        // The second one does not wait.
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
+    let stop = interrupt::listen()?;
 
     let data = dataset.to_device(&device, experiment.dtype.into());
     let progress = Progress::new(args.output.quiet, grid::grid_steps(&experiment, &dataset));
@@ -79,10 +64,11 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
             Event::Steps(steps) => return progress.advance(steps),
             Event::Epoch(epoch) => Measured::Epoch(epoch),
             Event::Probe(step) => Measured::Step(step),
+            Event::Step { .. } => return,
         };
         if let Err(error) = folder.append(cell, &measured) {
             unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            STOP.store(true, Ordering::Relaxed);
+            stop.store(true, Ordering::Relaxed);
         }
     };
     let finished = |cell: &Cell, run: &Run, model| {
@@ -100,13 +86,13 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
         };
         folder.save_checkpoint(cell, &checkpoint, model).map(drop)
     };
-    let runs = grid::run(&experiment, shape, &data, &STOP, &observe, &finished)?;
+    let runs = grid::run(&experiment, shape, &data, stop, &observe, &finished)?;
     progress.clear();
     if let Some(error) = unwritten.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
 
-    let interrupted = STOP.load(Ordering::Relaxed);
+    let interrupted = stop.load(Ordering::Relaxed);
     let results = Results {
         schema_version: SCHEMA_VERSION,
         environment: environment::of(&experiment.backend, &device),
@@ -136,7 +122,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
 }
 
 /// `runs/2026-01-31-compare-mnist`, or the first of `…-2`, `…-3` that is not there.
-fn fresh_folder(command: &str, dataset: &str) -> PathBuf {
+pub fn fresh_folder(command: &str, dataset: &str) -> PathBuf {
     let date = jiff::ZonedDateTime::now().date();
     let dataset = Path::new(dataset).file_name().map_or("data".into(), |name| name.to_string_lossy());
     let name = format!("{date}-{command}-{dataset}");

@@ -45,7 +45,7 @@ pub fn grid_steps(experiment: &Experiment, data: &Dataset) -> usize {
 
 /// Trains every cell, and gives the runs back in the order of [`cells`] whatever order they ended in.
 ///
-/// `experiment.jobs` trainings run side by side, each on a thread of its own that shares nothing with the others but
+/// `experiment.jobs` trainings run [`side_by_side`], each on a thread of its own that shares nothing with the others but
 /// the data: small matrix products gain little from a second thread, and whole trainings gain everything. So a
 /// training gives the same bits whatever `jobs` is.
 ///
@@ -64,37 +64,58 @@ pub fn run<E: Send>(
     finished: &(dyn Fn(&Cell, &Run, Model) -> Result<(), E> + Sync),
 ) -> Result<Vec<Run>, E> {
     let device = data.train.images.device();
-    let cells = cells(experiment);
-    let queue: Mutex<VecDeque<(usize, &Cell)>> = Mutex::new(cells.iter().enumerate().collect());
-    let done: Mutex<Vec<(usize, Run)>> = Mutex::new(Vec::new());
+    side_by_side(jobs(experiment, &device), stop, &cells(experiment), &|cell| {
+        let network = Model::new(experiment, &cell.activation, shape, cell.seed, &device.clone().autodiff());
+        let observe_cell = &mut |event: Event<'_>| observe(cell, event);
+        let (network, run) = train(network, &cell.activation, cell.seed, experiment, data, stop, observe_cell);
+        finished(cell, &run, network)?;
+        Ok(run)
+    })
+}
+
+/// Does `work` for every item, `jobs` of them at a time, each on a thread with a pool of one thread for the matrix
+/// products of Burn's CPU backends. Gives the outcomes back in the order of the items.
+///
+/// The first error sets `stop`. After `stop` is set, by whomever, items that have not begun are left out.
+///
+/// # Errors
+///
+/// Whatever `work` returned first.
+pub fn side_by_side<T: Sync, R: Send, E: Send>(
+    jobs: usize,
+    stop: &AtomicBool,
+    items: &[T],
+    work: &(dyn Fn(&T) -> Result<R, E> + Sync),
+) -> Result<Vec<R>, E> {
+    let queue: Mutex<VecDeque<(usize, &T)>> = Mutex::new(items.iter().enumerate().collect());
+    let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::new());
     let failure: Mutex<Option<E>> = Mutex::new(None);
     // The locks are held for a push or a pop, which do not panic.
     fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    let work = || {
+    let worker = || {
         while !stop.load(Ordering::Relaxed) {
-            let Some((i, cell)) = lock(&queue).pop_front() else {
+            let Some((i, item)) = lock(&queue).pop_front() else {
                 break;
             };
-            let network = Model::new(experiment, &cell.activation, shape, cell.seed, &device.clone().autodiff());
-            let observe_cell = &mut |event: Event<'_>| observe(cell, event);
-            let (network, run) = train(network, &cell.activation, cell.seed, experiment, data, stop, observe_cell);
-            if let Err(error) = finished(cell, &run, network) {
-                lock(&failure).get_or_insert(error);
-                stop.store(true, Ordering::Relaxed);
+            match work(item) {
+                Ok(outcome) => lock(&done).push((i, outcome)),
+                Err(error) => {
+                    lock(&failure).get_or_insert(error);
+                    stop.store(true, Ordering::Relaxed);
+                }
             }
-            lock(&done).push((i, run));
         }
     };
     thread::scope(|scope| {
-        for _ in 0..jobs(experiment, &device).min(cells.len()) {
+        for _ in 0..jobs.min(items.len()) {
             scope.spawn(|| match rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build() {
                 // Burn's CPU backends split a product over the threads of the pool they are called in: one.
-                Ok(pool) => pool.install(work),
+                Ok(pool) => pool.install(worker),
                 // No pool of its own: slower, not wrong.
-                Err(_) => work(),
+                Err(_) => worker(),
             });
         }
     });
@@ -103,7 +124,7 @@ pub fn run<E: Send>(
     }
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(i, _)| *i);
-    Ok(done.into_iter().map(|(_, run)| run).collect())
+    Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 /// Trainings side by side: as many as asked for, or one a processor on a CPU backend and one on a GPU, whose queue

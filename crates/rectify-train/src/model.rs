@@ -10,9 +10,10 @@ use burn::{
     nn::{
         Initializer, PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
+        loss::CrossEntropyLossConfig,
         pool::{MaxPool2d, MaxPool2dConfig},
     },
-    tensor::{DType, Device, Tensor, TensorData},
+    tensor::{Bool, DType, Device, Int, Tensor, TensorData, module::linear},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +21,7 @@ use rectify::{FusedActivation, FusedLinear};
 
 use crate::{
     activation::{Activation, ActivationLayer},
+    data::Batch,
     experiment::{Experiment, ExperimentError, Init, ModelKind},
     probe::Trace,
 };
@@ -62,23 +64,59 @@ pub trait Network: Module {
     /// - images: `[batch, height · width]`
     /// - output: `[batch, classes]`
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2>;
+
+    /// Mean loss of a batch's outputs, `[1]`: cross-entropy, unless a network is for something else.
+    fn loss(&self, outputs: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        CrossEntropyLossConfig::new().init(&outputs.device()).forward(outputs, labels)
+    }
+
+    /// Which samples of a batch are classified rightly, `[batch]`: those whose largest logit is their class's.
+    fn right(&self, outputs: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1, Bool> {
+        outputs.argmax(1).squeeze_dim::<1>(1).equal(labels)
+    }
+
+    /// What a training step brings down, `[1]`: the loss, and what a network adds to it.
+    fn objective(&self, batch: Batch, trace: &mut Trace) -> Tensor<1> {
+        self.loss(outputs(self, batch.images, trace), batch.labels)
+    }
+}
+
+/// A network's outputs in f32 at least: the softmax of half types loses what the loss is about.
+pub fn outputs<N: Network>(network: &N, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+    let outputs = network.forward(images, trace);
+    match outputs.dtype() {
+        DType::F32 | DType::F64 => outputs,
+        _ => outputs.cast(DType::F32),
+    }
 }
 
 /// φ(xW + b).
 #[derive(Module, Debug)]
 pub struct Dense {
     /// The weights, `[fan_in, fan_out]`, the bias and, if its derivative can be told from its output, φ.
-    pub linear: FusedLinear,
-    /// Any other φ.
-    pub activation: Option<ActivationLayer>,
+    linear: FusedLinear,
+    /// φ by itself.
+    pub activation: ActivationLayer,
 }
 
 impl Dense {
-    fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        match &self.activation {
-            None => trace.fused_layer(name, x, &self.linear),
-            Some(activation) => trace.layer(name, self.linear.forward(x), |z| activation.forward(z)),
+    /// φ(xW + b), watched under `name`.
+    pub fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        match self.activation.activation().fused() {
+            Some(_) => trace.fused_layer(name, x, &self.linear),
+            None => trace.layer(name, self.linear.forward(x), |z| self.activation.forward(z)),
         }
+    }
+
+    /// xW + b.
+    pub fn preactivation(&self, x: Tensor<2>) -> Tensor<2> {
+        let (weight, bias) = self.parameters();
+        linear(x, weight, Some(bias))
+    }
+
+    /// W, `[fan_in, fan_out]`, and b.
+    pub fn parameters(&self) -> (Tensor<2>, Tensor<1>) {
+        (self.linear.weight.val(), self.linear.bias.val())
     }
 }
 
@@ -225,11 +263,8 @@ impl Model {
         };
         let mut hidden = Vec::new();
         for units in experiment.hidden() {
-            let (fused, separate) = match activation.fused() {
-                Some(fused) => (fused, None),
-                None => (FusedActivation::Identity, Some(activation.init(device))),
-            };
-            hidden.push(Dense { linear: draw.linear(width, units, fused), activation: separate });
+            let fused = activation.fused().unwrap_or(FusedActivation::Identity);
+            hidden.push(Dense { linear: draw.linear(width, units, fused), activation: activation.init(device) });
             width = units;
         }
         let output = draw.linear(width, shape.classes, FusedActivation::Identity);

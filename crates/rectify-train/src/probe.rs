@@ -195,6 +195,17 @@ impl Trace {
     }
 }
 
+/// Which units of each layer were zero on every sample that the passes saw: by layer, by unit.
+pub fn dead_units(passes: &[Trace]) -> Vec<Vec<bool>> {
+    let layers = passes.first().map_or(0, |pass| pass.layers.len());
+    let mut figures = Figures::default();
+    for i in 0..layers {
+        let alive = passes.iter().filter_map(|pass| pass.layers.get(i)).map(|layer| layer.alive.clone());
+        alive.reduce(|a, b| a + b).map(|alive| figures.push(alive));
+    }
+    figures.read().into_iter().map(|layer| layer.into_iter().map(|alive| alive == 0.0).collect()).collect()
+}
+
 /// The weights of a module (parameters of rank 2 and more), flattened, with their paths.
 pub type Weights = Vec<(String, Tensor<1>)>;
 

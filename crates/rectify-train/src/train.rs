@@ -11,7 +11,6 @@ use std::{
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
-    nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig},
     optim::{
         AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig,
         momentum::MomentumConfig,
@@ -25,7 +24,7 @@ use crate::{
     activation::Activation,
     data::{Batch, DeviceDataset, DeviceSamples, shuffled},
     experiment::{Experiment, OptimizerKind, ProbeEvery},
-    model::Network,
+    model::{Model, Network, outputs},
     probe::{Backward, Probe, Trace, Update, Weights, report, weight_gradients, weights},
     results::{Epoch, Layer, Run, Status, StepProbe},
 };
@@ -39,9 +38,18 @@ const PROBE_SAMPLE: usize = 2000;
 
 /// What a training reports while it runs.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum Event<'a, N = Model> {
     /// So many steps more are done.
     Steps(usize),
+    /// A step is done. What looks on here is not counted in the epoch's seconds.
+    Step {
+        /// The step, from 1.
+        step: usize,
+        /// The network after it.
+        network: &'a N,
+        /// What it was taken on.
+        batch: &'a Batch,
+    },
     /// An epoch is measured; the first one is the network before training.
     Epoch(&'a Epoch),
     /// A step was probed.
@@ -51,7 +59,7 @@ pub enum Event<'a> {
 /// Loss and accuracy over some samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation {
-    /// Mean cross-entropy in nats; `None` where it is not finite.
+    /// Mean of the network's loss, for classifiers cross-entropy in nats; `None` where it is not finite.
     pub loss: Option<f64>,
     /// Fraction classified rightly.
     pub accuracy: f64,
@@ -76,11 +84,10 @@ pub fn train<N: Network + Sync>(
     experiment: &Experiment,
     data: &DeviceDataset,
     stop: &AtomicBool,
-    observe: &mut dyn FnMut(Event),
+    observe: &mut dyn FnMut(Event<N>),
 ) -> (N, Run) {
     let started = Instant::now();
     let device = data.train.images.device();
-    let loss = CrossEntropyLossConfig::new().init(&device);
     let mut learner = Learner::new(network, experiment);
     let total = total_steps(experiment, data.train.len());
     let steps_an_epoch = data.train.len().div_ceil(experiment.batch_size);
@@ -101,7 +108,7 @@ pub fn train<N: Network + Sync>(
         let valid = network.valid();
         let validation = evaluate(&valid, &data.validation);
         let test = evaluate(&valid, &data.test);
-        let layers = probe.as_ref().map(|probe| look(network, &valid, probe, &loss, &data.train, update, whole));
+        let layers = probe.as_ref().map(|probe| look(network, &valid, probe, &data.train, update, whole));
         Epoch {
             epoch,
             step,
@@ -145,7 +152,7 @@ pub fn train<N: Network + Sync>(
                 (probe.is_some() && (watched.is_some() || run.steps == last_step)).then(|| weights(&learner.network));
 
             let step;
-            (learner, step) = learner.step(batch, watched);
+            (learner, step) = learner.step(batch.clone(), watched);
             update = before.map(|before| Update { before, after: weights(&learner.network) });
             if watched.is_some() {
                 let probing_started = Instant::now();
@@ -158,6 +165,9 @@ pub fn train<N: Network + Sync>(
                 run.probes.push(probed);
                 probing += probing_started.elapsed().as_secs_f64();
             }
+            let looking_on = Instant::now();
+            observe(Event::Step { step: run.steps, network: &learner.network, batch: &batch });
+            probing += looking_on.elapsed().as_secs_f64();
             unread.push(step.loss);
             if unread.len() == READ_BACK || run.steps == last_step {
                 let first_unread = run.steps - unread.len();
@@ -190,7 +200,7 @@ pub fn train<N: Network + Sync>(
         {
             // The last epoch is looked at on the whole training set; that it is the last is known only now.
             let network = &learner.network;
-            let whole = look(network, &network.valid(), probe, &loss, &data.train, None, true);
+            let whole = look(network, &network.valid(), probe, &data.train, None, true);
             for (layer, whole) in measured.layers.iter_mut().zip(whole) {
                 *layer = Layer { update_to_weight_ratio: layer.update_to_weight_ratio, ..whole };
             }
@@ -209,7 +219,6 @@ pub fn train<N: Network + Sync>(
 pub struct Learner<N> {
     /// The network as it is now.
     pub network: N,
-    loss: CrossEntropyLoss,
     optimizer: ModuleOptimizer,
     lr: f64,
     clip_norm: Option<f64>,
@@ -231,12 +240,10 @@ pub struct Step {
 impl<N: Network> Learner<N> {
     /// `network` must track gradients.
     pub fn new(network: N, experiment: &Experiment) -> Self {
-        let device = network.devices().into_iter().next().unwrap_or_default();
         let helpers = (experiment.threads > 1)
             .then(|| rayon::ThreadPoolBuilder::new().num_threads(experiment.threads - 1).build().ok());
         Self {
             network,
-            loss: CrossEntropyLossConfig::new().init(&device.without_autodiff()),
             optimizer: optimizer(experiment),
             lr: experiment.learning_rate(),
             clip_norm: experiment.clip_norm,
@@ -257,7 +264,7 @@ impl<N: Network> Learner<N> {
         let trace = || probe.map_or_else(Trace::off, Trace::gradients);
         let (loss, mut gradients, watched) = if parts == 1 {
             let mut trace = trace();
-            let loss = batch_loss(&self.network, &self.loss, batch, &mut trace);
+            let loss = self.network.objective(batch, &mut trace);
             let mut all = loss.backward();
             let gradients = GradientsParams::from_module(&mut all, &self.network);
             (loss.without_autodiff(), gradients, vec![(trace, all)])
@@ -297,7 +304,7 @@ impl<N: Network> Learner<N> {
             let mut trace = trace();
             // A fork has a graph of its own; on clones the threads would wait for each other at one graph.
             let network = self.network.clone().fork(&device);
-            let loss = batch_loss(&network, &self.loss, batch, &mut trace) * share;
+            let loss = network.objective(batch, &mut trace) * share;
             let mut all = loss.backward();
             let gradients = GradientsParams::from_module(&mut all, &network);
             (loss.without_autodiff(), gradients, (trace, all))
@@ -344,17 +351,15 @@ impl ModuleVisitor for Sum {
     }
 }
 
-/// Mean cross-entropy and accuracy of a network that tracks no gradients (`network.valid()`).
+/// Mean loss and accuracy of a network that tracks no gradients (`network.valid()`).
 pub fn evaluate<N: Network>(network: &N, samples: &DeviceSamples) -> Evaluation {
-    let device = samples.images.device();
-    let loss = CrossEntropyLossConfig::new().init(&device);
     let mut sums: Vec<Tensor<1>> = Vec::new();
     for range in batches(samples.len()) {
         let count = range.len() as f64;
         let Batch { images, labels } = samples.slice(range);
-        let logits = logits(network, images, &mut Trace::off());
-        let right = logits.clone().argmax(1).squeeze_dim::<1>(1).equal(labels.clone()).float().cast(logits.dtype());
-        sums.push(Tensor::cat(vec![loss.forward(logits, labels) * count, right.sum()], 0));
+        let outputs = outputs(network, images, &mut Trace::off());
+        let right = network.right(outputs.clone(), labels.clone()).float().cast(outputs.dtype());
+        sums.push(Tensor::cat(vec![network.loss(outputs, labels) * count, right.sum()], 0));
     }
     let sums: Vec<f64> = Tensor::cat(sums, 0).into_data().iter().collect();
     let mean = |offset: usize| sums.iter().skip(offset).step_by(2).sum::<f64>() / samples.len() as f64;
@@ -366,7 +371,6 @@ fn look<N: Network>(
     network: &N,
     valid: &N,
     probe: &Probe,
-    loss: &CrossEntropyLoss,
     train: &DeviceSamples,
     update: Option<Update>,
     whole: bool,
@@ -377,12 +381,12 @@ fn look<N: Network>(
         .enumerate()
         .map(|(i, range)| {
             let mut trace = if whole && i == 0 { Trace::histogram(probe) } else { Trace::activations(probe) };
-            logits(valid, probed.slice(range).images, &mut trace);
+            outputs(valid, probed.slice(range).images, &mut trace);
             trace
         })
         .collect();
     let mut trace = Trace::gradients(probe);
-    let mut gradients = batch_loss(network, loss, some.slice(0..some.len()), &mut trace).backward();
+    let mut gradients = network.objective(some.slice(0..some.len()), &mut trace).backward();
     let weights = weight_gradients(network, &GradientsParams::from_module(&mut gradients, network));
     let backward = Backward { passes: vec![(&trace, &gradients)], weights };
     report(&passes, Some(&backward), update.as_ref())
@@ -395,19 +399,6 @@ fn sample(train: &DeviceSamples) -> DeviceSamples {
 
 fn batches(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     (0..samples).step_by(EVALUATION_BATCH).map(move |begin| begin..samples.min(begin + EVALUATION_BATCH))
-}
-
-fn batch_loss<N: Network>(network: &N, loss: &CrossEntropyLoss, batch: Batch, trace: &mut Trace) -> Tensor<1> {
-    loss.forward(logits(network, batch.images, trace), batch.labels)
-}
-
-/// Logits in f32 at least: the softmax of half types loses what the loss is about.
-fn logits<N: Network>(network: &N, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-    let logits = network.forward(images, trace);
-    match logits.dtype() {
-        DType::F32 | DType::F64 => logits,
-        _ => logits.cast(DType::F32),
-    }
 }
 
 fn finite(value: f64) -> Option<f64> {

@@ -12,6 +12,7 @@ pub static CLAIM: Claim = Claim {
     source: "Glorot, Bordes and Bengio 2011, Deep sparse rectifier neural networks, §3; whether it matters: Amdahl \
              1967, Validity of the single processor approach to achieving large scale computing capabilities",
     parts: &[&PER_ELEMENT, &PER_STEP],
+    run: None,
 };
 
 static PER_ELEMENT: Part = Part {

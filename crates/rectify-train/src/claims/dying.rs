@@ -1,8 +1,20 @@
 //! `dying`: units die with a high learning rate or a large negative bias, and stay dead.
 
+use burn::module::Module;
+
 use super::{
-    Claim, Condition, Part,
+    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    lab::{ClaimError, Lab, Training, seeds_in_words},
+    theory::born_dead,
     verdict::{Direction, Hypothesis},
+};
+use crate::{
+    data::DeviceSamples,
+    experiment::{Experiment, Init, ProbeEvery},
+    model::{Network, Shape, outputs},
+    probe::{Probe, Trace, dead_units},
+    results::Status,
+    train::Event,
 };
 
 /// The claim.
@@ -14,6 +26,7 @@ pub static CLAIM: Claim = Claim {
              2019, Dying ReLU and initialization: theory and numerical examples; Horuz et al. 2025, The resurrection \
              of the ReLU",
     parts: &[&DIES, &STAYS_DEAD, &CURED],
+    run: Some(run),
 };
 
 static DIES: Part = Part {
@@ -81,6 +94,188 @@ pub fn conditions(stresses: &[Stress], cures: &[Cure]) -> Vec<Condition> {
         .map(|m| Condition::new(&STAYS_DEAD, format!("{}, stays dead", m.condition), m.stay_dead.clone()));
     let cured = cures.iter().map(|m| Condition::new(&CURED, &m.condition, less(&m.dead)));
     dies.chain(stays).chain(cured).collect()
+}
+
+/// Ten times the ordinary rate, and a bias below all but a twelfth of the pre-activations that He's initialisation
+/// gives standardised images (deviation √2).
+const RATES: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
+const HIGH_RATE: f64 = 1.0;
+const BIASES: [f64; 4] = [0.0, -1.0, -2.0, -4.0];
+const LOW_BIAS: f64 = -2.0;
+
+/// Another function, another gradient, another initialisation.
+const CURES: [(&str, Init); 3] =
+    [("leaky-relu:0.01", Init::Auto), ("relu:bsilu", Init::Auto), ("relu", Init::RandomizedAsymmetric)];
+
+/// Width of the networks in which units that are born dead are counted, and how deep they are.
+const NARROW: usize = 4;
+const NARROW_DEPTHS: [usize; 5] = [1, 2, 5, 10, 20];
+
+/// A rate, a bias, an activation and an initialisation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Setting {
+    rate: f64,
+    bias: f64,
+    activation: &'static str,
+    init: Init,
+}
+
+const ORDINARY: Setting = Setting { rate: RATES[0], bias: 0.0, activation: "relu", init: Init::Auto };
+const STRESSES: [(&str, Setting); 2] =
+    [("rate 1.0", Setting { rate: HIGH_RATE, ..ORDINARY }), ("bias −2", Setting { bias: LOW_BIAS, ..ORDINARY })];
+
+/// One training: the dead fraction of all hidden units at the end, and [`survival_of_death`]; NaN where it diverged.
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    dead: f64,
+    stay_dead: f64,
+}
+
+fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
+    let mut settings: Vec<Setting> = Vec::new();
+    settings.extend(RATES.map(|rate| Setting { rate, ..ORDINARY }));
+    settings.extend(BIASES[1..].iter().map(|&bias| Setting { bias, ..ORDINARY }));
+    for (_, stress) in STRESSES {
+        settings.extend(CURES.map(|(activation, init)| Setting { activation, init, ..stress }));
+    }
+    let experiment_of = |setting: &Setting| Experiment {
+        lr: Some(setting.rate),
+        bias_init: Some(setting.bias),
+        init: setting.init,
+        // Only its first and last look at the units is used, over the whole training set.
+        probe_every: ProbeEvery::Off,
+        ..lab.experiment()
+    };
+    let trainings: Vec<Training> = settings
+        .iter()
+        .flat_map(|setting| lab.trainings(&experiment_of(setting), &[setting.activation], lab.seeds()))
+        .collect();
+    let fates = lab.side_by_side(&trainings, &|training| {
+        let data = lab.data(&training.experiment)?;
+        let network = lab.network(training, &data);
+        let mut dead = vec![dead_hidden_units(&network.valid(), &data.train)];
+        let steps_an_epoch = data.train.len().div_ceil(training.experiment.batch_size);
+        let (_, run) = lab.train(network, training, &data, &mut |event| {
+            if let Event::Step { step, network, .. } = event
+                && step.is_multiple_of(steps_an_epoch)
+            {
+                dead.push(dead_hidden_units(&network.valid(), &data.train));
+            }
+        })?;
+        if run.status == Status::Diverged {
+            return Ok(Fate { dead: f64::NAN, stay_dead: f64::NAN });
+        }
+        let last = &dead[dead.len() - 1];
+        let fraction = last.iter().filter(|dead| **dead).count() as f64 / last.len() as f64;
+        Ok(Fate { dead: fraction, stay_dead: survival_of_death(&dead) })
+    })?;
+    let seeds = lab.seeds().count();
+    let of = |setting: Setting| -> &[Fate] {
+        let place = settings.iter().position(|other| *other == setting).expect("only settings that were run are asked");
+        &fates[place * seeds..][..seeds]
+    };
+    let pairs = |a: Setting, b: Setting| of(a).iter().zip(of(b)).map(|(a, b)| (a.dead, b.dead)).collect();
+
+    let stresses: Vec<Stress> = STRESSES
+        .into_iter()
+        .map(|(name, stress)| Stress {
+            condition: name.to_owned(),
+            dead: pairs(stress, ORDINARY),
+            stay_dead: of(stress).iter().map(|fate| fate.stay_dead).collect(),
+        })
+        .collect();
+    let cures: Vec<Cure> = STRESSES
+        .into_iter()
+        .flat_map(|(name, stress)| CURES.map(|(activation, init)| (name, stress, activation, init)))
+        .map(|(name, stress, activation, init)| Cure {
+            condition: match init {
+                Init::Auto => format!("{name}, {activation}"),
+                init => format!("{name}, {activation} with {init}"),
+            },
+            dead: pairs(stress, Setting { activation, init, ..stress }),
+        })
+        .collect();
+
+    let dead = |setting| of(setting).iter().map(|fate| fate.dead).collect::<Vec<_>>();
+    let cured = |stress: Setting, x: f64| {
+        CURES.map(|(activation, init)| {
+            let name = if init == Init::Auto { activation.to_owned() } else { format!("{activation}, {init}") };
+            Series::measured(name, arithmetic, [(x, dead(Setting { activation, init, ..stress }))])
+        })
+    };
+    let by_rate = Series::measured("relu", arithmetic, RATES.map(|rate| (rate, dead(Setting { rate, ..ORDINARY }))));
+    let by_bias = Series::measured("relu", arithmetic, BIASES.map(|bias| (bias, dead(Setting { bias, ..ORDINARY }))));
+    let dead_figure = |x: &str, log_x, plain, cured: [Series; 3]| Figure {
+        title: format!("Dead units after training against {x}"),
+        x: x.to_owned(),
+        y: "fraction of hidden units".to_owned(),
+        log_x,
+        series: std::iter::once(plain).chain(cured).collect(),
+        ..Figure::default()
+    };
+    Ok(Outcome {
+        conditions: conditions(&stresses, &cures),
+        what_was_run: format!(
+            "{}; rates {RATES:?}, biases {BIASES:?}; {}",
+            Training::describe(&experiment_of(&ORDINARY)),
+            seeds_in_words(&lab.seeds())
+        ),
+        figures: vec![
+            dead_figure("learning rate", true, by_rate, cured(STRESSES[0].1, HIGH_RATE)),
+            dead_figure("initial bias", false, by_bias, cured(STRESSES[1].1, LOW_BIAS)),
+            born_dead_figure(lab)?,
+        ],
+    })
+}
+
+/// Whether each hidden unit, layer after layer, is zero on all samples.
+fn dead_hidden_units<N: Network>(network: &N, samples: &DeviceSamples) -> Vec<bool> {
+    const BATCH: usize = 1000;
+    let passes: Vec<Trace> = (0..samples.len())
+        .step_by(BATCH)
+        .map(|begin| {
+            let mut trace = Trace::activations(&Probe::default());
+            outputs(network, samples.slice(begin..samples.len().min(begin + BATCH)).images, &mut trace);
+            trace
+        })
+        .collect();
+    let mut layers = dead_units(&passes);
+    // The last one is the output layer.
+    layers.pop();
+    layers.concat()
+}
+
+/// How many narrow networks are dead before training, beside the bounds of theory.
+fn born_dead_figure(lab: &Lab) -> Result<Figure, ClaimError> {
+    let networks = lab.choose(20, 200, 1000);
+    let of_depth = |depth| Experiment { hidden: Some(vec![NARROW; depth]), ..lab.experiment() };
+    let data = lab.data(&lab.experiment())?;
+    let images = data.train.slice(0..data.train.len().min(500));
+    let sample = DeviceSamples { images: images.images, labels: images.labels };
+    let shape = Shape { height: data.height, width: data.width, classes: data.classes };
+    let fraction_dead = |depth: usize| {
+        let trainings = lab.trainings(&of_depth(depth), &["relu"], 0..networks);
+        let dead = trainings.iter().filter(|training| {
+            let dead = dead_hidden_units(&lab.network_of(training, shape).valid(), &sample);
+            dead.chunks(NARROW).any(|layer| layer.iter().all(|dead| *dead))
+        });
+        dead.count() as f64 / networks as f64
+    };
+    let measured = NARROW_DEPTHS.map(|depth| (depth as f64, vec![fraction_dead(depth)]));
+    let bound = |which: fn((f64, f64)) -> f64| {
+        NARROW_DEPTHS.map(|depth| (depth as f64, which(born_dead(&vec![NARROW; depth]))))
+    };
+    Ok(Figure {
+        title: format!("Networks of width {NARROW} that are dead before training"),
+        x: "hidden layers".to_owned(),
+        y: "fraction of networks".to_owned(),
+        series: vec![
+            Series::measured("500 images", arithmetic, measured),
+            Series::predicted("upper bound", bound(|(_, upper)| upper)),
+            Series::predicted("lower bound, any input", bound(|(lower, _)| lower)),
+        ],
+        ..Figure::default()
+    })
 }
 
 #[cfg(test)]

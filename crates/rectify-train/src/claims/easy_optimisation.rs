@@ -1,9 +1,17 @@
 //! `easy-optimisation`: near linearity makes optimisation easier.
 
+use burn::{
+    module::{ModuleVisitor, Param},
+    optim::{GradientsParams, SgdConfig},
+    tensor::{DType, Tensor},
+};
+
 use super::{
-    Claim, Condition, Part,
+    Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
+    lab::{ClaimError, Lab, Training, seeds_in_words},
     verdict::{Direction, Hypothesis},
 };
+use crate::{data::Batch, model::Network, probe::Trace, train::Event};
 
 /// The claim.
 pub static CLAIM: Claim = Claim {
@@ -12,6 +20,7 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3.1; the measures follow Santurkar et al. 2018, \
              How does batch normalization help optimization?, §3",
     parts: &[&PREDICTION, &COSINE],
+    run: Some(run),
 };
 
 static PREDICTION: Part = Part {
@@ -66,6 +75,138 @@ pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
         of(&COSINE, "cosine", |(relu, other)| relu.gradient_cosine - other.gradient_cosine),
     ]
     .concat()
+}
+
+/// Length of the steps along which the loss is watched, the same for all activations: about what a rate of 0.1 makes of
+/// a gradient of length 1.
+const LENGTH: f64 = 0.1;
+const ACTIVATIONS: [&str; 3] = ["relu", "sigmoid", "tanh"];
+
+fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
+    let experiment = lab.experiment();
+    let every = lab.choose(4, 20, 50);
+    let trainings = lab.trainings(&experiment, &ACTIVATIONS, lab.seeds());
+    let walks = lab.side_by_side(&trainings, &|training| {
+        let data = lab.data(&training.experiment)?;
+        let mut landscapes: Vec<(f64, Landscape)> = Vec::new();
+        lab.train(lab.network(training, &data), training, &data, &mut |event| {
+            if let Event::Step { step, network, batch } = event
+                && step.is_multiple_of(every)
+            {
+                landscapes.push((step as f64, landscape(network, batch)));
+            }
+        })?;
+        Ok(landscapes)
+    })?;
+    let mean = |walk: &[(f64, Landscape)]| Landscape {
+        prediction_error: arithmetic(&walk.iter().map(|(_, l)| l.prediction_error).collect::<Vec<_>>()),
+        gradient_cosine: arithmetic(&walk.iter().map(|(_, l)| l.gradient_cosine).collect::<Vec<_>>()),
+    };
+    let seeds: Vec<_> = walks.chunks(ACTIVATIONS.len()).collect();
+    let measured: Vec<Measured> = ACTIVATIONS
+        .iter()
+        .enumerate()
+        .skip(1)
+        .map(|(i, name)| Measured {
+            condition: format!("{name}, {} layers", experiment.hidden().len()),
+            landscapes: seeds.iter().map(|seed| (mean(&seed[0]), mean(&seed[i]))).collect(),
+        })
+        .collect();
+    let curves = |average: fn(&[f64]) -> f64, figure: fn(&Landscape) -> f64| -> Vec<Series> {
+        let curve = |(i, name): (usize, &&str)| {
+            let looks = seeds.iter().map(|seed| seed[i].len()).min().unwrap_or(0);
+            let at = |look: usize| {
+                let step = seeds.first().map_or(0.0, |seed| seed[i][look].0);
+                (step, seeds.iter().map(|seed| figure(&seed[i][look].1)).collect())
+            };
+            Series::measured(*name, average, (0..looks).map(at))
+        };
+        ACTIVATIONS.iter().enumerate().map(curve).collect()
+    };
+    let figure = |title: &str, y: &str, log_y, series| Figure {
+        title: title.to_owned(),
+        x: "step".to_owned(),
+        y: y.to_owned(),
+        log_x: false,
+        log_y,
+        series,
+    };
+    Ok(Outcome {
+        conditions: conditions(&measured),
+        what_was_run: format!(
+            "{}; every {every} steps a look along the gradient on the step's batch, over a distance of {LENGTH}; {}",
+            Training::describe(&experiment),
+            seeds_in_words(&lab.seeds())
+        ),
+        figures: vec![
+            figure(
+                "Error of the first-order prediction",
+                "relative error",
+                true,
+                curves(geometric, |landscape| landscape.prediction_error),
+            ),
+            figure(
+                "Cosine between the gradients at both ends",
+                "cosine",
+                false,
+                curves(arithmetic, |landscape| landscape.gradient_cosine),
+            ),
+        ],
+    })
+}
+
+/// Looks from where a network is along its gradient on a batch.
+fn landscape<N: Network>(network: &N, batch: &Batch) -> Landscape {
+    let here = slope(network, batch);
+    let length = dot(network, &here.gradients, &here.gradients).sqrt();
+    let away = SgdConfig::new().init().step(LENGTH / length, network.clone(), copy(network, &here.gradients));
+    let there = slope(&away, batch);
+    Landscape {
+        prediction_error: prediction_error(there.loss - here.loss, -LENGTH * length),
+        gradient_cosine: dot(network, &here.gradients, &there.gradients)
+            / (length * dot(network, &there.gradients, &there.gradients).sqrt()),
+    }
+}
+
+struct Slope {
+    loss: f64,
+    gradients: GradientsParams,
+}
+
+fn slope<N: Network>(network: &N, batch: &Batch) -> Slope {
+    let loss = network.objective(batch.clone(), &mut Trace::off());
+    let mut gradients = loss.backward();
+    Slope { loss: loss.into_scalar(), gradients: GradientsParams::from_module(&mut gradients, network) }
+}
+
+/// Σ a b over the gradients of all parameters, in f32.
+fn dot<N: Network>(network: &N, a: &GradientsParams, b: &GradientsParams) -> f64 {
+    struct Dot<'a>(&'a GradientsParams, &'a GradientsParams, f64);
+    impl ModuleVisitor for Dot<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let (Some(a), Some(b)) = (self.0.get::<D>(param.id), self.1.get::<D>(param.id)) {
+                self.2 += (a.cast(DType::F32) * b.cast(DType::F32)).sum().into_scalar::<f64>();
+            }
+        }
+    }
+    let mut dot = Dot(a, b, 0.0);
+    network.visit(&mut dot);
+    dot.2
+}
+
+/// Handles to the same gradients, for an optimizer that takes them.
+fn copy<N: Network>(network: &N, gradients: &GradientsParams) -> GradientsParams {
+    struct Copy<'a>(&'a GradientsParams, GradientsParams);
+    impl ModuleVisitor for Copy<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                self.1.register(param.id, gradient);
+            }
+        }
+    }
+    let mut copy = Copy(gradients, GradientsParams::new());
+    network.visit(&mut copy);
+    copy.1
 }
 
 #[cfg(test)]

@@ -1,8 +1,16 @@
 //! `exploding`: accumulated gradients explode and unsettle training.
 
 use super::{
-    Claim, Condition, Part,
+    Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
+    lab::{ClaimError, Lab, Training, seeds_in_words},
+    theory::{Function, MeanField, RELU, TANH},
     verdict::{Direction, Hypothesis},
+};
+use crate::{
+    data::DeviceDataset,
+    experiment::{Experiment, Init, ProbeEvery},
+    results::{Run, Status},
+    statistics::hidden,
 };
 
 /// The claim.
@@ -13,6 +21,7 @@ pub static CLAIM: Claim = Claim {
     source: "Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural networks, §2 and §3; He \
              et al. 2015, Delving deep into rectifiers, §2.2",
     parts: &[&GROWTH, &DIVERGENCE, &CURED],
+    run: Some(run),
 };
 
 static GROWTH: Part = Part {
@@ -59,6 +68,174 @@ pub fn conditions(large_gain: &[Measured], cured: &[Measured]) -> Vec<Condition>
         large_gain.iter().map(|m| Condition::proportion(&DIVERGENCE, format!("{}, training", m.condition), &m.failed));
     let cured = cured.iter().map(|m| Condition::proportion(&CURED, &m.condition, &m.failed));
     growth.chain(failures).chain(cured).collect()
+}
+
+const WIDTH: usize = 128;
+const LAYERS: usize = 10;
+/// Initial weights as multiples of those that keep a signal: N(0, 2 / n) for ReLU (He et al. 2015), N(0, 1 / n) for
+/// tanh, where n is the width of a hidden layer.
+const GAINS: [f64; 4] = [1.0, 1.5, 2.0, 3.0];
+/// The gain that is judged.
+const LARGE: f64 = 2.0;
+const RATES: [f64; 3] = [0.01, 0.1, 1.0];
+/// The rate that is judged: the ordinary one.
+const RATE: f64 = 0.1;
+const ACTIVATIONS: [(&str, f64, Function); 2] = [("relu", 2.0, RELU), ("tanh", 1.0, TANH)];
+/// Largest norm of the clipped gradient, as in Pascanu, Mikolov and Bengio's experiments, and the lower rate.
+const CLIP_NORM: f64 = 1.0;
+const LOWER_RATE: f64 = 0.001;
+
+fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
+    // Thirteen trainings without a failure are the least that can show less than one failure in four.
+    let seeds = 0..lab.choose(3, 13, 20);
+    let std = |keeping: f64, gain: f64| gain * (keeping / WIDTH as f64).sqrt();
+    let setting = |keeping: f64, gain: f64, rate: f64| Experiment {
+        hidden: Some(vec![WIDTH; LAYERS]),
+        init: Init::Normal(std(keeping, gain)),
+        lr: Some(rate),
+        train_size: lab.choose(Some(1000), Some(10_000), Some(20_000)),
+        epochs: lab.choose(1, 2, 5),
+        probe_every: ProbeEvery::Epoch,
+        ..lab.experiment()
+    };
+    let cures: [(&str, fn(Experiment) -> Experiment); 3] = [
+        ("clipped", |experiment| Experiment { clip_norm: Some(CLIP_NORM), ..experiment }),
+        ("He or Glorot initialisation", |experiment| Experiment { init: Init::Auto, ..experiment }),
+        ("rate 0.001", |experiment| Experiment { lr: Some(LOWER_RATE), ..experiment }),
+    ];
+
+    // Setting by setting, all seeds of each.
+    let mut settings: Vec<(String, &str, Experiment)> = Vec::new();
+    for (name, keeping, _) in ACTIVATIONS {
+        for gain in GAINS {
+            let rates = if gain == LARGE { &RATES[..] } else { &[RATE] };
+            for &rate in rates {
+                settings.push((format!("{name}, gain {gain}, rate {rate}"), name, setting(keeping, gain, rate)));
+            }
+        }
+        for (words, cure) in &cures {
+            let experiment = cure(setting(keeping, LARGE, RATE));
+            settings.push((format!("{name}, gain {LARGE}, {words}"), name, experiment));
+        }
+    }
+    let trainings: Vec<Training> =
+        settings.iter().flat_map(|(_, name, experiment)| lab.trainings(experiment, &[name], seeds.clone())).collect();
+    let guessing = guessing(&lab.data(&setting(1.0, 1.0, RATE))?);
+    let runs: Vec<Run> = lab.train_all(&trainings)?.into_iter().map(|(_, run)| run).collect();
+    let of = |condition: &str| -> &[Run] {
+        let place = settings.iter().position(|(name, ..)| name == condition);
+        let place = place.expect("only settings that were run are asked for");
+        let count = (seeds.end - seeds.start) as usize;
+        &runs[place * count..][..count]
+    };
+    let failed =
+        |run: &Run| run.status == Status::Diverged || run.last().is_none_or(|epoch| epoch.test_accuracy <= guessing);
+    let measure = |condition: String| {
+        let runs = of(&condition);
+        Measured {
+            gradients: runs.iter().map(first_and_last).collect(),
+            failed: runs.iter().map(failed).collect(),
+            condition,
+        }
+    };
+    let names = ACTIVATIONS.map(|(name, ..)| name);
+    let large: Vec<Measured> =
+        names.map(|name| measure(format!("{name}, gain {LARGE}, rate {RATE}"))).into_iter().collect();
+    let cured: Vec<Measured> = names
+        .iter()
+        .flat_map(|name| cures.iter().map(move |(words, _)| format!("{name}, gain {LARGE}, {words}")))
+        .map(measure)
+        .collect();
+
+    let gradients = ACTIVATIONS.iter().map(|(name, keeping, function)| {
+        let by_layer = GAINS.iter().flat_map(|gain| {
+            let predicted = predicted_profile(*function, keeping * gain * gain);
+            gradient_series(&format!("gain {gain}"), of(&format!("{name}, gain {gain}, rate {RATE}")), predicted)
+        });
+        Figure {
+            title: format!("{name}: gradient of the pre-activations before training, relative to the last layer's"),
+            x: "layer".to_owned(),
+            y: "relative RMS".to_owned(),
+            log_y: true,
+            series: by_layer.collect(),
+            ..Figure::default()
+        }
+    });
+    let failures = |conditions: Vec<(f64, String)>| {
+        conditions.into_iter().map(|(x, condition)| {
+            let failed: Vec<f64> = of(&condition).iter().map(|run| f64::from(u8::from(failed(run)))).collect();
+            (x, vec![arithmetic(&failed)])
+        })
+    };
+    let by_gain = names.map(|name| {
+        let at = GAINS.iter().map(|gain| (*gain, format!("{name}, gain {gain}, rate {RATE}")));
+        Series::measured(name, arithmetic, failures(at.collect()))
+    });
+    let by_rate = names.map(|name| {
+        let at = RATES.iter().map(|rate| (*rate, format!("{name}, gain {LARGE}, rate {rate}")));
+        Series::measured(name, arithmetic, failures(at.collect()))
+    });
+    let failure_figure = |title: String, x: &str, log_x, series: [Series; 2]| Figure {
+        title,
+        x: x.to_owned(),
+        y: "fraction of trainings that failed".to_owned(),
+        log_x,
+        series: series.to_vec(),
+        ..Figure::default()
+    };
+    let figures = gradients.chain([
+        failure_figure(format!("Failures at rate {RATE}"), "gain", false, by_gain),
+        failure_figure(format!("Failures with gain {LARGE}"), "learning rate", true, by_rate),
+    ]);
+    Ok(Outcome {
+        figures: figures.collect(),
+        conditions: conditions(&large, &cured),
+        what_was_run: format!(
+            "{}; gains {GAINS:?}, rates {RATES:?}; a training fails where it diverges or its test accuracy is at most \
+             {guessing:.3}; {}",
+            Training::describe(&setting(ACTIVATIONS[0].1, LARGE, RATE)),
+            seeds_in_words(&seeds)
+        ),
+    })
+}
+
+/// The accuracy of always naming the most frequent class, with four standard errors: above it a network knows something.
+fn guessing(data: &DeviceDataset) -> f64 {
+    let labels: Vec<i64> = data.test.labels.clone().into_data().iter().collect();
+    let count = |class: usize| labels.iter().filter(|label| **label == class as i64).count();
+    let share = (0..data.classes).map(count).max().unwrap_or(0) as f64 / labels.len() as f64;
+    share + 4.0 * (share * (1.0 - share) / labels.len() as f64).sqrt()
+}
+
+/// RMS of the gradient at the first and at the last hidden layer's pre-activations, before training.
+fn first_and_last(run: &Run) -> (f64, f64) {
+    let profile = profile(run);
+    (profile.first().copied().unwrap_or(f64::NAN), profile.last().copied().unwrap_or(f64::NAN))
+}
+
+fn profile(run: &Run) -> Vec<f64> {
+    let layers = run.epochs.first().map(hidden).unwrap_or_default();
+    layers.iter().map(|layer| layer.preactivation_grad_rms.unwrap_or(f64::NAN)).collect()
+}
+
+/// What mean-field theory says of the gradients, relative to the last layer's.
+fn predicted_profile(function: Function, weight_variance: f64) -> Vec<f64> {
+    let network = MeanField { function, weight_variance, bias_variance: 0.0 };
+    // All layers' weights have the same deviation, so the first one's σw² is larger by its fan-in of 784.
+    network.gradient_profile(&network.variances(weight_variance * 784.0 / WIDTH as f64, LAYERS))
+}
+
+/// The measured and the predicted gradient by layer.
+fn gradient_series(label: &str, runs: &[Run], predicted: Vec<f64>) -> [Series; 2] {
+    let at = |layer: usize| {
+        let relative = |run: &Run| {
+            let profile = profile(run);
+            Some(profile.get(layer)? / profile.last()?)
+        };
+        ((layer + 1) as f64, runs.iter().filter_map(relative).collect())
+    };
+    let theory = predicted.into_iter().enumerate().map(|(layer, value)| ((layer + 1) as f64, value));
+    [Series::measured(label, geometric, (0..LAYERS).map(at)), Series::predicted(label, theory)]
 }
 
 #[cfg(test)]

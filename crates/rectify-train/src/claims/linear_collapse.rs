@@ -1,8 +1,16 @@
 //! `linear-collapse`: without activation, a deep network is a linear model.
 
+use burn::{module::Module, tensor::Tensor};
+
 use super::{
-    Claim, Condition, Part,
+    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
     verdict::{Direction, Hypothesis},
+};
+use crate::{
+    experiment::Experiment,
+    model::{Dense, Model, Network},
+    probe::Trace,
 };
 
 /// The claim.
@@ -13,6 +21,7 @@ pub static CLAIM: Claim = Claim {
              same: Saxe, McClelland and Ganguli 2014, Exact solutions to the nonlinear dynamics of learning in deep \
              linear neural networks",
     parts: &[&PRODUCT, &EQUALS_SOFTMAX, &RELU_GAINS],
+    run: Some(run),
 };
 
 static PRODUCT: Part = Part {
@@ -61,6 +70,68 @@ pub fn conditions(seeds: &[Measured]) -> Vec<Condition> {
         Condition::new(&RELU_GAINS, "ReLU against deep linear", over(|m| m.relu - m.linear)),
         Condition::new(&RELU_GAINS, "ReLU against softmax regression", over(|m| m.relu - m.softmax)),
     ]
+}
+
+fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
+    let deep = Experiment { train_size: lab.choose(Some(2000), None, None), ..lab.experiment() };
+    let softmax = Experiment { hidden: Some(Vec::new()), ..deep.clone() };
+    let names = ["deep linear", "softmax regression", "deep ReLU"];
+    let trainings: Vec<Training> = lab
+        .seeds()
+        .flat_map(|seed| {
+            let of = |experiment, activation| lab.trainings(experiment, &[activation], seed..seed + 1);
+            [of(&deep, "none"), of(&softmax, "none"), of(&deep, "relu")].concat()
+        })
+        .collect();
+    let trained = lab.train_all(&trainings)?;
+    let data = lab.data(&deep)?;
+    let measured: Vec<Measured> = trained
+        .chunks(names.len())
+        .map(|seed| Measured {
+            product_error: product_error(&seed[0].0, data.test.images.clone()),
+            linear: accuracy(&seed[0].1),
+            softmax: accuracy(&seed[1].1),
+            relu: accuracy(&seed[2].1),
+        })
+        .collect();
+    let curve = |network: usize| {
+        let runs = || trained.chunks(names.len()).map(move |seed| &seed[network].1);
+        let at = |epoch: usize| runs().filter_map(|run| Some(run.epochs.get(epoch)?.test_accuracy)).collect();
+        Series::measured(names[network], arithmetic, (0..=deep.epochs).map(|epoch| (epoch as f64, at(epoch))))
+    };
+    Ok(Outcome {
+        conditions: conditions(&measured),
+        what_was_run: format!(
+            "{}; without activations, as softmax regression, with ReLU; {}",
+            Training::describe(&deep),
+            seeds_in_words(&lab.seeds())
+        ),
+        figures: vec![Figure {
+            title: "Test accuracy".to_owned(),
+            x: "epoch".to_owned(),
+            y: "test accuracy".to_owned(),
+            series: (0..names.len()).map(curve).collect(),
+            ..Figure::default()
+        }],
+    })
+}
+
+/// Largest |output − collapsed output| over the images, relative to the largest |output|, where the collapsed network is
+/// the product of the deep one's matrices; NaN for a CNN.
+fn product_error(network: &Model, images: Tensor<2>) -> f64 {
+    let Model::Mlp(network) = network.valid() else { return f64::NAN };
+    let output = network.forward(images.clone(), &mut Trace::off());
+    let output_layer = (network.output.weight.val(), network.output.bias.val());
+    let product = network
+        .hidden
+        .iter()
+        .map(Dense::parameters)
+        .chain([output_layer])
+        .map(|(weight, bias)| (weight, bias.unsqueeze()))
+        .reduce(|(w, b): (Tensor<2>, Tensor<2>), (weight, bias)| (w.matmul(weight.clone()), b.matmul(weight) + bias));
+    let Some((weight, bias)) = product else { return f64::NAN };
+    let largest = |tensor: Tensor<2>| tensor.abs().max().into_scalar::<f64>();
+    largest(output.clone() - (images.matmul(weight) + bias)) / largest(output)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | module | claim |
 //! |---|---|
 //! | [`verdict`] | how estimates become a verdict, for all of them |
+//! | [`lab`] | what an experiment works with: a device, data sets, seeds, trainings side by side |
 //! | [`theory`] | mean-field theory and born-dead probabilities, drawn beside the measurements |
 //! | the others | one claim each, listed in [`CLAIMS`] |
 
@@ -18,6 +19,7 @@ pub mod derivative_at_zero;
 pub mod dying;
 pub mod easy_optimisation;
 pub mod exploding;
+pub mod lab;
 pub mod linear_collapse;
 pub mod piecewise_linear;
 pub mod saturation;
@@ -27,9 +29,12 @@ pub mod theory;
 pub mod vanishing;
 pub mod verdict;
 
+use std::time::Instant;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{results::Estimate, statistics::CONFIDENCE};
+use lab::{ClaimError, Lab};
 use verdict::{Hypothesis, Sample, Verdict, judge};
 
 /// Every claim, in the order that they are listed.
@@ -51,7 +56,7 @@ pub static CLAIMS: &[&Claim] = &[
 ];
 
 /// What is said, by whom, and what would decide it.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Claim {
     /// Its name on the command line, kebab-case.
     pub id: &'static str,
@@ -61,6 +66,27 @@ pub struct Claim {
     pub source: &'static str,
     /// What is measured, the headline first. The claim holds where every part does.
     pub parts: &'static [&'static Part],
+    /// Measures it; `None` where no experiment exists yet.
+    #[serde(skip)]
+    pub run: Option<fn(&Lab) -> Result<Outcome, ClaimError>>,
+}
+
+/// Claims are told apart by their ids, of which there is one each.
+impl PartialEq for Claim {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+/// What an experiment gives for its claim to be judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The evidence, the headline first.
+    pub conditions: Vec<Condition>,
+    /// What was run: data, models, seeds.
+    pub what_was_run: String,
+    /// What to draw.
+    pub figures: Vec<Figure>,
 }
 
 /// One quantity that a claim makes a statement about.
@@ -184,6 +210,42 @@ pub struct Series {
     pub band: Vec<(f64, f64)>,
 }
 
+impl Series {
+    /// A measured curve: at each x the mean over seeds, with a band from the least to the greatest. `mean` is
+    /// [`arithmetic`] or, for a logarithmic axis, [`geometric`]. Points without a finite mean are left out.
+    pub fn measured(
+        name: impl Into<String>,
+        mean: fn(&[f64]) -> f64,
+        points: impl IntoIterator<Item = (f64, Vec<f64>)>,
+    ) -> Self {
+        let mut series = Self { name: name.into(), ..Self::default() };
+        for (x, values) in points {
+            let mean = mean(&values);
+            if mean.is_finite() {
+                series.points.push((x, mean));
+                let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+                series.band.push((least, values.iter().copied().fold(f64::NEG_INFINITY, f64::max)));
+            }
+        }
+        series
+    }
+
+    /// A predicted curve.
+    pub fn predicted(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self { name: name.into(), theory: true, points: points.into_iter().collect(), band: Vec::new() }
+    }
+}
+
+/// Σx / n; NaN of none.
+pub fn arithmetic(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The n-th root of the product; NaN of none, 0 where a value is.
+pub fn geometric(values: &[f64]) -> f64 {
+    (values.iter().map(|value| value.ln()).sum::<f64>() / values.len() as f64).exp()
+}
+
 /// What the figures of a claim come to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
@@ -197,6 +259,30 @@ impl Claim {
     /// The claim with an id; `None` where there is none.
     pub fn find(id: &str) -> Option<&'static Claim> {
         CLAIMS.iter().copied().find(|claim| claim.id == id)
+    }
+
+    /// Measures and judges.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClaimError`] lists: data or a backend that is not there, an interrupt, a claim without an experiment.
+    pub fn test(&'static self, lab: &Lab) -> Result<ClaimResult, ClaimError> {
+        let started = Instant::now();
+        let run = self.run.ok_or(ClaimError::NoExperiment(self.id))?;
+        let Outcome { conditions, what_was_run, figures } = run(lab)?;
+        let judgement = self.judge(conditions);
+        Ok(ClaimResult {
+            claim: self,
+            verdict: judgement.verdict,
+            effect: judgement.effect(),
+            unit: judgement.conditions.first().map_or(String::new(), |first| first.unit.clone()),
+            sentence: judgement.sentence(),
+            conditions: judgement.conditions,
+            what_was_run,
+            command: format!("rectify claims {}{}", self.id, lab.flags()),
+            seconds: started.elapsed().as_secs_f64(),
+            figures,
+        })
     }
 
     /// From measurements to a verdict. See [`verdict`] for how conditions combine; a part without any condition leaves
@@ -306,7 +392,7 @@ mod tests {
     }
     static PART: Part = part("the effect");
     static OTHER: Part = part("another effect");
-    static CLAIM: Claim = Claim { id: "test", statement: "a", source: "b", parts: &[&PART, &OTHER] };
+    static CLAIM: Claim = Claim { id: "test", statement: "a", source: "b", parts: &[&PART, &OTHER], run: None };
 
     #[test]
     fn the_registry_is_complete_and_its_ids_are_names_for_a_command_line() {

@@ -1,8 +1,15 @@
 //! `saturation`: sigmoid and tanh saturate and lose sensitivity, ReLU does not.
 
 use super::{
-    Claim, Condition, Part,
+    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    lab::{ClaimError, Lab, Training, seeds_in_words},
     verdict::{Direction, Hypothesis},
+};
+use crate::{
+    experiment::{Experiment, Init, ProbeEvery},
+    model::Model,
+    results::{Layer, Run},
+    statistics::hidden,
 };
 
 /// The claim.
@@ -12,6 +19,7 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3.2; Glorot and Bengio 2010, Understanding the \
              difficulty of training deep feedforward neural networks, §3",
     parts: &[&SATURATES, &STAYS_SENSITIVE],
+    run: Some(run),
 };
 
 static SATURATES: Part = Part {
@@ -64,6 +72,68 @@ pub fn conditions(saturating: &[Measured], relu: &[MeasuredRelu]) -> Vec<Conditi
         ]
     });
     saturates.chain(sensitive).collect()
+}
+
+/// The naive one is what Glorot and Bengio (2010, eq. 1) call the commonly used heuristic, U(±1 / √fan_in), with which
+/// they saw the top layer of sigmoid networks saturate.
+const INITS: [(&str, Init); 2] = [("fair initialisation", Init::Auto), ("naive initialisation", Init::TorchDefault)];
+
+fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
+    let mut measured = Vec::new();
+    let mut figures = Vec::new();
+    let mut relu = Vec::new();
+    let base = Experiment { probe_every: ProbeEvery::Epoch, ..lab.experiment() };
+    let depth = base.hidden().len();
+    for (words, init) in INITS {
+        let experiment = Experiment { init, ..base.clone() };
+        let trainings = lab.trainings(&experiment, &["sigmoid", "tanh", "relu"], lab.seeds());
+        let trained = lab.train_all(&trainings)?;
+        for name in ["sigmoid", "tanh"] {
+            let runs: Vec<&Run> = of(&trained, name).collect();
+            let saturated = |run: &Run| run.epochs.iter().map(|epoch| figure_of(&hidden(epoch))).collect();
+            measured.push(Measured {
+                condition: format!("{name}, {depth} layers, {words}"),
+                saturated: runs.iter().map(|run| saturated(run)).collect(),
+            });
+            let by_layer = (0..depth).map(|layer| {
+                let at = |epoch: usize| -> Vec<f64> {
+                    let layers = runs.iter().filter_map(|run| hidden(run.epochs.get(epoch)?).get(layer).copied());
+                    layers.filter_map(|layer| layer.saturated_fraction).collect()
+                };
+                let points = (0..=experiment.epochs).map(|epoch| (epoch as f64, at(epoch)));
+                Series::measured(format!("layer {}", layer + 1), arithmetic, points)
+            });
+            figures.push(Figure {
+                title: format!("{name}, {words}"),
+                x: "epoch".to_owned(),
+                y: "saturated fraction".to_owned(),
+                series: by_layer.collect(),
+                ..Figure::default()
+            });
+        }
+        let largest = |run: &Run, fraction: fn(&Layer) -> Option<f64>| -> f64 {
+            let layers = run.last().map(hidden).unwrap_or_default();
+            layers.into_iter().filter_map(fraction).fold(f64::NAN, f64::max)
+        };
+        relu.push(MeasuredRelu {
+            condition: format!("relu, {depth} layers, {words}"),
+            zero: of(&trained, "relu").map(|run| largest(run, |layer| layer.zero_fraction)).collect(),
+            dead: of(&trained, "relu").map(|run| largest(run, |layer| layer.dead_fraction)).collect(),
+        });
+    }
+    Ok(Outcome {
+        conditions: conditions(&measured, &relu),
+        what_was_run: format!("{}; {}", Training::describe(&base), seeds_in_words(&lab.seeds())),
+        figures,
+    })
+}
+
+fn of<'a>(trained: &'a [(Model, Run)], activation: &'a str) -> impl Iterator<Item = &'a Run> {
+    trained.iter().map(|(_, run)| run).filter(move |run| run.activation == activation)
+}
+
+fn figure_of(layers: &[&Layer]) -> Vec<f64> {
+    layers.iter().map(|layer| layer.saturated_fraction.unwrap_or(f64::NAN)).collect()
 }
 
 #[cfg(test)]

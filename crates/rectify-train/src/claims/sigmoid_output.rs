@@ -1,8 +1,22 @@
 //! `sigmoid-output`: sigmoid belongs in the output, for binary tasks.
 
+use burn::{
+    module::Module,
+    nn::loss::{BinaryCrossEntropyLossConfig, MseLoss, Reduction},
+    tensor::{Bool, Int, Tensor, activation::sigmoid},
+};
+
 use super::{
-    Claim, Condition, Part,
+    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
     verdict::{Direction, Hypothesis},
+};
+use crate::{
+    data::DeviceDataset,
+    experiment::Experiment,
+    model::{Model, Network, Shape},
+    probe::Trace,
+    results::Run,
 };
 
 /// The claim.
@@ -12,6 +26,7 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.2.2.2 and §6.3.2; Bishop 2006, Pattern \
              recognition and machine learning, §4.3.2",
     parts: &[&CALIBRATION, &ACCURACY, &RANGE, &HIDDEN],
+    run: Some(run),
 };
 
 static CALIBRATION: Part = Part {
@@ -103,6 +118,154 @@ pub fn conditions(seeds: &[Measured]) -> Vec<Condition> {
         vec![Condition::new(&HIDDEN, "hidden layers", hidden)],
     ]
     .concat()
+}
+
+/// What stands behind the last layer, with its loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Output {
+    /// Cross entropy.
+    Sigmoid,
+    /// Squared error.
+    Relu,
+    /// Squared error.
+    Linear,
+}
+
+/// Tells odd digits (1) from even ones (0) by one output.
+#[derive(Module, Debug)]
+struct Binary {
+    model: Model,
+    #[module(skip)]
+    output: Output,
+}
+
+impl Binary {
+    /// Outputs as whoever takes them for probabilities sees them, `[batch]`.
+    fn predictions(&self, outputs: Tensor<2>) -> Tensor<1> {
+        let z = outputs.squeeze_dim(1);
+        match self.output {
+            Output::Sigmoid => sigmoid(z),
+            Output::Relu => rectify::relu(z),
+            Output::Linear => z,
+        }
+    }
+}
+
+fn odd(labels: Tensor<1, Int>) -> Tensor<1, Int> {
+    labels.remainder_scalar(2)
+}
+
+impl Network for Binary {
+    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        self.model.forward(images, trace)
+    }
+
+    fn loss(&self, outputs: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        let labels = odd(labels);
+        match self.output {
+            // From the logits, as sigmoid and logarithm together lose digits.
+            Output::Sigmoid => {
+                let loss = BinaryCrossEntropyLossConfig::new().with_logits(true).init(&outputs.device());
+                loss.forward(outputs.squeeze_dim::<1>(1), labels)
+            }
+            _ => {
+                let targets = labels.float().cast(outputs.dtype());
+                MseLoss::new().forward(self.predictions(outputs), targets, Reduction::Mean)
+            }
+        }
+    }
+
+    fn right(&self, outputs: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1, Bool> {
+        self.predictions(outputs).greater_equal_elem(0.5).int().equal(odd(labels))
+    }
+}
+
+const KINDS: [(&str, Output, &str); 4] = [
+    ("sigmoid output, ReLU hidden", Output::Sigmoid, "relu"),
+    ("ReLU output, ReLU hidden", Output::Relu, "relu"),
+    ("linear output, ReLU hidden", Output::Linear, "relu"),
+    ("sigmoid output, sigmoid hidden", Output::Sigmoid, "sigmoid"),
+];
+
+fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
+    let experiment = Experiment { hidden: Some(vec![128; 2]), ..lab.experiment() };
+    let trainings: Vec<(Training, Output)> = lab
+        .seeds()
+        .flat_map(|seed| {
+            KINDS.map(|(_, output, hidden)| (lab.trainings(&experiment, &[hidden], seed..seed + 1), output))
+        })
+        .flat_map(|(trainings, output)| trainings.into_iter().map(move |training| (training, output)))
+        .collect();
+    let trained = lab.side_by_side(&trainings, &|(training, output)| {
+        let data = lab.data(&training.experiment)?;
+        let shape = Shape { height: data.height, width: data.width, classes: 1 };
+        let network = Binary { model: lab.network_of(training, shape), output: *output };
+        let (network, run) = lab.train(network, training, &data, &mut |_| {})?;
+        let predictions = predictions(&network, &data);
+        Ok((classifier(&predictions, &run), run, predictions))
+    })?;
+    let seeds: Vec<_> = trained.chunks(KINDS.len()).collect();
+    let measured: Vec<Measured> = seeds
+        .iter()
+        .map(|seed| Measured { sigmoid: seed[0].0, relu: seed[1].0, linear: seed[2].0, sigmoid_hidden: seed[3].0 })
+        .collect();
+    let curve = |(i, (name, ..)): (usize, &(&str, Output, &str))| {
+        let at =
+            |epoch: usize| seeds.iter().filter_map(|seed| Some(seed[i].1.epochs.get(epoch)?.test_accuracy)).collect();
+        Series::measured(*name, arithmetic, (0..=experiment.epochs).map(|epoch| (epoch as f64, at(epoch))))
+    };
+    let accuracies = Figure {
+        title: "Test accuracy, odd or even".to_owned(),
+        x: "epoch".to_owned(),
+        y: "test accuracy".to_owned(),
+        series: KINDS.iter().enumerate().map(curve).collect(),
+        ..Figure::default()
+    };
+    let reliability = |(i, (name, ..)): (usize, &(&str, Output, &str))| {
+        let all: Vec<(f64, bool)> = seeds.iter().flat_map(|seed| seed[i].2.iter().copied()).collect();
+        let bin = |bin: usize| {
+            let of = |(p, _): &&(f64, bool)| ((p.clamp(0.0, 1.0) * 10.0) as usize).min(9) == bin;
+            let (p, positive): (Vec<f64>, Vec<f64>) =
+                all.iter().filter(of).map(|(p, odd)| (p.clamp(0.0, 1.0), f64::from(u8::from(*odd)))).unzip();
+            (arithmetic(&p), vec![arithmetic(&positive)])
+        };
+        Series::measured(*name, arithmetic, (0..10).map(bin))
+    };
+    let calibrated = Series::predicted("calibrated", [(0.0, 0.0), (1.0, 1.0)]);
+    let calibration = Figure {
+        title: "Calibration, all seeds together".to_owned(),
+        x: "predicted probability of odd".to_owned(),
+        y: "fraction that is odd".to_owned(),
+        series: KINDS.iter().enumerate().map(reliability).chain([calibrated]).collect(),
+        ..Figure::default()
+    };
+    Ok(Outcome {
+        conditions: conditions(&measured),
+        what_was_run: format!(
+            "odd or even: {}; sigmoid with cross entropy, ReLU and linear with squared error; {}",
+            Training::describe(&experiment),
+            seeds_in_words(&lab.seeds())
+        ),
+        figures: vec![accuracies, calibration],
+    })
+}
+
+/// Predictions on the test set beside the truth.
+fn predictions(network: &Binary, data: &DeviceDataset) -> Vec<(f64, bool)> {
+    let network = network.valid();
+    let outputs = network.forward(data.test.images.clone(), &mut Trace::off());
+    let labels: Vec<i64> = odd(data.test.labels.clone()).into_data().iter().collect();
+    let predictions: Vec<f64> = network.predictions(outputs).into_data().iter().collect();
+    predictions.into_iter().zip(labels).map(|(prediction, label)| (prediction, label == 1)).collect()
+}
+
+fn classifier(predictions: &[(f64, bool)], run: &Run) -> Classifier {
+    let outside = predictions.iter().filter(|(prediction, _)| !(0.0..=1.0).contains(prediction)).count();
+    Classifier {
+        accuracy: accuracy(run),
+        calibration_error: expected_calibration_error(predictions).unwrap_or(f64::NAN),
+        out_of_range: outside as f64 / predictions.len() as f64,
+    }
 }
 
 #[cfg(test)]

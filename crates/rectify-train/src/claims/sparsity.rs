@@ -1,8 +1,22 @@
 //! `sparsity`: ReLU gives true zeros.
 
+use burn::{
+    module::Module,
+    tensor::{Int, Tensor},
+};
+
 use super::{
-    Claim, Condition, Part,
+    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
     verdict::{Direction, Hypothesis},
+};
+use crate::{
+    data::Batch,
+    experiment::{Experiment, ProbeEvery},
+    model::{Mlp, Network, outputs},
+    probe::Trace,
+    results::{Epoch, Run},
+    statistics::hidden,
 };
 
 /// The claim.
@@ -12,6 +26,7 @@ pub static CLAIM: Claim = Claim {
                 with an L1 penalty.",
     source: "Glorot, Bordes and Bengio 2011, Deep sparse rectifier neural networks, §3 and figure 3",
     parts: &[&TRAINED, &START, &PENALTY, &COST],
+    run: Some(run),
 };
 
 static TRAINED: Part = Part {
@@ -73,6 +88,130 @@ pub fn conditions(seeds: &[Measured]) -> Vec<Condition> {
         Condition::new(&PENALTY, "L1 penalty, zeros", over(|m| m.penalised - m.trained)),
         Condition::new(&COST, "L1 penalty, accuracy", over(|m| m.penalised_accuracy - m.accuracy)),
     ]
+}
+
+/// What is put on the sum of a sample's absolute activations. Glorot, Bordes and Bengio try 0 to 0.01; the middle one is
+/// judged.
+const PENALTIES: [f64; 3] = [1e-4, 1e-3, 1e-2];
+const JUDGED: f64 = 1e-3;
+
+/// A network whose objective has an L1 penalty on the activations of its hidden layers.
+#[derive(Module, Debug)]
+struct Penalised {
+    mlp: Mlp,
+    penalty: f64,
+}
+
+impl Network for Penalised {
+    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        self.mlp.forward(images, trace)
+    }
+
+    fn objective(&self, batch: Batch, trace: &mut Trace) -> Tensor<1> {
+        if self.penalty == 0.0 {
+            return self.loss(outputs(self, batch.images, trace), batch.labels);
+        }
+        let [samples, _] = batch.images.dims();
+        let mut x = batch.images;
+        let mut size = Tensor::zeros([1], (&x.device(), x.dtype()));
+        for (i, dense) in self.mlp.hidden.iter().enumerate() {
+            x = dense.forward(&format!("hidden.{i}"), x, trace);
+            size = size + x.clone().abs().sum();
+        }
+        let logits = trace.layer("output", self.mlp.output.forward(x), |logits| logits);
+        let labels: Tensor<1, Int> = batch.labels;
+        self.loss(logits, labels) + size * (self.penalty / samples as f64)
+    }
+}
+
+fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
+    let experiment = Experiment { probe_every: ProbeEvery::Epoch, ..lab.experiment() };
+    let kinds: Vec<(&str, f64)> = [("relu", 0.0), ("sigmoid", 0.0), ("tanh", 0.0)]
+        .into_iter()
+        .chain(PENALTIES.map(|penalty| ("relu", penalty)))
+        .collect();
+    let trainings: Vec<(Training, f64)> = lab
+        .seeds()
+        .flat_map(|seed| kinds.iter().flat_map(move |&(name, penalty)| [(name, penalty, seed)]).collect::<Vec<_>>())
+        .flat_map(|(name, penalty, seed)| {
+            lab.trainings(&experiment, &[name], seed..seed + 1).into_iter().map(move |training| (training, penalty))
+        })
+        .collect();
+    let runs = lab.side_by_side(&trainings, &|(training, penalty)| {
+        let data = lab.data(&training.experiment)?;
+        let network = Penalised { mlp: lab.mlp(training, &data), penalty: *penalty };
+        Ok(lab.train(network, training, &data, &mut |_| {})?.1)
+    })?;
+    let judged = kinds.iter().position(|kind| *kind == ("relu", JUDGED)).expect("it is one of the kinds");
+    let seeds: Vec<&[Run]> = runs.chunks(kinds.len()).collect();
+    let measured: Vec<Measured> = seeds
+        .iter()
+        .map(|seed| Measured {
+            start: zeros(seed[0].epochs.first()),
+            trained: zeros(seed[0].last()),
+            accuracy: accuracy(&seed[0]),
+            sigmoid: zeros(seed[1].last()),
+            tanh: zeros(seed[2].last()),
+            penalised: zeros(seed[judged].last()),
+            penalised_accuracy: accuracy(&seed[judged]),
+        })
+        .collect();
+
+    let layers = experiment.hidden().len();
+    let by_layer = |name: &str, kind: usize, epoch: fn(&Run) -> Option<&Epoch>| {
+        let at = |layer: usize| -> Vec<f64> {
+            let layers = seeds.iter().filter_map(|seed| hidden(epoch(&seed[kind])?).get(layer).copied());
+            layers.filter_map(|layer| layer.zero_fraction).collect()
+        };
+        Series::measured(name, arithmetic, (0..layers).map(|layer| ((layer + 1) as f64, at(layer))))
+    };
+    let start = "relu, before training";
+    let by_layer = vec![
+        by_layer(start, 0, |run| run.epochs.first()),
+        Series::predicted(start, (1..=layers).map(|layer| (layer as f64, 0.5))),
+        by_layer("relu, trained", 0, Run::last),
+        by_layer("relu, trained with L1 penalty", judged, Run::last),
+        by_layer("sigmoid, trained", 1, Run::last),
+        by_layer("tanh, trained", 2, Run::last),
+    ];
+    let trade = std::iter::once((0, 0.0)).chain(PENALTIES.iter().enumerate().map(|(i, penalty)| (3 + i, *penalty)));
+    let trade = trade.map(|(kind, penalty)| {
+        let mean =
+            |figure: fn(&Run) -> f64| arithmetic(&seeds.iter().map(|seed| figure(&seed[kind])).collect::<Vec<_>>());
+        let x = mean(|run| zeros(run.last()));
+        let accuracies = seeds.iter().map(|seed| accuracy(&seed[kind])).collect();
+        Series::measured(format!("L1 penalty {penalty}"), arithmetic, [(x, accuracies)])
+    });
+    Ok(Outcome {
+        conditions: conditions(&measured),
+        what_was_run: format!(
+            "{}; L1 penalty {JUDGED} on the sum of a sample's activations; {}",
+            Training::describe(&experiment),
+            seeds_in_words(&lab.seeds())
+        ),
+        figures: vec![
+            Figure {
+                title: "Exact zeros by layer".to_owned(),
+                x: "hidden layer".to_owned(),
+                y: "fraction of activations".to_owned(),
+                series: by_layer,
+                ..Figure::default()
+            },
+            Figure {
+                title: "Accuracy against zeros".to_owned(),
+                x: "fraction of exact zeros after training".to_owned(),
+                y: "test accuracy".to_owned(),
+                series: trade.collect(),
+                ..Figure::default()
+            },
+        ],
+    })
+}
+
+/// Mean fraction of exact zeros over hidden layers; NaN where nothing was measured.
+fn zeros(epoch: Option<&Epoch>) -> f64 {
+    let layers = epoch.map(hidden).unwrap_or_default();
+    arithmetic(&layers.iter().map(|layer| layer.zero_fraction.unwrap_or(f64::NAN)).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -1,0 +1,88 @@
+//! `rectify claims`, as whoever types it sees it.
+
+use assert_cmd::{Command, cargo::cargo_bin_cmd};
+use predicates::{prelude::PredicateBooleanExt, str::contains};
+use serde_json::Value;
+
+fn claims(arguments: &[&str]) -> Command {
+    let mut command = cargo_bin_cmd!("rectify");
+    command.arg("claims").args(arguments);
+    command
+}
+
+fn stdout_json(command: &mut Command) -> Value {
+    let output = command.assert().success().get_output().stdout.clone();
+    serde_json::from_slice(&output).expect("stdout is JSON")
+}
+
+#[test]
+fn list_names_every_claim_with_its_source_and_threshold() {
+    let listed = stdout_json(&mut claims(&["--list", "--format", "json"]));
+    let ids: Vec<&str> = listed.as_array().unwrap().iter().map(|claim| claim["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 14);
+    assert!(ids.contains(&"vanishing") && ids.contains(&"dying"), "{ids:?}");
+    assert!(listed[0]["parts"][0]["hypothesis"]["smallest_effect"].as_f64().unwrap() > 0.0);
+
+    claims(&["--list", "sparsity"])
+        .assert()
+        .success()
+        .stdout(contains("sparsity").and(contains("Source: Glorot")).and(contains("null hypothesis")))
+        .stdout(contains("vanishing").not());
+}
+
+#[test]
+fn an_unknown_claim_is_a_wrong_use_and_the_error_lists_the_claims() {
+    claims(&["flying"])
+        .assert()
+        .code(2)
+        .stdout("")
+        .stderr(contains("there is no claim `flying`").and(contains("linear-collapse")).and(contains("cnn-and-mlp")));
+}
+
+#[test]
+fn two_cheap_claims_leave_a_table_a_page_and_json_and_are_not_tested_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("claims");
+    let out_text = out.to_str().unwrap();
+
+    claims(&["definition", "--quick", "--out", out_text])
+        .assert()
+        .success()
+        // The operation hands NaN on, the textbook's definitions do not.
+        .stdout(contains("definition").and(contains("qualified")))
+        .stderr(contains("claims.html"));
+    let page = std::fs::read_to_string(out.join("claims.html")).unwrap();
+    assert!(page.contains("<h2 id=\"definition\">") && page.contains("rectify claims definition --quick"));
+
+    // Going on with another claim tests that one alone: the first keeps the time that it took.
+    let before: Value = serde_json::from_slice(&std::fs::read(out.join("claims.json")).unwrap()).unwrap();
+    let arguments = ["linear-collapse", "--resume", out_text, "--format", "json", "--quiet"];
+    let after = stdout_json(&mut claims(&arguments));
+    assert_eq!(before["claims"].as_array().unwrap().len(), 1);
+    assert_eq!(after["effort"], "quick");
+    let ids: Vec<&Value> = after["claims"].as_array().unwrap().iter().map(|claim| &claim["id"]).collect();
+    assert_eq!(ids, ["linear-collapse", "definition"]);
+    // Numbers may lose their last bit where they are read and written again.
+    let seconds = |report: &Value, i: usize| report["claims"][i]["seconds"].as_f64().unwrap();
+    assert!((seconds(&after, 1) - seconds(&before, 0)).abs() < 1e-9);
+    let product = &after["claims"][0]["conditions"][0];
+    assert_eq!(product["condition"], "product of matrices");
+    assert_eq!(product["verdict"], "confirmed");
+
+    // With nothing left to test, nothing is.
+    let again = stdout_json(&mut claims(&["--resume", out_text, "--format", "json", "--quiet"]));
+    assert!((seconds(&again, 0) - seconds(&after, 0)).abs() < 1e-9);
+    assert!((seconds(&again, 1) - seconds(&after, 1)).abs() < 1e-9);
+}
+
+#[test]
+fn folders_that_hold_claims_or_none_are_refused_where_they_do_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    claims(&["--resume", path]).assert().code(1).stderr(contains("claims.json"));
+    std::fs::write(folder.path().join("claims.json"), "{").unwrap();
+    claims(&["--out", path, "--quick"]).assert().code(1).stderr(contains("holds claims already"));
+    claims(&["--resume", path]).assert().code(1).stderr(contains("not what `rectify claims` writes"));
+    claims(&["--quick", "--thorough"]).assert().code(2);
+    claims(&["--backend", "abacus"]).assert().code(2).stderr(contains("abacus"));
+}

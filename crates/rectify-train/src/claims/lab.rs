@@ -1,0 +1,349 @@
+//! What a claim's experiment works with: a device, data sets, seeds, and trainings side by side.
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    activation::Activation,
+    backend::{self, BackendError},
+    data::{Batch, DataError, Dataset, DeviceDataset, DeviceSamples},
+    experiment::{Dtype, Experiment, ProbeEvery},
+    grid::{jobs, side_by_side},
+    model::{Mlp, Model, Network, Shape},
+    results::{Run, Status},
+    train::{Event, train},
+};
+
+/// How much is spent on each claim.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effort {
+    /// Whether everything works: all claims within a minute. Too few seeds and steps to settle much.
+    Quick,
+    /// All claims within ten minutes on two processors.
+    #[default]
+    Default,
+    /// More seeds, whole training sets, MNIST and Fashion-MNIST.
+    Thorough,
+}
+
+impl fmt::Display for Effort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Quick => "quick",
+            Self::Default => "default",
+            Self::Thorough => "thorough",
+        })
+    }
+}
+
+/// Why a claim could not be tested.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// A data set is not there.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A backend is not there.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// Stopped from outside.
+    #[error("interrupted")]
+    Interrupted,
+    /// There is nothing to run.
+    #[error("claim `{0}`: no experiment tests it yet")]
+    NoExperiment(&'static str),
+}
+
+/// What is there to work with, and how much of it may be used.
+pub struct Lab<'a> {
+    effort: Effort,
+    backend: String,
+    device: Device,
+    jobs: Option<usize>,
+    stop: &'a AtomicBool,
+    /// Told how many of how many pieces of work are done.
+    progress: &'a (dyn Fn(usize, usize) + Sync),
+    data: Mutex<Vec<(DataKey, DeviceDataset)>>,
+}
+
+/// Data set, training samples, type.
+type DataKey = (String, Option<usize>, Dtype);
+
+/// One training of many.
+#[derive(Debug, Clone)]
+pub struct Training {
+    /// The settings.
+    pub experiment: Experiment,
+    /// The activation.
+    pub activation: Activation,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// Samples that a network is validated on: no claim is about them.
+const VALIDATION: usize = 1000;
+
+impl<'a> Lab<'a> {
+    /// A lab on a backend.
+    ///
+    /// `jobs` trainings run side by side, without it one a processor. After `stop` is set every experiment ends soon
+    /// with [`ClaimError::Interrupted`]. `progress` hears how many of how many pieces of work are done.
+    ///
+    /// # Errors
+    ///
+    /// The backend is not there.
+    pub fn new(
+        effort: Effort,
+        backend: &str,
+        jobs: Option<usize>,
+        stop: &'a AtomicBool,
+        progress: &'a (dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self, BackendError> {
+        let device = backend::open(backend)?;
+        Ok(Self { effort, backend: backend.to_owned(), device, jobs, stop, progress, data: Mutex::default() })
+    }
+
+    /// How much is spent.
+    pub fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    /// Where it is computed; without autodiff.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The backend's name.
+    pub fn backend(&self) -> &str {
+        &self.backend
+    }
+
+    /// The flags that make another lab like this one.
+    pub fn flags(&self) -> String {
+        let effort = match self.effort {
+            Effort::Default => "",
+            Effort::Quick => " --quick",
+            Effort::Thorough => " --thorough",
+        };
+        match self.backend.as_str() {
+            "flex" => effort.to_owned(),
+            backend => format!("{effort} --backend {backend}"),
+        }
+    }
+
+    /// One of three by effort.
+    pub fn choose<T>(&self, quick: T, default: T, thorough: T) -> T {
+        match self.effort {
+            Effort::Quick => quick,
+            Effort::Default => default,
+            Effort::Thorough => thorough,
+        }
+    }
+
+    /// Seeds from 0: two, five or ten, by effort.
+    pub fn seeds(&self) -> Range<u64> {
+        0..self.choose(2, 5, 10)
+    }
+
+    /// Data sets by effort: MNIST, with Fashion-MNIST where the effort is thorough.
+    pub fn datasets(&self) -> &'static [&'static str] {
+        self.choose(&["mnist"], &["mnist"], &["mnist", "fashion-mnist"])
+    }
+
+    /// The settings that claims begin from: those of `rectify compare`, on less data by effort and without probes.
+    pub fn experiment(&self) -> Experiment {
+        Experiment {
+            backend: self.backend.clone(),
+            train_size: self.choose(Some(2000), Some(20_000), None),
+            epochs: self.choose(1, 5, 10),
+            probe_every: ProbeEvery::Off,
+            ..Experiment::default()
+        }
+    }
+
+    /// Every activation with every seed in one setting, a seed's activations beside each other.
+    ///
+    /// # Panics
+    ///
+    /// Where a name is no activation: names are written in code, not read from a user.
+    pub fn trainings(&self, experiment: &Experiment, activations: &[&str], seeds: Range<u64>) -> Vec<Training> {
+        let of_seed = |seed| {
+            activations.iter().map(move |name| Training {
+                experiment: experiment.clone(),
+                activation: name.parse().expect("claims name known activations"),
+                seed,
+            })
+        };
+        seeds.flat_map(of_seed).collect()
+    }
+
+    /// The data of an experiment, read once.
+    ///
+    /// # Errors
+    ///
+    /// The set is not there, or the device does not compute in the experiment's type.
+    pub fn data(&self, experiment: &Experiment) -> Result<DeviceDataset, ClaimError> {
+        let key = (experiment.dataset.clone(), experiment.train_size, experiment.dtype);
+        // The lock is held while reading, so that nobody reads the same set at the same time; what it guards is whole
+        // even if reading panics.
+        let mut sets = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, data)) = sets.iter().find(|(other, _)| *other == key) {
+            return Ok(data.clone());
+        }
+        backend::supports(&self.device, experiment.dtype)?;
+        let data = Dataset::load(&experiment.dataset, experiment.train_size)?;
+        let data = data.to_device(&self.device, experiment.dtype.into());
+        let Batch { images, labels } = data.validation.slice(0..VALIDATION.min(data.validation.len()));
+        let data = DeviceDataset { validation: DeviceSamples { images, labels }, ..data };
+        sets.push((key, data.clone()));
+        Ok(data)
+    }
+
+    /// A network with fresh weights that tracks gradients.
+    pub fn network(&self, training: &Training, data: &DeviceDataset) -> Model {
+        self.network_of(training, Shape { height: data.height, width: data.width, classes: data.classes })
+    }
+
+    /// The same with another number of outputs, or for other images.
+    pub fn network_of(&self, training: &Training, shape: Shape) -> Model {
+        let device = self.device.clone().autodiff();
+        Model::new(&training.experiment, &training.activation, shape, training.seed, &device)
+    }
+
+    /// A fully connected network with fresh weights that tracks gradients, to build another one from.
+    ///
+    /// # Panics
+    ///
+    /// Where the experiment's model is not `mlp`: claims set it themselves.
+    pub fn mlp(&self, training: &Training, data: &DeviceDataset) -> Mlp {
+        match self.network(training, data) {
+            Model::Mlp(mlp) => mlp,
+            Model::Cnn(_) => panic!("the experiment asks for a CNN"),
+        }
+    }
+
+    /// Trains a network, looked on by `observe`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Interrupted`].
+    pub fn train<N: Network + Sync>(
+        &self,
+        network: N,
+        training: &Training,
+        data: &DeviceDataset,
+        observe: &mut dyn FnMut(Event<N>),
+    ) -> Result<(N, Run), ClaimError> {
+        let Training { experiment, activation, seed } = training;
+        let (network, run) = train(network, activation, *seed, experiment, data, self.stop, observe);
+        if run.status == Status::Interrupted { Err(ClaimError::Interrupted) } else { Ok((network, run)) }
+    }
+
+    /// [`train`](Self::train) that also ends, soon after `enough` is set, as if it had been meant to.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Interrupted`].
+    pub fn train_until<N: Network + Sync>(
+        &self,
+        enough: &AtomicBool,
+        network: N,
+        training: &Training,
+        data: &DeviceDataset,
+        observe: &mut dyn FnMut(Event<N>),
+    ) -> Result<(N, Run), ClaimError> {
+        let Training { experiment, activation, seed } = training;
+        let outcome = train(network, activation, *seed, experiment, data, enough, &mut |event| {
+            if self.stop.load(Ordering::Relaxed) {
+                enough.store(true, Ordering::Relaxed);
+            }
+            observe(event);
+        });
+        if self.stop.load(Ordering::Relaxed) { Err(ClaimError::Interrupted) } else { Ok(outcome) }
+    }
+
+    /// Trains the networks that the settings name, side by side.
+    ///
+    /// # Errors
+    ///
+    /// As [`data`](Self::data) and [`train`](Self::train).
+    pub fn train_all(&self, trainings: &[Training]) -> Result<Vec<(Model, Run)>, ClaimError> {
+        self.side_by_side(trainings, &|training| {
+            let data = self.data(&training.experiment)?;
+            self.train(self.network(training, &data), training, &data, &mut |_| {})
+        })
+    }
+
+    /// Does `work` for every item, as many at a time as there are processors; see [`side_by_side`].
+    ///
+    /// # Errors
+    ///
+    /// What `work` returned first, or [`ClaimError::Interrupted`].
+    pub fn side_by_side<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        work: &(dyn Fn(&T) -> Result<R, ClaimError> + Sync),
+    ) -> Result<Vec<R>, ClaimError> {
+        let done = AtomicUsize::new(0);
+        (self.progress)(0, items.len());
+        let experiment = Experiment { jobs: self.jobs, ..Experiment::default() };
+        let outcomes = side_by_side(jobs(&experiment, &self.device), self.stop, items, &|item| {
+            let outcome = work(item);
+            (self.progress)(1 + done.fetch_add(1, Ordering::Relaxed), items.len());
+            outcome
+        })?;
+        if outcomes.len() < items.len() { Err(ClaimError::Interrupted) } else { Ok(outcomes) }
+    }
+}
+
+impl Training {
+    /// Data, model, optimizer and length in words.
+    pub fn describe(experiment: &Experiment) -> String {
+        let size = experiment.train_size.map_or("all".to_owned(), |size| size.to_string());
+        let hidden = experiment.hidden();
+        let widths = match hidden.as_slice() {
+            [] => "no hidden layer".to_owned(),
+            [width, rest @ ..] if rest.iter().all(|other| other == width) => format!("{} × {width}", hidden.len()),
+            widths => widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        let length = match experiment.steps {
+            Some(steps) => format!("{steps} steps"),
+            None => format!("{} epochs", experiment.epochs),
+        };
+        format!(
+            "{}, {size} training samples, {} {widths}, {} {}, batches of {}, {length}, {}",
+            experiment.dataset,
+            experiment.model,
+            experiment.optimizer,
+            experiment.learning_rate(),
+            experiment.batch_size,
+            experiment.dtype
+        )
+    }
+}
+
+/// Test accuracy at the end; NaN where the training diverged.
+pub fn accuracy(run: &Run) -> f64 {
+    match (run.status, run.last()) {
+        (Status::Completed, Some(epoch)) => epoch.test_accuracy,
+        _ => f64::NAN,
+    }
+}
+
+/// `seeds 0 to 4`.
+pub fn seeds_in_words(seeds: &Range<u64>) -> String {
+    match seeds.end.saturating_sub(seeds.start) {
+        0 => "no seed".to_owned(),
+        1 => format!("seed {}", seeds.start),
+        _ => format!("seeds {} to {}", seeds.start, seeds.end - 1),
+    }
+}
