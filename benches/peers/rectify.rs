@@ -138,12 +138,12 @@ fn in_file_order(dataset: &Dataset, device: &Device) -> anyhow::Result<(Batch, r
         let values: Vec<i64> = bytes.iter().map(|&b| i64::from(b)).collect();
         Tensor::<1, Int>::from_data(TensorData::new(values, [bytes.len()]), device)
     };
-    let test = rectify_train::data::DeviceSamples {
+    let test = Batch {
         images: images(&read("t10k-images-idx3-ubyte.gz", 3)?.bytes),
         labels: labels(&read("t10k-labels-idx1-ubyte.gz", 1)?.bytes),
     };
     let train_labels = labels(&read("train-labels-idx1-ubyte.gz", 1)?.bytes);
-    Ok((Batch { images: images(&train.bytes), labels: train_labels }, test))
+    Ok((Batch { images: images(&train.bytes), labels: train_labels }, test.into()))
 }
 
 /// Nanoseconds an element, forward and backward, where a fresh output is made at each call.

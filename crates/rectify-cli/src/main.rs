@@ -16,9 +16,12 @@ mod training;
 
 use std::{
     io::{self, Write},
+    panic::{self, AssertUnwindSafe},
     process::ExitCode,
+    sync::OnceLock,
 };
 
+use anyhow::anyhow;
 use clap::{CommandFactory, Parser};
 use rectify_train::{
     backend::{self, BackendError},
@@ -31,11 +34,27 @@ use cli::{Cli, Command, Usage};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What the first panic said.
+static FIRST_PANIC: OnceLock<String> = OnceLock::new();
+
 fn main() -> ExitCode {
     // SAFETY: no other thread runs yet.
     unsafe { backend::silence_drivers() };
     let cli = Cli::parse();
-    match run(cli.command) {
+    // Burn's operations have no error values: a device that is lost or out of memory is a panic, on whatever thread.
+    // The first one says what went wrong; those that follow from it do not.
+    panic::set_hook(Box::new(|panic| {
+        let what = panic.payload_as_str().unwrap_or("no message");
+        FIRST_PANIC.get_or_init(|| match panic.location() {
+            Some(place) => format!("{what} ({place})"),
+            None => what.to_owned(),
+        });
+    }));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(cli.command))).unwrap_or_else(|_| {
+        let what = FIRST_PANIC.get().map_or("no message", String::as_str);
+        Err(anyhow!("the backend failed, or there is a fault in Rectify: {what}\n`rectify backends` lists what else could run this"))
+    });
+    match outcome {
         Ok(code) => code,
         // The reader of a pipe has what it wanted, as `head` does.
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {

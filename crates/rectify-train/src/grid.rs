@@ -63,7 +63,7 @@ pub fn run<E: Send>(
     observe: &(dyn Fn(&Cell, Event) + Sync),
     finished: &(dyn Fn(&Cell, &Run, Model) -> Result<(), E> + Sync),
 ) -> Result<Vec<Run>, E> {
-    let device = data.train.images.device();
+    let device = data.train.device();
     side_by_side(jobs(experiment, &device), stop, &cells(experiment), &|cell| {
         let network = Model::new(experiment, &cell.activation, shape, cell.seed, &device.clone().autodiff());
         let observe_cell = &mut |event: Event<'_>| observe(cell, event);

@@ -87,7 +87,7 @@ pub fn train<N: Network + Sync>(
     observe: &mut dyn FnMut(Event<N>),
 ) -> (N, Run) {
     let started = Instant::now();
-    let device = data.train.images.device();
+    let device = data.train.device();
     let mut learner = Learner::new(network, experiment);
     let total = total_steps(experiment, data.train.len());
     let steps_an_epoch = data.train.len().div_ceil(experiment.batch_size);
@@ -393,8 +393,7 @@ fn look<N: Network>(
 }
 
 fn sample(train: &DeviceSamples) -> DeviceSamples {
-    let Batch { images, labels } = train.slice(0..train.len().min(PROBE_SAMPLE));
-    DeviceSamples { images, labels }
+    train.slice(0..train.len().min(PROBE_SAMPLE)).into()
 }
 
 fn batches(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {

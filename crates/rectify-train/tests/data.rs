@@ -440,7 +440,7 @@ mod device {
     #[test]
     fn standardised_training_pixels_have_mean_0_and_deviation_1() {
         let mnist = Dataset::load("mnist", Some(2000)).expect("MNIST is there").to_device(&Device::flex(), DType::F64);
-        let pixels = mnist.train.images.into_data_as::<f64>().try_to_vec::<f64>().expect("they are f64");
+        let pixels = mnist.train.images().into_data_as::<f64>().try_to_vec::<f64>().expect("they are f64");
         let mean = pixels.iter().sum::<f64>() / pixels.len() as f64;
         let variance = pixels.iter().map(|pixel| (pixel - mean).powi(2)).sum::<f64>() / pixels.len() as f64;
         assert!(mean.abs() < 1e-10 && (variance - 1.0).abs() < 1e-10, "{mean} {variance}");
@@ -450,7 +450,7 @@ mod device {
     fn images_have_the_dtype_asked_for() {
         let dataset = load(&folder_of(&sound_files())).expect("the set is sound");
         for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
-            let images = dataset.to_device(&Device::flex(), dtype).test.images;
+            let images = dataset.to_device(&Device::flex(), dtype).test.images();
             assert_eq!(images.dtype(), dtype);
             for (found, expected) in floats(images).into_iter().zip([-0.6, 0.6, 1.0, -1.0]) {
                 // Half of the last of bf16's eight significant bits.
@@ -466,8 +466,8 @@ mod device {
         let dataset = load(&folder_of(&files)).expect("the set is sound");
         assert_eq!((dataset.mean, dataset.std), (0.2, 0.0));
         let dataset = dataset.to_device(&Device::flex(), DType::F32);
-        assert_eq!(floats(dataset.train.images), [0.0; 20]);
-        assert_eq!(floats(dataset.test.images), [0.0, 0.6, 0.8, -0.2]);
+        assert_eq!(floats(dataset.train.images()), [0.0; 20]);
+        assert_eq!(floats(dataset.test.images()), [0.0, 0.6, 0.8, -0.2]);
     }
 
     #[test]
@@ -479,7 +479,7 @@ mod device {
             .into_iter()
             .flat_map(|range| ints(train.gather(order.clone().slice(range)).labels))
             .collect();
-        let mut all = ints(train.labels);
+        let mut all = ints(train.labels());
         assert_ne!(seen, all);
         seen.sort_unstable();
         all.sort_unstable();

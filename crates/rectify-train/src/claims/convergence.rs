@@ -219,7 +219,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 fn descend(lab: &Lab, training: &lab::Training) -> Result<Descent, ClaimError> {
     let data = lab.data(&training.experiment)?;
     let batch = data.train.slice(0..data.train.len().min(LOSS_SAMPLE));
-    let sample = DeviceSamples { images: batch.images, labels: batch.labels };
+    let sample = DeviceSamples::from(batch);
     let reached = AtomicBool::new(false);
     let mut descent = Descent { training: Training { reached: false, steps: 0.0, seconds: 0.0 }, losses: Vec::new() };
     // Time spent looking is not the training's.

@@ -251,7 +251,7 @@ fn born_dead_figure(lab: &Lab) -> Result<Figure, ClaimError> {
     let of_depth = |depth| Experiment { hidden: Some(vec![NARROW; depth]), ..lab.experiment() };
     let data = lab.data(&lab.experiment())?;
     let images = data.train.slice(0..data.train.len().min(500));
-    let sample = DeviceSamples { images: images.images, labels: images.labels };
+    let sample = DeviceSamples::from(images);
     let shape = Shape { height: data.height, width: data.width, classes: data.classes };
     let fraction_dead = |depth: usize| {
         let trainings = lab.trainings(&of_depth(depth), &["relu"], 0..networks);

@@ -201,7 +201,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 
 /// The accuracy of always naming the most frequent class, with four standard errors: above it a network knows something.
 fn guessing(data: &DeviceDataset) -> f64 {
-    let labels: Vec<i64> = data.test.labels.clone().into_data().iter().collect();
+    let labels: Vec<i64> = data.test.labels().into_data().iter().collect();
     let count = |class: usize| labels.iter().filter(|label| **label == class as i64).count();
     let share = (0..data.classes).map(count).max().unwrap_or(0) as f64 / labels.len() as f64;
     share + 4.0 * (share * (1.0 - share) / labels.len() as f64).sqrt()

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     activation::Activation,
     backend::{self, BackendError},
-    data::{Batch, DataError, Dataset, DeviceDataset, DeviceSamples},
+    data::{DataError, Dataset, DeviceDataset},
     experiment::{Dtype, Experiment, ProbeEvery},
     grid::{jobs, side_by_side},
     model::{Mlp, Model, Network, Shape},
@@ -202,8 +202,8 @@ impl<'a> Lab<'a> {
         backend::supports(&self.device, experiment.dtype)?;
         let data = Dataset::load(&experiment.dataset, experiment.train_size)?;
         let data = data.to_device(&self.device, experiment.dtype.into());
-        let Batch { images, labels } = data.validation.slice(0..VALIDATION.min(data.validation.len()));
-        let data = DeviceDataset { validation: DeviceSamples { images, labels }, ..data };
+        let validation = data.validation.slice(0..VALIDATION.min(data.validation.len())).into();
+        let data = DeviceDataset { validation, ..data };
         sets.push((key, data.clone()));
         Ok(data)
     }

@@ -88,7 +88,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let measured: Vec<Measured> = trained
         .chunks(names.len())
         .map(|seed| Measured {
-            product_error: product_error(&seed[0].0, data.test.images.clone()),
+            product_error: product_error(&seed[0].0, data.test.images()),
             linear: accuracy(&seed[0].1),
             softmax: accuracy(&seed[1].1),
             relu: accuracy(&seed[2].1),

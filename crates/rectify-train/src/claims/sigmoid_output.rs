@@ -253,8 +253,8 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 /// Predictions on the test set beside the truth.
 fn predictions(network: &Binary, data: &DeviceDataset) -> Vec<(f64, bool)> {
     let network = network.valid();
-    let outputs = network.forward(data.test.images.clone(), &mut Trace::off());
-    let labels: Vec<i64> = odd(data.test.labels.clone()).into_data().iter().collect();
+    let outputs = network.forward(data.test.images(), &mut Trace::off());
+    let labels: Vec<i64> = odd(data.test.labels()).into_data().iter().collect();
     let predictions: Vec<f64> = network.predictions(outputs).into_data().iter().collect();
     predictions.into_iter().zip(labels).map(|(prediction, label)| (prediction, label == 1)).collect()
 }

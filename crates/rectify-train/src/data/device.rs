@@ -6,6 +6,7 @@ use burn::tensor::{DType, Device, Element, ElementConversion, Int, Tensor, Tenso
 use rayon::prelude::*;
 
 use super::{Dataset, Samples};
+use crate::backend;
 
 /// Every part of a [`Dataset`] on a device. A clone shares the memory.
 #[derive(Debug, Clone)]
@@ -27,11 +28,14 @@ pub struct DeviceDataset {
 /// One part of a data set on a device. A clone shares the memory.
 #[derive(Debug, Clone)]
 pub struct DeviceSamples {
-    /// Standardised pixels, `[samples, height * width]`.
-    pub images: Tensor<2>,
-    /// Classes, `[samples]`.
-    pub labels: Tensor<1, Int>,
+    /// Standardised pixels, `[samples, height * width]`, in blocks of columns: one, unless a GPU takes no tensor as large
+    /// as the whole.
+    blocks: Vec<Tensor<2>>,
+    labels: Tensor<1, Int>,
 }
+
+/// The largest tensor that every WebGPU adapter takes, in bytes (`maxStorageBufferBindingSize`).
+const LARGEST_ON_GPU: usize = 1 << 27;
 
 /// Samples of one step.
 #[derive(Debug, Clone)]
@@ -65,19 +69,36 @@ impl Dataset {
 
 impl DeviceSamples {
     fn new(samples: &Samples, pixels: usize, values: &[f64; 256], device: &Device, dtype: DType) -> Self {
-        let shape = [samples.len(), pixels];
-        // In the wanted type at once, as a conversion would hold every pixel twice.
-        let images = match dtype {
-            DType::F64 => look_up::<f64>(samples.pixels(), values, shape),
-            DType::F16 => look_up::<f16>(samples.pixels(), values, shape),
-            DType::BF16 => look_up::<bf16>(samples.pixels(), values, shape),
-            _ => look_up::<f32>(samples.pixels(), values, shape),
-        };
+        let largest = if backend::adapter_name(device).is_some() { LARGEST_ON_GPU } else { usize::MAX };
+        let columns = (largest / (samples.len() * dtype.size())).clamp(1, pixels);
+        let blocks = (0..pixels).step_by(columns).map(|begin| {
+            let block = begin..pixels.min(begin + columns);
+            // In the wanted type at once, as a conversion would hold every pixel twice.
+            let images = match dtype {
+                DType::F64 => look_up::<f64>(samples.pixels(), pixels, block, values),
+                DType::F16 => look_up::<f16>(samples.pixels(), pixels, block, values),
+                DType::BF16 => look_up::<bf16>(samples.pixels(), pixels, block, values),
+                _ => look_up::<f32>(samples.pixels(), pixels, block, values),
+            };
+            Tensor::from_data(images, (device, dtype))
+        });
         let labels: Vec<i32> = samples.labels().iter().map(|&label| i32::from(label)).collect();
-        Self {
-            images: Tensor::from_data(images, (device, dtype)),
-            labels: Tensor::from_data(TensorData::new(labels, [samples.len()]), device),
-        }
+        Self { blocks: blocks.collect(), labels: Tensor::from_data(TensorData::new(labels, [samples.len()]), device) }
+    }
+
+    /// Where the samples are.
+    pub fn device(&self) -> Device {
+        self.labels.device()
+    }
+
+    /// All images, `[samples, height * width]`; on a GPU that holds them in blocks a copy.
+    pub fn images(&self) -> Tensor<2> {
+        join(self.blocks.clone())
+    }
+
+    /// All classes, `[samples]`.
+    pub fn labels(&self) -> Tensor<1, Int> {
+        self.labels.clone()
     }
 
     /// Number of samples, at least 1.
@@ -94,7 +115,8 @@ impl DeviceSamples {
     pub fn slice(&self, range: Range<usize>) -> Batch {
         let len = self.len();
         assert!(range.start < range.end && range.end <= len, "range {range:?} of {len} samples");
-        Batch { images: self.images.clone().slice(range.clone()), labels: self.labels.clone().slice(range) }
+        let images = self.blocks.iter().map(|block| block.clone().slice(range.clone())).collect();
+        Batch { images: join(images), labels: self.labels.clone().slice(range) }
     }
 
     /// The samples at `indices`, in that order, on the same device. One copy.
@@ -102,12 +124,31 @@ impl DeviceSamples {
     /// Indices that reach beyond [`len`](Self::len) are a mistake of the caller's, and what it does depends on the
     /// backend: a panic on CPUs, undefined values on GPUs.
     pub fn gather(&self, indices: Tensor<1, Int>) -> Batch {
-        Batch { images: self.images.clone().select(0, indices.clone()), labels: self.labels.clone().select(0, indices) }
+        let images = self.blocks.iter().map(|block| block.clone().select(0, indices.clone())).collect();
+        Batch { images: join(images), labels: self.labels.clone().select(0, indices) }
     }
 }
 
-fn look_up<E: Element>(pixels: &[u8], values: &[f64; 256], shape: [usize; 2]) -> TensorData {
+impl From<Batch> for DeviceSamples {
+    fn from(batch: Batch) -> Self {
+        Self { blocks: vec![batch.images], labels: batch.labels }
+    }
+}
+
+fn join(mut blocks: Vec<Tensor<2>>) -> Tensor<2> {
+    match blocks.len() {
+        1 => blocks.remove(0),
+        _ => Tensor::cat(blocks, 1),
+    }
+}
+
+/// Some columns of the pixels as numbers.
+fn look_up<E: Element>(pixels: &[u8], width: usize, columns: Range<usize>, values: &[f64; 256]) -> TensorData {
     let values: [E; 256] = values.map(|value| value.elem());
-    let numbers: Vec<E> = pixels.par_iter().with_min_len(1 << 16).map(|&pixel| values[usize::from(pixel)]).collect();
-    TensorData::new(numbers, shape)
+    let numbers: Vec<E> = pixels
+        .par_chunks(width)
+        .with_min_len(1 << 7)
+        .flat_map_iter(|row| row[columns.clone()].iter().map(|&pixel| values[usize::from(pixel)]))
+        .collect();
+    TensorData::new(numbers, [pixels.len() / width, columns.len()])
 }
