@@ -15,7 +15,8 @@ use rectify_train::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 9] = ["compare", "train", "eval", "plot", "gradcheck", "backends", "data", "completions", "man"];
+const COMMANDS: [&str; 10] =
+    ["compare", "train", "eval", "claims", "plot", "gradcheck", "backends", "data", "completions", "man"];
 
 /// Flags of a training that takes milliseconds, in a [`Place`].
 const SMALL: &str = "--dataset digits --hidden 8 --batch-size 16";

@@ -8,7 +8,7 @@ use std::{
 use burn::{
     module::{Module, Param},
     nn::{
-        Initializer, PaddingConfig2d,
+        Initializer, Linear, PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
         loss::CrossEntropyLossConfig,
         pool::{MaxPool2d, MaxPool2dConfig},
@@ -100,6 +100,12 @@ pub struct Dense {
 }
 
 impl Dense {
+    /// Puts a layer together; φ becomes one operation with the product where its output tells its derivative.
+    pub fn new(linear: Linear, activation: ActivationLayer) -> Self {
+        let fused = activation.activation().fused().unwrap_or(FusedActivation::Identity);
+        Self { linear: fuse(linear, fused), activation }
+    }
+
     /// φ(xW + b), watched under `name`.
     pub fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         match self.activation.activation().fused() {
@@ -118,6 +124,10 @@ impl Dense {
     pub fn parameters(&self) -> (Tensor<2>, Tensor<1>) {
         (self.linear.weight.val(), self.linear.bias.val())
     }
+}
+
+fn fuse(linear: Linear, activation: FusedActivation) -> FusedLinear {
+    FusedLinear::from_linear(linear, activation).expect("`Activation::fused` gives only what a fused layer takes")
 }
 
 /// Fully connected layers. Without hidden layers it is softmax regression.
@@ -263,11 +273,10 @@ impl Model {
         };
         let mut hidden = Vec::new();
         for units in experiment.hidden() {
-            let fused = activation.fused().unwrap_or(FusedActivation::Identity);
-            hidden.push(Dense { linear: draw.linear(width, units, fused), activation: activation.init(device) });
+            hidden.push(Dense::new(draw.linear(width, units), activation.init(device)));
             width = units;
         }
-        let output = draw.linear(width, shape.classes, FusedActivation::Identity);
+        let output = fuse(draw.linear(width, shape.classes), FusedActivation::Identity);
         match experiment.model {
             ModelKind::Mlp => Self::Mlp(Mlp { hidden, output }),
             ModelKind::Cnn => Self::Cnn(Cnn { conv, hidden, output, height: shape.height, width: shape.width }),
@@ -291,10 +300,9 @@ struct Draw<'a> {
 }
 
 impl Draw<'_> {
-    fn linear(&mut self, fan_in: usize, fan_out: usize, activation: FusedActivation) -> FusedLinear {
+    fn linear(&mut self, fan_in: usize, fan_out: usize) -> Linear {
         let [weight, bias] = self.values([fan_in, fan_out], 1, fan_in, fan_out);
-        FusedLinear::new(self.parameter(weight), self.parameter(bias), activation)
-            .expect("`Activation::fused` gives only what a fused layer takes")
+        Linear { weight: self.parameter(weight), bias: Some(self.parameter(bias)) }
     }
 
     fn conv(&mut self, channels_in: usize, channels_out: usize, activation: &Activation) -> ConvBlock {

@@ -1,9 +1,6 @@
 //! Initial weights against the formulas that they are drawn by.
 
-use burn::{
-    module::Param,
-    tensor::{Device, Tensor},
-};
+use burn::tensor::{Device, Tensor};
 use rectify_train::{
     experiment::{Experiment, Init, ModelKind},
     model::{Model, Shape},
@@ -24,16 +21,16 @@ fn network(experiment: &Experiment, activation: &str, seed: u64) -> Model {
     Model::new(experiment, &activation.parse().unwrap(), IMAGES, seed, &Device::flex())
 }
 
-fn values<const D: usize>(parameter: &Param<Tensor<D>>) -> Vec<f64> {
-    parameter.val().into_data().iter().collect()
+fn values<const D: usize>(parameter: Tensor<D>) -> Vec<f64> {
+    parameter.into_data().iter().collect()
 }
 
 /// The first layer's weights, `[FAN_IN][FAN_OUT]` row by row, and biases.
 fn first_layer(model: Model) -> (Vec<f64>, Vec<f64>) {
     let Model::Mlp(mlp) = model else { panic!("the experiment is of an MLP") };
-    let linear = &mlp.hidden[0].linear;
-    assert_eq!(linear.weight.dims(), [FAN_IN, FAN_OUT]);
-    (values(&linear.weight), values(&linear.bias))
+    let (weights, biases) = mlp.hidden[0].parameters();
+    assert_eq!(weights.dims(), [FAN_IN, FAN_OUT]);
+    (values(weights), values(biases))
 }
 
 fn variance(values: &[f64]) -> f64 {
@@ -146,7 +143,7 @@ fn convolutions_have_the_fan_in_of_their_kernels() {
         for seed in 0..20 {
             let Model::Cnn(cnn) = network(&experiment, "relu", seed) else { panic!("the experiment is of a CNN") };
             assert_eq!(cnn.conv[1].convolution.weight.dims(), [16, 6, 5, 5]);
-            weights.extend(values(&cnn.conv[1].convolution.weight));
+            weights.extend(values(cnn.conv[1].convolution.weight.val()));
         }
         has_variance(&weights, factor / (6.0 * 25.0));
     }
@@ -171,7 +168,7 @@ fn every_initialisation_gives_finite_weights_to_mlp_and_cnn() {
         let experiment = Experiment { model: ModelKind::Cnn, ..experiment(init) };
         let Model::Cnn(cnn) = network(&experiment, "relu", 0) else { panic!("the experiment is of a CNN") };
         for block in &cnn.conv {
-            assert!(values(&block.convolution.weight).iter().all(|value| value.is_finite()), "{init}");
+            assert!(values(block.convolution.weight.val()).iter().all(|value| value.is_finite()), "{init}");
         }
     }
 }

@@ -41,11 +41,8 @@ fn linear(weights: &Matrix, biases: &[f64], device: &Device, dtype: Dtype) -> Li
     Linear { weight: Param::from_tensor(tensor(weights, device, dtype)), bias: Some(Param::from_tensor(bias)) }
 }
 
-/// A hidden layer as an experiment's network has it: one operation where the activation allows it.
 fn dense(linear: Linear, activation: &Activation, device: &Device) -> Dense {
-    let separate = activation.fused().is_none().then(|| activation.init(device));
-    let fused = activation.fused().unwrap_or(FusedActivation::Identity);
-    Dense { linear: FusedLinear::from_linear(linear, fused).expect("it can be fused"), activation: separate }
+    Dense::new(linear, activation.init(device))
 }
 
 fn output(linear: Linear) -> FusedLinear {
@@ -420,7 +417,7 @@ fn looking_changes_nothing_in_the_training() {
             let experiment = Experiment { epochs: 3, batch_size: 16, dtype, threads, probe_every, ..experiment(name) };
             let network = Reference::new(relu, step).network_in(dtype, name);
             let (network, run) = trained(network, &experiment, &data_in(dtype, &inputs, &labels, 3));
-            let weights: Vec<f64> = network.hidden[0].linear.weight.val().into_data().iter().collect();
+            let weights: Vec<f64> = network.hidden[0].parameters().0.into_data().iter().collect();
             let losses: Vec<_> = run.epochs.iter().map(|epoch| (epoch.train_loss, epoch.test_loss)).collect();
             (weights, losses, run.epochs.iter().all(|epoch| epoch.layers.is_empty()), run.probes.len())
         };

@@ -6,12 +6,11 @@ use burn::{
     module::Module,
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
-use rectify::FusedLinear;
 use rectify_train::{
     data::{Batch, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ModelKind, OptimizerKind},
     grid,
-    model::{Model, Network, Shape},
+    model::{Dense, Model, Network, Shape},
     probe::Trace,
     results::{Run, Status},
     statistics::hidden,
@@ -243,14 +242,16 @@ fn observers_hear_of_every_step_and_epoch() {
     let shape = Shape { height: 1, width: INPUTS, classes: CLASSES };
     let none = &experiment.activations[0];
     let network = Model::new(&experiment, none, shape, 0, &Device::flex().autodiff());
-    let (mut steps, mut epochs) = (0, Vec::new());
+    let (mut steps, mut each, mut epochs) = (0, Vec::new(), Vec::new());
     let (_, run) =
         train(network, none, 0, &experiment, &six_samples(), &AtomicBool::new(false), &mut |event| match event {
             Event::Steps(more) => steps += more,
+            Event::Step { step, batch, .. } => each.push((step, batch.labels.dims()[0])),
             Event::Epoch(epoch) => epochs.push(epoch.clone()),
             Event::Probe(_) => panic!("no step was to be probed"),
         });
     assert_eq!((steps, &epochs), (6, &run.epochs));
+    assert_eq!(each, [(1, 4), (2, 2), (3, 4), (4, 2), (5, 4), (6, 2)], "each step with the size of its batch");
 }
 
 /// The first samples of MNIST's training, and a few hundred to validate and test with.
@@ -294,15 +295,11 @@ fn a_network_without_activations_is_the_product_of_its_matrices() {
     let (model, _) = trained(&experiment, &data, 0);
     let Model::Mlp(mlp) = &model.valid() else { panic!("it is an MLP") };
     // In f64, x W₀ W₁ … + b with b = (…(b₀ W₁ + b₁) W₂ + …).
-    let parts = |linear: &FusedLinear| {
-        (linear.weight.val().cast(DType::F64), linear.bias.val().cast(DType::F64).unsqueeze::<2>())
-    };
-    let (mut product, mut offset) = parts(&mlp.hidden[0].linear);
-    for linear in mlp.hidden[1..].iter().map(|dense| &dense.linear).chain([&mlp.output]) {
-        let (weight, bias) = parts(linear);
-        product = product.matmul(weight.clone());
-        offset = offset.matmul(weight) + bias;
-    }
+    let layers = mlp.hidden.iter().map(Dense::parameters).chain([(mlp.output.weight.val(), mlp.output.bias.val())]);
+    let layers = layers.map(|(weight, bias)| (weight.cast(DType::F64), bias.cast(DType::F64).unsqueeze::<2>()));
+    let (product, offset) = layers
+        .reduce(|(product, offset), (weight, bias)| (product.matmul(weight.clone()), offset.matmul(weight) + bias))
+        .expect("there are four layers");
     let images = data.test.slice(0..200).images;
     let expected = images.clone().cast(DType::F64).matmul(product) + offset;
     let found = mlp.forward(images, &mut Trace::off()).cast(DType::F64);
