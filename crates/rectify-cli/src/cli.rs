@@ -174,6 +174,10 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<usize>,
+    /// Threads a training: each takes a part of every batch; results depend on it to rounding [default: 1]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<usize>,
     /// When to look at the layers: off, epoch, or every so many steps [default: epoch]
     #[arg(long, value_name = "WHEN")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -303,18 +307,21 @@ impl TrainArgs {
             file.clone().try_into::<Experiment>().map_err(|error| Usage::config(path, error))?;
             merge(&mut settings, file);
         }
-        merge(&mut settings, toml::Table::try_from(&self.experiment)?);
+        // TOML's integers end at 2⁶³ − 1, and that is all that can go wrong here.
+        let flags = toml::Table::try_from(&self.experiment)
+            .map_err(|error| Usage(format!("a number among the flags is over {}: {error}", i64::MAX)))?;
+        merge(&mut settings, flags);
         Ok(settings.try_into::<Experiment>()?.resolve()?)
     }
 }
 
-/// A setting given over one that is there. Seeds by number and by list replace each other.
+/// A setting given over one that is there. Seeds by number replace a list of them; given both, the list counts.
 fn merge(settings: &mut toml::Table, over: toml::Table) {
+    if over.contains_key("seeds") {
+        settings.remove("seed");
+    }
     for (name, value) in over {
         let name = if name == "activation" { "activations".to_owned() } else { name };
-        if name == "seeds" {
-            settings.remove("seed");
-        }
         settings.insert(name, value);
     }
 }

@@ -20,7 +20,10 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
-use rectify_train::{backend::BackendError, experiment::ExperimentError};
+use rectify_train::{
+    backend::{self, BackendError},
+    experiment::ExperimentError,
+};
 
 use cli::{Cli, Command, Usage};
 
@@ -29,6 +32,8 @@ use cli::{Cli, Command, Usage};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // SAFETY: no other thread runs yet.
+    unsafe { backend::silence_drivers() };
     let cli = Cli::parse();
     match run(cli.command) {
         Ok(code) => code,

@@ -661,6 +661,7 @@ fn settings(experiment: &Experiment, environment: &Environment) -> String {
         dtype,
         train_size,
         jobs,
+        threads,
         probe_every,
     } = experiment;
     fn or<T: ToString>(value: Option<T>, otherwise: &str) -> String {
@@ -707,6 +708,7 @@ fn settings(experiment: &Experiment, environment: &Environment) -> String {
         ("backend", backend.clone()),
         ("dtype", dtype.to_string()),
         ("jobs", or(*jobs, "the backend's default")),
+        ("threads", threads.to_string()),
     ];
     let Environment { rectify, burn, backend, adapter, cpu, threads } = environment;
     let machine = [
@@ -798,7 +800,7 @@ pub(crate) mod tests {
                 threads: 2,
             },
             experiment: Experiment {
-                hidden: vec![128; layers],
+                hidden: Some(vec![128; layers]),
                 epochs,
                 seeds: seeds as usize,
                 ..Experiment::default()

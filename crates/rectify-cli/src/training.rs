@@ -48,13 +48,14 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     let device = backend::open(&experiment.backend)?;
     backend::supports(&device, experiment.dtype)?;
     let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
+    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+    shape.check(experiment.model)?;
     let folder = match &args.out {
         Some(path) => RunFolder::create(path, &experiment)?,
         None => RunFolder::create(&fresh_folder(command, &dataset.name), &experiment)?,
     };
     let stop = interrupt::listen()?;
 
-    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
     let data = dataset.to_device(&device, experiment.dtype.into());
     let progress = Progress::new(args.output.quiet, grid::grid_steps(&experiment, &dataset));
     let unwritten: Mutex<Option<StoreError>> = Mutex::new(None);

@@ -7,7 +7,7 @@ use burn::{
     nn::{PRelu, PReluConfig},
     tensor::{Device, Tensor, activation},
 };
-use rectify::{GradientRule, Relu, ReluConfig};
+use rectify::{FusedActivation, GradientRule, Relu, ReluConfig};
 use serde::{Deserialize, Serialize};
 
 /// An activation, parsed from the name that the command line and the config file use.
@@ -193,6 +193,17 @@ impl Activation {
         }
     }
 
+    /// The function as part of a fused layer; `None` where its derivative needs more than its output.
+    pub fn fused(&self) -> Option<FusedActivation> {
+        match self.function {
+            Function::Identity => Some(FusedActivation::Identity),
+            Function::Relu(relu) => relu.fused(),
+            Function::Sigmoid => Some(FusedActivation::Sigmoid),
+            Function::Tanh => Some(FusedActivation::Tanh),
+            _ => None,
+        }
+    }
+
     /// The ReLU's gradient rule; `None` for other functions.
     pub fn relu_rule(&self) -> Option<GradientRule> {
         match self.function {
@@ -247,9 +258,9 @@ impl ActivationLayer {
                 None => x,
             },
             Function::Relu6 => activation::relu6(x),
-            Function::Elu { alpha } => activation::elu(x, alpha),
-            Function::Celu { alpha } => activation::celu(x, alpha),
-            Function::Selu => activation::selu(x),
+            Function::Elu { alpha } => elu(x, alpha, 1.0),
+            Function::Celu { alpha } => elu(x, alpha, alpha),
+            Function::Selu => elu(x, SELU_ALPHA, 1.0) * SELU_SCALE,
             Function::Gelu => activation::gelu(x),
             Function::GeluApproximate => activation::gelu_approximate(x),
             Function::Silu => activation::silu(x),
@@ -263,4 +274,18 @@ impl ActivationLayer {
             Function::HardSwish => activation::hard_swish(x),
         }
     }
+}
+
+/// The constants of Klambauer et al. 2017, for which a signal keeps mean 0 and variance 1.
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// x above 0 and α (exp(x / width) − 1) below: ELU, and what CELU and SELU are made of.
+///
+/// Burn's own take the exponential of every x. Where that overflows (from 89 on in f32), infinity times the 0 of what
+/// was masked makes the gradient NaN.
+fn elu<const D: usize>(x: Tensor<D>, alpha: f64, width: f64) -> Tensor<D> {
+    let above = x.clone().greater_elem(0.0);
+    let below = ((x.clone().mask_fill(above.clone(), 0.0) / width).exp() - 1.0) * alpha;
+    below.mask_where(above, x)
 }

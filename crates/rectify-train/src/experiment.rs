@@ -66,6 +66,8 @@ pub struct Experiment {
     /// Trainings side by side. Without it one a processor on CPU backends, one on a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<usize>,
+    /// Threads a training: each takes a part of every batch. Results depend on it to rounding.
+    pub threads: usize,
     /// When layers are looked at.
     pub probe_every: ProbeEvery,
 }
@@ -94,6 +96,7 @@ impl Default for Experiment {
             dtype: Dtype::F32,
             train_size: None,
             jobs: None,
+            threads: 1,
             probe_every: ProbeEvery::Epoch,
         }
     }
@@ -188,6 +191,7 @@ impl Experiment {
         at_least_one("train_size", self.train_size.unwrap_or(1))?;
         at_least_one("patience", self.patience.unwrap_or(1))?;
         at_least_one("jobs", self.jobs.unwrap_or(1))?;
+        at_least_one("threads", self.threads)?;
         at_least_one("seeds", self.seeds().len())?;
         let seeds = self.seeds();
         for (i, seed) in seeds.iter().enumerate() {
@@ -353,8 +357,8 @@ pub enum Init {
     Orthogonal,
     /// N(0, STD²): `normal:STD`.
     Normal(f64),
-    /// He, with one randomly chosen entry of each unit's weights and bias drawn from Beta(2, 1), so that fewer units
-    /// are born dead: Lu et al. 2019.
+    /// N(0, 0.6007² / fan_in) for weights and biases, with one randomly chosen entry of each unit's drawn from
+    /// Beta(2, 1), so that fewer units are born dead: Lu et al. 2019.
     RandomizedAsymmetric,
 }
 

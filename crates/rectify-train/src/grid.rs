@@ -40,7 +40,7 @@ pub fn cells(experiment: &Experiment) -> Vec<Cell> {
 
 /// Training steps of the whole grid, for a progress bar.
 pub fn grid_steps(experiment: &Experiment, data: &Dataset) -> usize {
-    cells(experiment).len() * total_steps(experiment, data.train.len())
+    cells(experiment).len().saturating_mul(total_steps(experiment, data.train.len()))
 }
 
 /// Trains every cell, and gives the runs back in the order of [`cells`] whatever order they ended in.

@@ -8,20 +8,21 @@ use std::{
 use burn::{
     module::{Module, Param},
     nn::{
-        Initializer, Linear, PaddingConfig2d,
+        Initializer, PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
         loss::CrossEntropyLossConfig,
         pool::{MaxPool2d, MaxPool2dConfig},
     },
-    tensor::{Bool, DType, Device, Int, Tensor, TensorData},
+    tensor::{Bool, DType, Device, Int, Tensor, TensorData, module::linear},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rectify::{FusedActivation, FusedLinear};
 
 use crate::{
     activation::{Activation, ActivationLayer},
     data::Batch,
-    experiment::{Experiment, Init, ModelKind},
+    experiment::{Experiment, ExperimentError, Init, ModelKind},
     probe::Trace,
 };
 
@@ -92,17 +93,30 @@ pub fn outputs<N: Network>(network: &N, images: Tensor<2>, trace: &mut Trace) ->
 /// φ(xW + b).
 #[derive(Module, Debug)]
 pub struct Dense {
-    /// The weights, `[fan_in, fan_out]`, and the bias.
-    pub linear: Linear,
-    /// φ.
+    /// The weights, `[fan_in, fan_out]`, the bias and, if its derivative can be told from its output, φ.
+    linear: FusedLinear,
+    /// φ by itself.
     pub activation: ActivationLayer,
 }
 
 impl Dense {
     /// φ(xW + b), watched under `name`.
     pub fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        let z = self.linear.forward(x);
-        trace.layer(name, z, |z| self.activation.forward(z))
+        match self.activation.activation().fused() {
+            Some(_) => trace.fused_layer(name, x, &self.linear),
+            None => trace.layer(name, self.linear.forward(x), |z| self.activation.forward(z)),
+        }
+    }
+
+    /// xW + b.
+    pub fn preactivation(&self, x: Tensor<2>) -> Tensor<2> {
+        let (weight, bias) = self.parameters();
+        linear(x, weight, Some(bias))
+    }
+
+    /// W, `[fan_in, fan_out]`, and b.
+    pub fn parameters(&self) -> (Tensor<2>, Tensor<1>) {
+        (self.linear.weight.val(), self.linear.bias.val())
     }
 }
 
@@ -112,7 +126,7 @@ pub struct Mlp {
     /// From the input on.
     pub hidden: Vec<Dense>,
     /// To the logits.
-    pub output: Linear,
+    pub output: FusedLinear,
 }
 
 impl Network for Mlp {
@@ -121,11 +135,11 @@ impl Network for Mlp {
     }
 }
 
-fn head(hidden: &[Dense], output: &Linear, mut x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+fn head(hidden: &[Dense], output: &FusedLinear, mut x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
     for (i, dense) in hidden.iter().enumerate() {
         x = dense.forward(&format!("hidden.{i}"), x, trace);
     }
-    trace.layer("output", output.forward(x), |logits| logits)
+    trace.fused_layer("output", x, output)
 }
 
 /// A convolution with its activation and 2 × 2 pooling.
@@ -147,7 +161,7 @@ pub struct Cnn {
     /// Fully connected layers.
     pub hidden: Vec<Dense>,
     /// To the logits.
-    pub output: Linear,
+    pub output: FusedLinear,
     height: usize,
     width: usize,
 }
@@ -194,11 +208,37 @@ pub struct Shape {
     pub classes: usize,
 }
 
+impl Shape {
+    /// Whether there is such a model for such images.
+    ///
+    /// # Errors
+    ///
+    /// Images without pixels or classes, and for the CNN, which halves their sides twice, images under 4 × 4.
+    pub fn check(&self, model: ModelKind) -> Result<(), ExperimentError> {
+        let (least, advice) = match model {
+            ModelKind::Mlp => (1, ""),
+            ModelKind::Cnn => (4, "; `mlp` takes images of any size"),
+        };
+        if self.height.min(self.width) >= least && self.classes > 0 {
+            return Ok(());
+        }
+        let reason = format!(
+            "`{model}` needs images of at least {least} × {least} and a class, got {} × {} and {} classes{advice}",
+            self.height, self.width, self.classes
+        );
+        Err(ExperimentError { field: "model", reason })
+    }
+}
+
 impl Model {
     /// A network with fresh weights on `device` (which decides whether it tracks gradients).
     ///
     /// The weights are drawn by Burn's initializers on the host, whatever the device, so the same seed gives the same
     /// network on every backend.
+    ///
+    /// # Panics
+    ///
+    /// May, where [`Experiment::check`] or [`Shape::check`] gives an error.
     pub fn new(experiment: &Experiment, activation: &Activation, shape: Shape, seed: u64, device: &Device) -> Self {
         // Flex has one generator for the whole process: two trainings that begin at once must not share its numbers.
         static DRAWING: Mutex<()> = Mutex::new(());
@@ -223,10 +263,11 @@ impl Model {
         };
         let mut hidden = Vec::new();
         for units in experiment.hidden() {
-            hidden.push(Dense { linear: draw.linear(width, units), activation: activation.init(device) });
+            let fused = activation.fused().unwrap_or(FusedActivation::Identity);
+            hidden.push(Dense { linear: draw.linear(width, units, fused), activation: activation.init(device) });
             width = units;
         }
-        let output = draw.linear(width, shape.classes);
+        let output = draw.linear(width, shape.classes, FusedActivation::Identity);
         match experiment.model {
             ModelKind::Mlp => Self::Mlp(Mlp { hidden, output }),
             ModelKind::Cnn => Self::Cnn(Cnn { conv, hidden, output, height: shape.height, width: shape.width }),
@@ -250,9 +291,10 @@ struct Draw<'a> {
 }
 
 impl Draw<'_> {
-    fn linear(&mut self, fan_in: usize, fan_out: usize) -> Linear {
+    fn linear(&mut self, fan_in: usize, fan_out: usize, activation: FusedActivation) -> FusedLinear {
         let [weight, bias] = self.values([fan_in, fan_out], 1, fan_in, fan_out);
-        Linear { weight: self.parameter(weight), bias: Some(self.parameter(bias)) }
+        FusedLinear::new(self.parameter(weight), self.parameter(bias), activation)
+            .expect("`Activation::fused` gives only what a fused layer takes")
     }
 
     fn conv(&mut self, channels_in: usize, channels_out: usize, activation: &Activation) -> ConvBlock {

@@ -8,8 +8,9 @@
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
-    tensor::{DType, Device, Gradients, Tensor, TensorData},
+    tensor::{Bool, DType, Device, Gradients, Tensor, TensorData},
 };
+use rectify::FusedLinear;
 
 use crate::{
     activation::Activation,
@@ -86,7 +87,7 @@ struct Observed {
     /// For each unit the number of activations that are not zero.
     alive: Tensor<1>,
     /// A zero that was added to the pre-activations: its gradient is theirs.
-    leaf: Option<Tensor<1>>,
+    leaf: Option<Tensor<2>>,
     sample: Option<Tensor<1>>,
 }
 
@@ -134,12 +135,37 @@ impl Trace {
         };
         let values = z.shape().num_elements();
         let leaf = (watch.gradients && z.is_autodiff()).then(|| {
-            let leaf = Tensor::<1>::zeros([values], (&z.device(), z.dtype())).require_grad();
+            let leaf = Tensor::<2>::zeros([1, values], (&z.device(), z.dtype())).require_grad();
             z = z.clone() + leaf.clone().reshape(z.dims());
             leaf
         });
         let activation = phi(z.clone());
+        self.observe(name, z, activation.clone(), leaf);
+        activation
+    }
 
+    /// [`layer`](Self::layer) for a layer that is one operation. Watched or not, its output has the same bits.
+    pub fn fused_layer(&mut self, name: &str, x: Tensor<2>, layer: &FusedLinear) -> Tensor<2> {
+        let Some(watch) = &self.watch else {
+            return layer.forward(x);
+        };
+        let [batch, _] = x.dims();
+        let [_, units] = layer.weight.shape().dims();
+        let weight = layer.weight.val();
+        let options = (&weight.device(), weight.dtype());
+        let leaf = (watch.gradients && weight.is_autodiff())
+            .then(|| Tensor::<2>::zeros([batch, units], options).require_grad());
+        let tap = leaf.clone().unwrap_or_else(|| Tensor::zeros([1, 1], options));
+        let (z, activation) = layer.forward_watched(x, tap);
+        self.observe(name, z, activation.clone(), leaf);
+        activation
+    }
+
+    fn observe<const D: usize>(&mut self, name: &str, z: Tensor<D>, a: Tensor<D>, leaf: Option<Tensor<2>>) {
+        let Some(watch) = &self.watch else {
+            return;
+        };
+        let values = z.shape().num_elements();
         // Sums in f32 at least: a half type would run over.
         let rows = |x: Tensor<D>| -> Tensor<2> {
             let x = x.without_autodiff();
@@ -148,25 +174,24 @@ impl Trace {
             let units = x.dims()[unit_dim];
             x.movedim(unit_dim, D - 1).reshape([values / units.max(1), units])
         };
-        let (z, a) = (rows(z), rows(activation.clone()));
-        let count = |mask: Tensor<2, burn::tensor::Bool>| mask.float().cast(z.dtype()).sum();
+        let (z, a) = (rows(z), rows(a));
+        let count = |mask: Tensor<2, Bool>| mask.float().cast(z.dtype()).sum();
         let flat = watch
             .probe
             .flat
             .iter()
             .flatten()
             .map(|&(low, high)| count(z.clone().greater_elem(low).bool_and(z.clone().lower_elem(high))));
-        let sums = vec![z.clone().sum(), z.clone().square().sum(), a.clone().sum(), a.clone().square().sum()];
         let flat = flat.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([1], (&z.device(), z.dtype())));
+        let sums = vec![z.clone().sum(), z.clone().square().sum(), a.clone().sum(), a.clone().square().sum(), flat];
         self.layers.push(Observed {
             name: name.to_owned(),
             values,
-            sums: Tensor::cat([sums, vec![flat]].concat(), 0),
+            sums: Tensor::cat(sums, 0),
             alive: a.clone().not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(0).squeeze_dim(0),
             leaf,
             sample: watch.histogram.then(|| a.reshape([values]).narrow(0, 0, values.min(HISTOGRAM_SAMPLE))),
         });
-        activation
     }
 }
 
@@ -230,11 +255,9 @@ fn read<M: Module>(module: &M, gradients: Option<&GradientsParams>) -> Weights {
 
 /// What a backward pass left behind.
 pub struct Backward<'a> {
-    /// The trace of the pass that was differentiated.
-    pub trace: &'a Trace,
-    /// The gradients of everything.
-    pub gradients: &'a Gradients,
-    /// [`weight_gradients`] of the network.
+    /// The traces of the passes that were differentiated, each with its gradients.
+    pub passes: Vec<(&'a Trace, &'a Gradients)>,
+    /// [`weight_gradients`] of the network, summed over the passes.
     pub weights: Weights,
 }
 
@@ -293,10 +316,14 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 Some((figures.push(scaled(tensors)?), values))
             });
             let gradient = backward.and_then(|backward| {
-                let leaf = backward.trace.layers.get(i)?.leaf.as_ref()?;
-                let gradient = leaf.grad(backward.gradients)?;
-                let values = gradient.shape().num_elements();
-                Some((figures.push(scaled(vec![gradient])?), values))
+                let of_pass = |(trace, gradients): &(&Trace, &Gradients)| {
+                    let gradient = trace.layers.get(i)?.leaf.as_ref()?.grad(gradients)?;
+                    let values = gradient.shape().num_elements();
+                    Some(gradient.reshape([values]))
+                };
+                let parts = backward.passes.iter().map(of_pass).collect::<Option<Vec<_>>>()?;
+                let values = parts.iter().map(|part| part.shape().num_elements()).sum();
+                Some((figures.push(scaled(parts)?), values))
             });
             let update = update.and_then(|update| {
                 let (before, after) = (of_layer(&update.before, name), of_layer(&update.after, name));

@@ -13,7 +13,8 @@ fn accuracy(results: &Results) -> Option<String> {
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     let (best, top) = *ranked.first()?;
     let percent = |accuracy: f64| format!("{:.2} %", 100.0 * accuracy);
-    let seeds = match best.seeds {
+    // Those that diverged have no accuracy.
+    let seeds = match best.seeds - best.diverged {
         1 => "one seed, so no interval".to_owned(),
         seeds => format!("mean of {seeds} seeds"),
     };
@@ -25,11 +26,13 @@ fn accuracy(results: &Results) -> Option<String> {
         [&pair.activation, &pair.baseline] == [&best.activation, &second.activation]
             || [&pair.activation, &pair.baseline] == [&second.activation, &best.activation]
     });
-    let clear = pair.and_then(|pair| Some(pair.test_accuracy.low? > 0.0 || pair.test_accuracy.high? < 0.0));
-    let clarity = match clear {
-        Some(true) => "and the difference, seed by seed, is clear of zero at 95 %",
-        Some(false) => "but the difference, seed by seed, is not clear of zero at 95 %",
-        None => "with too few seeds to say more",
+    let clarity = match pair.map(|pair| (pair.test_accuracy.low, pair.test_accuracy.high)) {
+        Some((Some(low), Some(high))) if low > 0.0 || high < 0.0 => {
+            "and the difference, seed by seed, is clear of zero at 95 %"
+        }
+        Some((Some(_), Some(_))) => "but the difference, seed by seed, is not clear of zero at 95 %",
+        Some(_) => "with too few seeds to say more",
+        None => "a difference that was not tested",
     };
     let rest: Vec<String> =
         ranked[2..].iter().map(|(summary, mean)| format!("{} {}", summary.activation, percent(*mean))).collect();

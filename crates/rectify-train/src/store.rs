@@ -218,9 +218,20 @@ impl Checkpoint {
         let folder = if nested.join(CHECKPOINT).exists() { nested } else { path.to_owned() };
         let file = folder.join(CHECKPOINT);
         let text = fs::read(&file).map_err(io_error(&file))?;
-        let checkpoint = serde_json::from_slice(&text)
-            .map_err(|error| StoreError::Damaged { path: file, reason: format!("not a checkpoint: {error}") })?;
+        let damaged = |reason| StoreError::Damaged { path: file.clone(), reason };
+        let checkpoint: Self =
+            serde_json::from_slice(&text).map_err(|error| damaged(format!("not a checkpoint: {error}")))?;
+        let shape = checkpoint.shape();
+        checkpoint
+            .experiment
+            .check()
+            .and_then(|()| shape.check(checkpoint.experiment.model))
+            .map_err(|error| damaged(error.to_string()))?;
         Ok((checkpoint, folder))
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { height: self.height, width: self.width, classes: self.classes }
     }
 
     /// Reads the network onto a device.
@@ -231,8 +242,7 @@ impl Checkpoint {
     pub fn load_model(&self, folder: &Path, device: &Device) -> Result<Model, StoreError> {
         let file = folder.join(WEIGHTS);
         File::open(&file).map_err(io_error(&file))?;
-        let shape = Shape { height: self.height, width: self.width, classes: self.classes };
-        let fresh = Model::new(&self.experiment, &self.activation, shape, self.seed, device);
+        let fresh = Model::new(&self.experiment, &self.activation, self.shape(), self.seed, device);
         fresh.try_load_file(&file).map_err(|error| damaged(&file, error))
     }
 }

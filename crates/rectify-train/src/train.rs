@@ -15,15 +15,17 @@ use burn::{
         AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig,
         momentum::MomentumConfig,
     },
-    tensor::{DType, Int, Tensor, TensorData},
+    tensor::{DType, Gradients, Int, Tensor, TensorData},
 };
+
+use rayon::ThreadPool;
 
 use crate::{
     activation::Activation,
     data::{Batch, DeviceDataset, DeviceSamples, shuffled},
     experiment::{Experiment, OptimizerKind, ProbeEvery},
     model::{Model, Network, outputs},
-    probe::{Backward, Probe, Trace, Update, report, weight_gradients, weights},
+    probe::{Backward, Probe, Trace, Update, Weights, report, weight_gradients, weights},
     results::{Epoch, Layer, Run, Status, StepProbe},
 };
 
@@ -65,7 +67,8 @@ pub struct Evaluation {
 
 /// Training steps that an experiment takes on a training set of so many samples.
 pub fn total_steps(experiment: &Experiment, samples: usize) -> usize {
-    experiment.steps.unwrap_or(experiment.epochs * samples.div_ceil(experiment.batch_size))
+    let steps_an_epoch = samples.div_ceil(experiment.batch_size);
+    experiment.steps.unwrap_or(experiment.epochs.saturating_mul(steps_an_epoch))
 }
 
 /// Trains a network by the experiment's settings.
@@ -74,8 +77,8 @@ pub fn total_steps(experiment: &Experiment, samples: usize) -> usize {
 /// after the experiment's steps, by patience, by a loss that is not finite, or soon after `stop` is set.
 ///
 /// Gives back the network as it was at the end, and what was measured.
-pub fn train<N: Network>(
-    mut network: N,
+pub fn train<N: Network + Sync>(
+    network: N,
     activation: &Activation,
     seed: u64,
     experiment: &Experiment,
@@ -85,8 +88,7 @@ pub fn train<N: Network>(
 ) -> (N, Run) {
     let started = Instant::now();
     let device = data.train.images.device();
-    let mut optimizer = optimizer(experiment);
-    let lr = experiment.learning_rate();
+    let mut learner = Learner::new(network, experiment);
     let total = total_steps(experiment, data.train.len());
     let steps_an_epoch = data.train.len().div_ceil(experiment.batch_size);
     let probe = (experiment.probe_every != ProbeEvery::Off).then(|| Probe::new(activation));
@@ -98,7 +100,7 @@ pub fn train<N: Network>(
         diverged_at_step: None,
         wall_seconds: 0.0,
         steps: 0,
-        parameters: network.num_params(),
+        parameters: learner.network.num_params(),
         epochs: Vec::new(),
         probes: Vec::new(),
     };
@@ -119,8 +121,8 @@ pub fn train<N: Network>(
             layers: layers.unwrap_or_default(),
         }
     };
-    let initial = evaluate(&network.valid(), &sample(&data.train)).loss;
-    run.epochs.push(measure(&network, 0, 0, 0.0, initial, None, true));
+    let initial = evaluate(&learner.network.valid(), &sample(&data.train)).loss;
+    run.epochs.push(measure(&learner.network, 0, 0, 0.0, initial, None, true));
     observe(Event::Epoch(&run.epochs[0]));
 
     let mut best = (run.epochs[0].validation_accuracy, 0);
@@ -146,33 +148,27 @@ pub fn train<N: Network>(
                 (Some(probe), ProbeEvery::Steps(every)) if run.steps.is_multiple_of(every) => Some(probe),
                 _ => None,
             };
-            let mut trace = watched.map_or_else(Trace::off, Trace::gradients);
-            let before = (probe.is_some() && (watched.is_some() || run.steps == last_step)).then(|| weights(&network));
+            let before =
+                (probe.is_some() && (watched.is_some() || run.steps == last_step)).then(|| weights(&learner.network));
 
-            let value = network.objective(batch.clone(), &mut trace);
-            let mut all = value.backward();
-            let value = value.without_autodiff();
-            let mut gradients = GradientsParams::from_module(&mut all, &network);
-            let weight_gradients = watched.map(|_| weight_gradients(&network, &gradients));
-            if let Some(norm) = experiment.clip_norm {
-                gradients = clip(&network, gradients, norm);
-            }
-            network = optimizer.step(lr, network, gradients);
-
-            update = before.map(|before| Update { before, after: weights(&network) });
-            if let Some(weights) = weight_gradients {
+            let step;
+            (learner, step) = learner.step(batch.clone(), watched);
+            update = before.map(|before| Update { before, after: weights(&learner.network) });
+            if watched.is_some() {
                 let probing_started = Instant::now();
-                let backward = Backward { trace: &trace, gradients: &all, weights };
-                let layers = report(std::slice::from_ref(&trace), Some(&backward), update.as_ref());
-                let step = StepProbe { step: run.steps, loss: finite(value.clone().into_scalar()), layers };
-                observe(Event::Probe(&step));
-                run.probes.push(step);
+                let (traces, gradients): (Vec<Trace>, Vec<Gradients>) = step.watched.into_iter().unzip();
+                let pairs = traces.iter().zip(&gradients).collect();
+                let backward = Backward { passes: pairs, weights: step.weight_gradients };
+                let layers = report(&traces, Some(&backward), update.as_ref());
+                let probed = StepProbe { step: run.steps, loss: finite(step.loss.clone().into_scalar()), layers };
+                observe(Event::Probe(&probed));
+                run.probes.push(probed);
                 probing += probing_started.elapsed().as_secs_f64();
             }
             let looking_on = Instant::now();
-            observe(Event::Step { step: run.steps, network: &network, batch: &batch });
+            observe(Event::Step { step: run.steps, network: &learner.network, batch: &batch });
             probing += looking_on.elapsed().as_secs_f64();
-            unread.push(value);
+            unread.push(step.loss);
             if unread.len() == READ_BACK || run.steps == last_step {
                 let first_unread = run.steps - unread.len();
                 observe(Event::Steps(unread.len()));
@@ -182,7 +178,7 @@ pub fn train<N: Network>(
                 if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
                     run.status = Status::Diverged;
                     run.diverged_at_step = Some(first_unread + 1 + i - (seen - (run.steps - first_unread)));
-                } else if stop.load(Ordering::Relaxed) {
+                } else if run.steps < total && stop.load(Ordering::Relaxed) {
                     run.status = Status::Interrupted;
                 }
             }
@@ -192,7 +188,8 @@ pub fn train<N: Network>(
         }
         let seconds = epoch_started.elapsed().as_secs_f64() - probing;
         let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
-        let mut measured = measure(&network, epoch, run.steps, seconds, train_loss, update.take(), run.steps == total);
+        let mut measured =
+            measure(&learner.network, epoch, run.steps, seconds, train_loss, update.take(), run.steps == total);
         if measured.validation_accuracy > best.0 {
             best = (measured.validation_accuracy, epoch);
         }
@@ -202,7 +199,8 @@ pub fn train<N: Network>(
             && let Some(probe) = &probe
         {
             // The last epoch is looked at on the whole training set; that it is the last is known only now.
-            let whole = look(&network, &network.valid(), probe, &data.train, None, true);
+            let network = &learner.network;
+            let whole = look(network, &network.valid(), probe, &data.train, None, true);
             for (layer, whole) in measured.layers.iter_mut().zip(whole) {
                 *layer = Layer { update_to_weight_ratio: layer.update_to_weight_ratio, ..whole };
             }
@@ -214,7 +212,143 @@ pub fn train<N: Network>(
         }
     }
     run.wall_seconds = started.elapsed().as_secs_f64();
-    (network, run)
+    (learner.network, run)
+}
+
+/// A network that learns, a step at a time.
+pub struct Learner<N> {
+    /// The network as it is now.
+    pub network: N,
+    optimizer: ModuleOptimizer,
+    lr: f64,
+    clip_norm: Option<f64>,
+    /// Threads beside the caller's. Each takes a part of every batch: a join a step costs little, where a join a
+    /// product would cost what it saves.
+    helpers: Option<ThreadPool>,
+}
+
+/// What a training step leaves behind.
+pub struct Step {
+    /// The batch's mean loss, not yet read back.
+    pub loss: Tensor<1>,
+    /// What was watched, part by part of the batch. Empty where nobody watched, as the next.
+    pub watched: Vec<(Trace, Gradients)>,
+    /// [`weight_gradients`] of the whole batch, before clipping.
+    pub weight_gradients: Weights,
+}
+
+impl<N: Network> Learner<N> {
+    /// `network` must track gradients.
+    pub fn new(network: N, experiment: &Experiment) -> Self {
+        let helpers = (experiment.threads > 1)
+            .then(|| rayon::ThreadPoolBuilder::new().num_threads(experiment.threads - 1).build().ok());
+        Self {
+            network,
+            optimizer: optimizer(experiment),
+            lr: experiment.learning_rate(),
+            clip_norm: experiment.clip_norm,
+            // Without threads to be had it is one thread that does all.
+            helpers: helpers.flatten(),
+        }
+    }
+
+    /// Forward, backward, update; with a probe, watching.
+    ///
+    /// By value, as Burn's optimizers take a network: a handle that stayed behind would make them copy every weight.
+    pub fn step(mut self, batch: Batch, probe: Option<&Probe>) -> (Self, Step)
+    where
+        N: Sync,
+    {
+        let size = batch.labels.dims()[0];
+        let parts = self.helpers.as_ref().map_or(1, |pool| pool.current_num_threads() + 1).min(size);
+        let trace = || probe.map_or_else(Trace::off, Trace::gradients);
+        let (loss, mut gradients, watched) = if parts == 1 {
+            let mut trace = trace();
+            let loss = self.network.objective(batch, &mut trace);
+            let mut all = loss.backward();
+            let gradients = GradientsParams::from_module(&mut all, &self.network);
+            (loss.without_autodiff(), gradients, vec![(trace, all)])
+        } else {
+            self.parallel(batch, size, parts, &trace)
+        };
+        let (watched, weight_gradients) = match probe {
+            Some(_) => (watched, weight_gradients(&self.network, &gradients)),
+            None => (Vec::new(), Weights::new()),
+        };
+        if let Some(norm) = self.clip_norm {
+            gradients = clip(&self.network, gradients, norm);
+        }
+        self.network = self.optimizer.step(self.lr, self.network, gradients);
+        (self, Step { loss, watched, weight_gradients })
+    }
+
+    /// Forward and backward, a part of the batch on each thread. Parts are summed in their order, so the result does
+    /// not depend on which thread is first.
+    fn parallel(
+        &self,
+        batch: Batch,
+        size: usize,
+        parts: usize,
+        trace: &(dyn Fn() -> Trace + Sync),
+    ) -> (Tensor<1>, GradientsParams, Vec<(Trace, Gradients)>)
+    where
+        N: Sync,
+    {
+        type Part = (Tensor<1>, GradientsParams, (Trace, Gradients));
+        let device = batch.images.device();
+        let work = |part: usize| -> Part {
+            let range = part * size / parts..(part + 1) * size / parts;
+            let share = range.len() as f64 / size as f64;
+            let batch =
+                Batch { images: batch.images.clone().slice(range.clone()), labels: batch.labels.clone().slice(range) };
+            let mut trace = trace();
+            // A fork has a graph of its own; on clones the threads would wait for each other at one graph.
+            let network = self.network.clone().fork(&device);
+            let loss = network.objective(batch, &mut trace) * share;
+            let mut all = loss.backward();
+            let gradients = GradientsParams::from_module(&mut all, &network);
+            (loss.without_autodiff(), gradients, (trace, all))
+        };
+        let mut done: Vec<Option<Part>> = (0..parts).map(|_| None).collect();
+        match (&self.helpers, done.split_first_mut()) {
+            (Some(pool), Some((first, rest))) => pool.in_place_scope(|scope| {
+                for (i, slot) in rest.iter_mut().enumerate() {
+                    let work = &work;
+                    scope.spawn(move |_| *slot = Some(work(i + 1)));
+                }
+                *first = Some(work(0));
+            }),
+            _ => done.iter_mut().enumerate().for_each(|(i, slot)| *slot = Some(work(i))),
+        }
+        let mut done = done.into_iter().flatten();
+        let (mut loss, mut gradients, watched) = done.next().expect("a batch has at least one part");
+        let mut watched = vec![watched];
+        for (part_loss, part, part_watched) in done {
+            loss = loss + part_loss;
+            let mut sum = Sum { total: gradients, part };
+            self.network.visit(&mut sum);
+            gradients = sum.total;
+            watched.push(part_watched);
+        }
+        (loss, gradients, watched)
+    }
+}
+
+/// Adds one part's gradients to the total.
+struct Sum {
+    total: GradientsParams,
+    part: GradientsParams,
+}
+
+impl ModuleVisitor for Sum {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let sum = match (self.total.remove::<D>(param.id), self.part.remove::<D>(param.id)) {
+            (Some(total), Some(part)) => total + part,
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return,
+        };
+        self.total.register(param.id, sum);
+    }
 }
 
 /// Mean loss and accuracy of a network that tracks no gradients (`network.valid()`).
@@ -254,7 +388,7 @@ fn look<N: Network>(
     let mut trace = Trace::gradients(probe);
     let mut gradients = network.objective(some.slice(0..some.len()), &mut trace).backward();
     let weights = weight_gradients(network, &GradientsParams::from_module(&mut gradients, network));
-    let backward = Backward { trace: &trace, gradients: &gradients, weights };
+    let backward = Backward { passes: vec![(&trace, &gradients)], weights };
     report(&passes, Some(&backward), update.as_ref())
 }
 

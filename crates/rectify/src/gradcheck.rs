@@ -4,9 +4,9 @@
 //! backward pass gives vᵀJ, and that is held, element by element, against central differences
 //! (v·f(x + h eᵢ) − v·f(x − h eᵢ)) / 2h, whose sums are taken in f64.
 //!
-//! Where the two one-sided differences disagree however small the step, the function has a kink, and any value between
-//! them is a subgradient. Kinks are listed with the value that the gradient chose and count as failures only where
-//! that value is no subgradient.
+//! Where the two one-sided differences still disagree as the step shrinks, the function has a kink at x or so near to
+//! it that the differences straddle it, and any value between them is taken for a subgradient. Kinks are listed with
+//! the value that the gradient chose and count as failures only where that value is no subgradient.
 
 use std::fmt;
 
@@ -28,7 +28,8 @@ pub struct GradCheck {
     pub absolute: Option<f64>,
 }
 
-/// One element's gradient, both ways.
+/// One element's gradient, both ways: of v·f, or of the output itself where only one output depends on the element, as
+/// in an activation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Element {
     /// Where it is in the input.
@@ -43,7 +44,7 @@ pub struct Element {
     pub error: f64,
 }
 
-/// A point where the function bends.
+/// A point where the function bends. Its slopes are as in [`Element`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Kink {
     /// Where it is in the input.
@@ -117,7 +118,17 @@ pub enum GradCheckError {
         /// The input there.
         x: f64,
     },
-    /// The output's shape depends on the input's values.
+    /// The step is lost in rounding, or is not a positive number.
+    #[error("a step of {step} does not move x = {x} at {index:?} to both sides; choose a larger one")]
+    StepTooSmall {
+        /// Where in the input.
+        index: Vec<usize>,
+        /// The input there.
+        x: f64,
+        /// h, in absolute terms.
+        step: f64,
+    },
+    /// The output's shape depends on the input's values, or is not the reference's.
     #[error("the output has {found} elements near x = {x} at {index:?}, and {expected} at the input itself")]
     ShapeChanged {
         /// Where in the input.
@@ -159,18 +170,20 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
     x: Tensor<D>,
     check: &GradCheck,
 ) -> Result<GradCheckReport, GradCheckError> {
-    let device = x.device().without_autodiff();
+    // Autodiff as x's device has it, with or without gradient checkpointing.
+    let autodiff = x.device().autodiff();
+    let device = autodiff.clone().without_autodiff();
     let dtype = x.dtype();
     let dims = x.dims();
     let values = numbers(x.into_data());
     let make = |values: &[f64]| TensorData::new(values.to_vec(), dims);
 
-    let leaf = Tensor::<D>::from_data(make(&values), (&device.clone().autodiff(), dtype)).require_grad();
+    let leaf = Tensor::<D>::from_data(make(&values), (&autodiff, dtype)).require_grad();
     let output = f(leaf.clone());
     let outputs = output.shape().num_elements();
     // Weights that differ, so that a gradient that mixes outputs up is caught; fixed, so that a report can be repeated.
     let weights: Vec<f64> = (0..outputs).map(|i| 0.5 + (i as f64 * 0.618_033_988_749_895).fract()).collect();
-    let seed = Tensor::<E>::from_data(TensorData::new(weights, output.dims()), (&output.device(), dtype));
+    let seed = Tensor::<E>::from_data(TensorData::new(weights, output.dims()), (&output.device(), output.dtype()));
     // As the backend holds them: rounded to the dtype.
     let weights = numbers(seed.to_data());
     if !output.is_tracked() {
@@ -182,6 +195,7 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
     let (default_step, default_tolerance) = match dtype {
         DType::F64 => (1e-5, 1e-6),
         DType::F32 => (5e-3, 2e-3),
+        DType::BF16 => (2e-1, 1e-1),
         _ => (6e-2, 5e-2),
     };
     let tolerance = |a: f64, b: f64| {
@@ -191,8 +205,8 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
     let mut report = GradCheckReport { elements: values.len(), failures: 0, worst: None, kinks: Vec::new() };
     for (i, &value) in values.iter().enumerate() {
         let index = unravel(i, &dims);
-        // v·f at the input with element i replaced, and the input as the dtype rounds it.
-        let at = |moved: f64| -> Result<(f64, f64), GradCheckError> {
+        // The input's element i as the dtype rounds it, and the outputs with it in place.
+        let at = |moved: f64| -> Result<(f64, Vec<f64>), GradCheckError> {
             let mut values = values.clone();
             values[i] = moved;
             let input = Tensor::<D>::from_data(make(&values), (&device, dtype));
@@ -202,28 +216,43 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
                 let (expected, found) = (outputs, output.len());
                 return Err(GradCheckError::ShapeChanged { index: index.clone(), x: value, expected, found });
             }
-            let sum: f64 = output.iter().zip(&weights).map(|(output, weight)| output * weight).sum();
-            match sum.is_finite() {
-                true => Ok((rounded, sum)),
+            match output.iter().all(|output| output.is_finite()) {
+                true => Ok((rounded, output)),
                 false => Err(GradCheckError::NotFinite { index: index.clone(), x: value }),
             }
         };
-        let slope = |a: (f64, f64), b: (f64, f64)| (b.1 - a.1) / (b.0 - a.0);
         let step = check.step.unwrap_or(default_step) * value.abs().max(1.0);
         let here = at(value)?;
-        let one_sided = |step: f64| -> Result<(f64, f64, f64), GradCheckError> {
+        let around = |step: f64| -> Result<_, GradCheckError> {
             let (below, above) = (at(value - step)?, at(value + step)?);
-            Ok((slope(below, here), slope(here, above), slope(below, above)))
+            let moves = below.0 < here.0 && here.0 < above.0;
+            match moves {
+                true => Ok((below, above)),
+                false => Err(GradCheckError::StepTooSmall { index: index.clone(), x: value, step }),
+            }
         };
-
-        let (left, right, mut numeric) = one_sided(step)?;
-        let analytic = analytic[i];
+        let (below, above) = around(step)?;
+        let mut moving = (0..outputs).filter(|&j| below.1[j] != here.1[j] || here.1[j] != above.1[j]);
+        // Where one output moves its derivative is told without its weight.
+        let unit = match (moving.next(), moving.next()) {
+            (Some(j), None) => weights[j],
+            _ => 1.0,
+        };
+        let slope = |a: &(f64, Vec<f64>), b: &(f64, Vec<f64>)| {
+            let rise: f64 = a.1.iter().zip(&b.1).zip(&weights).map(|((a, b), weight)| (b - a) * weight).sum();
+            rise / (b.0 - a.0) / unit
+        };
+        // To the left, to the right, and over both.
+        let slopes = |(below, above)| (slope(&below, &here), slope(&here, &above), slope(&below, &above));
+        let analytic = analytic[i] / unit;
+        let (left, right, mut numeric) = slopes((below, above));
         if (left - right).abs() > tolerance(left, right) {
-            // Curvature's gap shrinks with the step; a kink's does not, unless the kink lies beside x, within a step.
-            let (near_left, near_right, near) = one_sided(step / 4.0)?;
+            // Curvature's gap falls to a quarter with the step. That of a kink at a distance of u steps goes as 1 − u
+            // and is gone beyond the step, so it falls by less than half where u < 1/7.
+            let (near_left, near_right, near) = slopes(around(step / 4.0)?);
             let gap = (near_left - near_right).abs();
-            if gap > tolerance(near_left, near_right) && gap > 0.5 * (left - right).abs() {
-                let slack = tolerance(near_left, near_right);
+            let slack = tolerance(near_left, near_right);
+            if gap > slack && gap > 0.5 * (left - right).abs() {
                 let (low, high) = (near_left.min(near_right) - slack, near_left.max(near_right) + slack);
                 report.kinks.push(Kink {
                     index,
@@ -235,9 +264,17 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
                 });
                 continue;
             }
-            numeric = near;
+            // What still disagrees is curvature, or a kink more than an eighth of a step away.
+            numeric = if gap > slack { slopes(around(step / 8.0)?).2 } else { near };
         }
-        let error = (analytic - numeric).abs() / tolerance(analytic, numeric);
+        let error_of = |numeric: f64| (analytic - numeric).abs() / tolerance(analytic, numeric);
+        let mut error = error_of(numeric);
+        if error > 1.0 {
+            // From nearer: a wrong gradient stays wrong, the difference's own error falls. Where the slopes on both
+            // sides are equal and fall away alike, as softsign's at 0, nothing before told of it.
+            numeric = slopes(around(step / 8.0)?).2;
+            error = error_of(numeric);
+        }
         // A NaN gradient fails, and is the worst there is.
         if error > 1.0 || error.is_nan() {
             report.failures += 1;

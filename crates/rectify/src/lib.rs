@@ -81,7 +81,9 @@
 #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "cube")))]
 compile_error!("rectify needs a backend: enable at least one of the features flex, ndarray, wgpu");
 
+mod fused_linear;
 pub mod gradcheck;
 mod relu;
 
+pub use fused_linear::{FusedActivation, FusedLinear, FusedLinearConfig};
 pub use relu::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate, relu};

@@ -55,8 +55,8 @@ pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
 /// Values at 0, the claim's own first.
 const VALUES: [(&str, &str); 3] =
     [("relu", "0 at 0"), ("relu:heaviside=0.5", "½ at 0"), ("relu:heaviside=1", "1 at 0")];
-/// Three times the ordinary rate: at five times, trainings diverge.
-const LARGE_RATE: f64 = 0.3;
+/// Twice the ordinary rate: at three times, some trainings diverge.
+const LARGE_RATE: f64 = 0.2;
 
 /// An MLP with batch normalisation before each activation, or without.
 #[derive(Module, Debug)]
@@ -70,7 +70,7 @@ impl Normalised {
     fn pass(&self, images: Tensor<2>, trace: &mut Trace, look: &mut dyn FnMut(&Tensor<2>)) -> Tensor<2> {
         let mut x = images;
         for (i, dense) in self.mlp.hidden.iter().enumerate() {
-            let z = dense.linear.forward(x);
+            let z = dense.preactivation(x);
             let z = match self.norms.get(i) {
                 Some(norm) => norm.forward(z),
                 None => z,
@@ -102,10 +102,10 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let settings = [
         plain,
         Setting { name: "f32, batch norm", batch_norm: true, ..plain },
-        Setting { name: "f32, rate 0.3", rate: LARGE_RATE, ..plain },
+        Setting { name: "f32, rate 0.2", rate: LARGE_RATE, ..plain },
         Setting { name: "bf16", dtype: Dtype::Bf16, ..plain },
         Setting { name: "f16", dtype: Dtype::F16, ..plain },
-        Setting { name: "f16, rate 0.3", dtype: Dtype::F16, rate: LARGE_RATE, ..plain },
+        Setting { name: "f16, rate 0.2", dtype: Dtype::F16, rate: LARGE_RATE, ..plain },
     ];
     // Not every device computes in every type; what it does not is left out, and what was run says so.
     let settings: Vec<Setting> =

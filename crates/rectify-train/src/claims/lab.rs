@@ -235,7 +235,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     ///
     /// [`ClaimError::Interrupted`].
-    pub fn train<N: Network>(
+    pub fn train<N: Network + Sync>(
         &self,
         network: N,
         training: &Training,
@@ -252,7 +252,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     ///
     /// [`ClaimError::Interrupted`].
-    pub fn train_until<N: Network>(
+    pub fn train_until<N: Network + Sync>(
         &self,
         enough: &AtomicBool,
         network: N,

@@ -1,6 +1,6 @@
 //! `linear-collapse`: without activation, a deep network is a linear model.
 
-use burn::{module::Module, nn::Linear, tensor::Tensor};
+use burn::{module::Module, tensor::Tensor};
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     experiment::{Experiment, OptimizerKind},
-    model::{Model, Network},
+    model::{Dense, Model, Network},
     probe::Trace,
 };
 
@@ -126,18 +126,14 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 fn product_error(network: &Model, images: Tensor<2>) -> f64 {
     let Model::Mlp(network) = network.valid() else { return f64::NAN };
     let output = network.forward(images.clone(), &mut Trace::off());
-    let layers: Vec<&Linear> = network.hidden.iter().map(|dense| &dense.linear).chain([&network.output]).collect();
-    let affine = |layer: &Linear| {
-        let weight = layer.weight.val();
-        let [_, units] = weight.dims();
-        let zeros = || Tensor::zeros([1, units], (&weight.device(), weight.dtype()));
-        (weight.clone(), layer.bias.as_ref().map_or_else(zeros, |bias| bias.val().unsqueeze()))
-    };
-    let product = layers
+    let output_layer = (network.output.weight.val(), network.output.bias.val());
+    let product = network
+        .hidden
         .iter()
-        .copied()
-        .map(affine)
-        .reduce(|(w, b), (weight, bias)| (w.matmul(weight.clone()), b.matmul(weight) + bias));
+        .map(Dense::parameters)
+        .chain([output_layer])
+        .map(|(weight, bias)| (weight, bias.unsqueeze()))
+        .reduce(|(w, b): (Tensor<2>, Tensor<2>), (weight, bias)| (w.matmul(weight.clone()), b.matmul(weight) + bias));
     let Some((weight, bias)) = product else { return f64::NAN };
     let largest = |tensor: Tensor<2>| tensor.abs().max().into_scalar::<f64>();
     largest(output.clone() - (images.matmul(weight) + bias)) / largest(output)

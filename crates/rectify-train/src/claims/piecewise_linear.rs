@@ -2,7 +2,6 @@
 
 use burn::{
     module::Module,
-    nn::Linear,
     tensor::{DType, Device, Tensor, TensorData},
 };
 use rand::{RngExt, SeedableRng};
@@ -214,13 +213,8 @@ fn along_line(network: &Model, samples: &DeviceSamples, first: usize) -> Option<
     }
     let host = Device::flex();
     let on_host = |tensor: Tensor<2>| Tensor::<2>::from_data(tensor.into_data(), (&host, DType::F64));
-    let affine = |linear: &Linear, x: Tensor<2>| {
-        let z = x.matmul(on_host(linear.weight.val()));
-        match &linear.bias {
-            Some(bias) => z + on_host(bias.val().unsqueeze()),
-            None => z,
-        }
-    };
+    let affine =
+        |(weight, bias): (Tensor<2>, Tensor<1>), x: Tensor<2>| x.matmul(on_host(weight)) + on_host(bias.unsqueeze());
     let rows = |tensor: &Tensor<2>| -> Vec<Vec<f64>> {
         let [_, width] = tensor.dims();
         let values: Vec<f64> = tensor.clone().into_data().iter().collect();
@@ -233,13 +227,13 @@ fn along_line(network: &Model, samples: &DeviceSamples, first: usize) -> Option<
     let mut x = from.clone() + steps * (to - from);
     let mut active = vec![Vec::new(); POINTS];
     for dense in hidden {
-        let z = affine(&dense.linear, x);
+        let z = affine(dense.parameters(), x);
         for (active, z) in active.iter_mut().zip(rows(&z)) {
             active.extend(z.into_iter().map(|z| z > 0.0));
         }
         x = dense.activation.forward(z);
     }
-    Some(Line { active, outputs: rows(&affine(output, x)) })
+    Some(Line { active, outputs: rows(&affine((output.weight.val(), output.bias.val()), x)) })
 }
 
 /// Points of a line at which the outputs change their slope, beyond the rounding of f64.

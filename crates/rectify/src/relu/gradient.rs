@@ -90,6 +90,11 @@ impl GradientRule {
         }
     }
 
+    /// Whether the derivative needs the input: the output does not tell it.
+    pub fn needs_input(self) -> bool {
+        self.keeps() == Keeps::Input
+    }
+
     /// Whether every parameter is in its range.
     ///
     /// # Errors
@@ -124,6 +129,11 @@ pub enum ConfigError {
         /// What it may be.
         expected: &'static str,
     },
+    /// A fused layer keeps its output only.
+    #[error(
+        "the gradient rule `{0}` needs the input, and a fused layer keeps its output only; use Relu behind a Linear"
+    )]
+    NeedsInput(GradientRule),
     /// Text that is not a gradient rule.
     #[error("unknown gradient rule `{0}`; known are heaviside=VALUE, leaky=SLOPE, bsilu, nelu=ALPHA, guided, deconv")]
     UnknownRule(String),

@@ -9,7 +9,7 @@ mod gradient;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-mod real;
+pub(crate) mod real;
 
 use burn::{
     backend::Dispatch,
@@ -18,7 +18,8 @@ use burn::{
     tensor::Tensor,
 };
 
-use backward::ReluOps as _;
+use crate::FusedActivation;
+pub(crate) use backward::ReluOps;
 pub use gradient::{ConfigError, GradientRule, Surrogate};
 
 /// Rectified linear unit: max(0, x), element by element.
@@ -100,6 +101,11 @@ impl Relu {
         self.rule
     }
 
+    /// The same as part of a [`FusedLinear`](crate::FusedLinear); `None` where the rule needs the input.
+    pub fn fused(&self) -> Option<FusedActivation> {
+        (!self.rule.needs_input()).then_some(FusedActivation::Relu(self.rule))
+    }
+
     /// max(0, x); see [`relu`] for shapes and edge values.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         Tensor::from_dispatch(Dispatch::rectify_relu(x.into_dispatch(), self.rule))
@@ -112,6 +118,6 @@ impl ModuleDisplay for Relu {
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        content.add_formatted(&"rule").add_formatted(&self.rule).optional()
+        content.add("rule", &self.rule.to_string()).optional()
     }
 }

@@ -10,7 +10,7 @@ use super::gradient::{BSILU_ALPHA, GradientRule, Surrogate};
 ///
 /// The comparisons are selects, never branches, so that loops over them vectorise; the half types compare by bits,
 /// which needs no conversion.
-pub(super) trait Real: Element + Pod {
+pub(crate) trait Real: Element + Pod {
     const ZERO: Self;
     const NAN: Self;
     /// x > 0.
@@ -86,20 +86,20 @@ half_real!(bf16);
 
 /// max(0, x), NaN for NaN, 0.0 for −0.0.
 #[inline(always)]
-pub(super) fn f<F: Real>(x: F) -> F {
+pub(crate) fn f<F: Real>(x: F) -> F {
     if x.is_nonpositive() { F::ZERO } else { x }
 }
 
 /// Something that applies a derivative (kept value, incoming gradient) → outgoing gradient to all elements.
 ///
 /// It is generic over the closure, so that the rule is decided once and not per element.
-pub(super) trait Apply<F> {
+pub(crate) trait Apply<F> {
     type Output;
     fn apply(self, df: impl Fn(F, F) -> F + Sync) -> Self::Output;
 }
 
 /// Hands the derivative of `rule` to `elements`. `x` is the input or, where the rule keeps that, the output.
-pub(super) fn df<F: Real, A: Apply<F>>(rule: GradientRule, elements: A) -> A::Output {
+pub(crate) fn df<F: Real, A: Apply<F>>(rule: GradientRule, elements: A) -> A::Output {
     // What x makes of g: `on` for x > 0, `off` for x ≤ 0, NaN for NaN.
     #[inline(always)]
     fn select<F: Real>(x: F, on: F, off: F) -> F {

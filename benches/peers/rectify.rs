@@ -1,0 +1,270 @@
+//! Rectify's side of the comparison with PyTorch and JAX: what `run.py` calls, and whose protocol it describes.
+
+use std::{env, hint::black_box, time::Instant};
+
+use anyhow::{Context, bail};
+use burn::{
+    module::{Module, ModuleMapper, Param},
+    tensor::{DType, Device, Int, Tensor, TensorData, activation},
+};
+use gemm::Parallelism;
+use rectify_train::{
+    data::{Batch, Dataset},
+    experiment::{Experiment, ModelKind},
+    model::{Model, Shape},
+    train::{Learner, evaluate},
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const BATCH: usize = 128;
+const BLOCK: usize = 50;
+
+fn main() -> anyhow::Result<()> {
+    // Cargo adds `--bench`.
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let flag =
+        |name: &str| arguments.iter().position(|a| a == name).and_then(|i| arguments.get(i + 1)).map(String::as_str);
+    let threads: usize = flag("--threads").unwrap_or("1").parse().context("--threads")?;
+    match arguments.first().map(String::as_str) {
+        Some("step") => step(flag("--model").unwrap_or("mlp").parse().map_err(anyhow::Error::msg)?, threads),
+        Some("activation") => activations(flag("--dtype").unwrap_or("f32"), threads),
+        Some("limit") => limit(threads),
+        _ => bail!(
+            "usage: step --model mlp|cnn --threads N, activation --dtype f32|bf16|f16 --threads N, limit --threads N"
+        ),
+    }
+}
+
+/// Runs a training as the grid does: in a pool of one thread, so that Burn's own products stay on it.
+fn on_one_thread<R: Send>(work: impl FnOnce() -> R + Send) -> anyhow::Result<R> {
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(work))
+}
+
+fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
+    let experiment = Experiment {
+        model: kind,
+        hidden: (kind == ModelKind::Mlp).then(|| vec![128; 4]),
+        lr: Some(0.1),
+        threads,
+        ..Experiment::default()
+    };
+    let (milliseconds, loss, accuracy) = on_one_thread(|| -> anyhow::Result<_> {
+        let dataset = Dataset::load("mnist", None)?;
+        let device = Device::flex();
+        let (train, test) = in_file_order(&dataset, &device)?;
+        let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+        let model = Model::new(&experiment, &experiment.activations[0], shape, 0, &device.clone().autodiff());
+        let mut learner = Learner::new(model.map(&mut Shared { drawn: 0 }), &experiment);
+        let batches = train.labels.dims()[0] / BATCH;
+        let mut k = 0;
+        let mut run = |learner: Learner<Model>, steps: usize| {
+            (0..steps).fold(learner, |learner, _| {
+                let begin = BATCH * (k % batches);
+                k += 1;
+                let images = train.images.clone().slice(begin..begin + BATCH);
+                let labels = train.labels.clone().slice(begin..begin + BATCH);
+                learner.step(Batch { images, labels }, None).0
+            })
+        };
+        learner = run(learner, 20);
+        let loss = evaluate(&learner.network.valid(), &test).loss;
+        learner = run(learner, BLOCK);
+        let mut milliseconds = Vec::new();
+        for _ in 0..10 {
+            let started = Instant::now();
+            learner = run(learner, BLOCK);
+            milliseconds.push(started.elapsed().as_secs_f64() * 1e3 / BLOCK as f64);
+        }
+        Ok((milliseconds, loss, evaluate(&learner.network.valid(), &test).accuracy))
+    })??;
+    let (median, min) = median_and_min(milliseconds);
+    let loss = loss.context("the loss is not finite")?;
+    println!(
+        "{{\"who\": \"rectify\", \"what\": \"{kind}-step\", \"threads\": {threads}, \"median_ms\": {median}, \
+         \"min_ms\": {min}, \"loss\": {loss}, \"accuracy\": {accuracy}}}"
+    );
+    Ok(())
+}
+
+fn median_and_min(mut values: Vec<f64>) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    ((values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0, values[0])
+}
+
+/// The weights that everyone starts from: splitmix64 over the whole network, scaled to ±√(6 / fan_in).
+struct Shared {
+    drawn: u64,
+}
+
+impl ModuleMapper for Shared {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let dims = param.shape().dims::<D>();
+        // Linear weights are [in, out], kernels [out, in, height, width].
+        let fan_in = match D {
+            1 => return param,
+            2 => dims[0],
+            _ => dims[1..].iter().product(),
+        };
+        let bound = (6.0 / fan_in as f64).sqrt();
+        let values: Vec<f32> = (0..dims.iter().product::<usize>())
+            .map(|_| {
+                self.drawn = self.drawn.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                let mut x = self.drawn;
+                x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+                let u = ((x ^ (x >> 31)) >> 40) as f64 / f64::from(1 << 24);
+                ((2.0 * u - 1.0) * bound) as f32
+            })
+            .collect();
+        param.map(|tensor| Tensor::from_data(TensorData::new(values, dims), &tensor.device()).require_grad())
+    }
+}
+
+/// All 60000 training and 10000 test samples in the files' order, standardised by all training pixels.
+fn in_file_order(dataset: &Dataset, device: &Device) -> anyhow::Result<(Batch, rectify_train::data::DeviceSamples)> {
+    let read = |name: &str, dimensions| rectify_train::data::read_idx(&dataset.source.join(name), dimensions);
+    let train = read("train-images-idx3-ubyte.gz", 3)?;
+    let n = train.bytes.len() as f64;
+    let mean = train.bytes.iter().map(|&b| f64::from(b) / 255.0).sum::<f64>() / n;
+    let variance = train.bytes.iter().map(|&b| (f64::from(b) / 255.0 - mean).powi(2)).sum::<f64>() / n;
+    let images = |bytes: &[u8]| {
+        let values: Vec<f32> =
+            bytes.iter().map(|&b| ((f64::from(b) / 255.0 - mean) / variance.sqrt()) as f32).collect();
+        Tensor::<2>::from_data(TensorData::new(values, [bytes.len() / 784, 784]), (device, DType::F32))
+    };
+    let labels = |bytes: &[u8]| {
+        let values: Vec<i64> = bytes.iter().map(|&b| i64::from(b)).collect();
+        Tensor::<1, Int>::from_data(TensorData::new(values, [bytes.len()]), device)
+    };
+    let test = rectify_train::data::DeviceSamples {
+        images: images(&read("t10k-images-idx3-ubyte.gz", 3)?.bytes),
+        labels: labels(&read("t10k-labels-idx1-ubyte.gz", 1)?.bytes),
+    };
+    let train_labels = labels(&read("train-labels-idx1-ubyte.gz", 1)?.bytes);
+    Ok((Batch { images: images(&train.bytes), labels: train_labels }, test))
+}
+
+/// Nanoseconds an element, forward and backward, where a fresh output is made at each call.
+fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
+    let dtype_of = match dtype {
+        "f32" => DType::F32,
+        "f16" => DType::F16,
+        "bf16" => DType::BF16,
+        other => bail!("--dtype {other}: f32, f16 or bf16"),
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    pool.install(|| {
+        for exponent in (10..=24).step_by(2) {
+            let elements = 1usize << exponent;
+            let values: Vec<f32> = (0..elements).map(|i| ((i * 2_654_435_761) % 1000) as f32 / 250.0 - 2.0).collect();
+            let plain = Tensor::<1>::from_data(TensorData::new(values, [elements]), (&Device::flex(), dtype_of));
+            let functions: [(&str, fn(Tensor<1>) -> Tensor<1>); 3] =
+                [("relu", rectify::relu), ("sigmoid", activation::sigmoid), ("tanh", activation::tanh)];
+            for (name, function) in functions {
+                let forward = time(elements, || drop(black_box(function(plain.clone()))));
+                let tracked = plain.clone().autodiff().require_grad();
+                let both = time(elements, || {
+                    let y = function(tracked.clone());
+                    drop(black_box(y.sum().backward()));
+                });
+                let sum = time(elements, || drop(black_box(plain.clone().sum())));
+                for (what, ns) in [("forward", forward), ("backward", (both - forward - sum).max(0.0))] {
+                    println!(
+                        "{{\"who\": \"rectify\", \"what\": \"{name}-{what}\", \"dtype\": \"{dtype}\", \"threads\": \
+                         {threads}, \"elements\": {elements}, \"ns_per_element\": {ns}}}"
+                    );
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+fn time(elements: usize, mut work: impl FnMut()) -> f64 {
+    let repeat = ((1 << 22) / elements).clamp(3, 4000);
+    work();
+    let blocks = (0..7)
+        .map(|_| {
+            let started = Instant::now();
+            (0..repeat).for_each(|_| work());
+            started.elapsed().as_secs_f64() * 1e9 / (repeat * elements) as f64
+        })
+        .collect();
+    median_and_min(blocks).0
+}
+
+/// The 14 products of the MLP's step through `gemm`, each thread doing all of them on its part of the batch.
+fn limit(threads: usize) -> anyhow::Result<()> {
+    let widths = [784, 128, 128, 128, 128, 10];
+    let part = BATCH / threads;
+    // (rows, inner, columns) of forward, weight gradient and input gradient; the first layer has no input gradient.
+    let shapes: Vec<[usize; 3]> = widths
+        .windows(2)
+        .enumerate()
+        .flat_map(|(i, pair)| {
+            let [input, output] = [pair[0], pair[1]];
+            let all = [[part, input, output], [input, part, output], [part, output, input]];
+            all.into_iter().take(if i == 0 { 2 } else { 3 })
+        })
+        .collect();
+    let flops: usize = threads * shapes.iter().map(|[m, k, n]| 2 * m * k * n).sum::<usize>();
+    let blocks: Vec<f64> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut operands: Vec<_> = shapes
+                        .iter()
+                        .map(|[m, k, n]| (vec![0.5f32; m * k], vec![0.5f32; k * n], vec![0.0f32; m * n]))
+                        .collect();
+                    let mut all = || {
+                        for ([m, k, n], (a, b, c)) in shapes.iter().zip(&mut operands) {
+                            // SAFETY: the slices are as long as the row-major shapes that are passed with them.
+                            unsafe {
+                                gemm::gemm(
+                                    *m,
+                                    *n,
+                                    *k,
+                                    c.as_mut_ptr(),
+                                    1,
+                                    *n as isize,
+                                    false,
+                                    a.as_ptr(),
+                                    1,
+                                    *k as isize,
+                                    b.as_ptr(),
+                                    1,
+                                    *n as isize,
+                                    0.0,
+                                    1.0,
+                                    false,
+                                    false,
+                                    false,
+                                    Parallelism::None,
+                                );
+                            }
+                        }
+                        black_box(&operands);
+                    };
+                    all();
+                    (0..10)
+                        .map(|_| {
+                            let started = Instant::now();
+                            (0..200).for_each(|_| all());
+                            started.elapsed().as_secs_f64() * 1e3 / 200.0
+                        })
+                        .collect::<Vec<f64>>()
+                })
+            })
+            .collect();
+        workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
+    });
+    let (median, _) = median_and_min(blocks);
+    println!(
+        "{{\"who\": \"gemm, batch split\", \"what\": \"mlp-products\", \"threads\": {threads}, \"median_ms\": {median}, \
+         \"gflops\": {}}}",
+        flops as f64 / median / 1e6
+    );
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Names of activations, and the functions behind them.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use proptest::prelude::*;
+use rectify_train::activation::{Activation, ActivationError, NAMES};
+
+const WITH_PARAMETER: [&str; 6] = ["leaky-relu", "prelu", "elu", "celu", "softplus", "relu"];
+
+fn parameter_of(name: &'static str) -> BoxedStrategy<String> {
+    match name {
+        "relu" => prop_oneof![
+            (0.0..=1.0_f64).prop_map(|at_zero| format!("relu:heaviside={at_zero}")),
+            (0.0..1.0_f64).prop_map(|slope| format!("relu:leaky={slope}")),
+            (0.01..1.0_f64).prop_map(|alpha| format!("relu:nelu={alpha}")),
+            Just("relu:bsilu".to_owned()),
+            Just("relu:guided".to_owned()),
+            Just("relu:deconv".to_owned()),
+        ]
+        .boxed(),
+        "leaky-relu" | "prelu" => (-2.0..2.0_f64).prop_map(move |slope| format!("{name}:{slope}")).boxed(),
+        _ => (1e-3..1e3_f64).prop_map(move |parameter| format!("{name}:{parameter}")).boxed(),
+    }
+}
+
+fn any_name() -> impl Strategy<Value = String> {
+    let plain = prop::sample::select(NAMES).prop_map(str::to_owned);
+    prop_oneof![plain, prop::sample::select(&WITH_PARAMETER[..]).prop_flat_map(parameter_of)]
+}
+
+proptest! {
+    #[test]
+    fn a_name_reads_and_writes_as_it_was_given(name in any_name()) {
+        let activation: Activation = name.parse().map_err(|error: ActivationError| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(activation.to_string(), &*name);
+        prop_assert_eq!(activation.to_string().parse(), Ok(activation.clone()));
+        let json = serde_json::to_string(&activation)?;
+        prop_assert_eq!(&json, &format!("{name:?}"));
+        prop_assert_eq!(serde_json::from_str::<Activation>(&json)?, activation);
+    }
+
+    #[test]
+    fn any_text_is_an_activation_or_an_error_that_quotes_it(text in ".{0,20}") {
+        match text.parse::<Activation>() {
+            Ok(activation) => prop_assert_eq!(activation.name(), text),
+            Err(error) => prop_assert!(error.to_string().contains(&text), "{}", error),
+        }
+    }
+}
+
+#[track_caller]
+fn error(text: &str) -> String {
+    text.parse::<Activation>().expect_err("it is not an activation").to_string()
+}
+
+#[test]
+fn an_unknown_name_is_told_with_all_that_are_known() {
+    let message = error("rleu");
+    assert!(message.starts_with("unknown activation `rleu`; known are none, relu, leaky-relu,"), "{message}");
+    for name in NAMES {
+        assert!(message.contains(name), "`{name}` is not in: {message}");
+    }
+    assert!(error("").contains("unknown activation ``"));
+    assert!(error("ReLU").contains("unknown activation `ReLU`"), "names are lower case");
+}
+
+#[test]
+fn a_wrong_parameter_is_told_with_the_name_as_given() {
+    for (text, reason) in [
+        ("leaky-relu:steep", "`steep` is not a finite number"),
+        ("leaky-relu:", "`` is not a finite number"),
+        ("prelu:inf", "`inf` is not a finite number"),
+        ("elu:NaN", "`NaN` is not a finite number"),
+        ("elu:0", "must be positive, got 0"),
+        ("celu:-1", "must be positive, got -1"),
+        ("softplus:-0.5", "must be positive, got -0.5"),
+        ("tanh:2", "`tanh` takes no parameter"),
+        ("none:1", "`none` takes no parameter"),
+        ("relu:heaviside=2", "at_zero"),
+        ("relu:leaky=NaN", "slope"),
+        ("relu:sideways", "sideways"),
+    ] {
+        let message = error(text);
+        assert!(message.starts_with(&format!("activation `{text}`: ")) && message.contains(reason), "{message}");
+    }
+}
+
+/// f and f′ at `points`, in f64.
+fn function_and_derivative(name: &str, points: &[f64]) -> [Vec<f64>; 2] {
+    let device = Device::flex().autodiff();
+    let layer = name.parse::<Activation>().unwrap().init(&device);
+    let data = TensorData::new(points.to_vec(), [points.len()]);
+    let x = Tensor::<1>::from_data(data, (&device, DType::F64)).require_grad();
+    // PReLU's slope is an f32 parameter, and its input follows it.
+    let x_in = if name.starts_with("prelu") { x.clone().cast(DType::F32) } else { x.clone() };
+    let y = layer.forward(x_in);
+    let gradients = y.clone().sum().backward();
+    let derivative = x.grad(&gradients).expect("x is tracked");
+    [y.without_autodiff(), derivative].map(|tensor| tensor.into_data().iter().collect())
+}
+
+#[test]
+fn every_activation_is_finite_with_its_derivative_from_far_left_to_far_right() {
+    let points = [-1000.0, -88.0, -20.0, -3.0, -1.0, -0.5, -1e-3, 0.0, 1e-3, 0.5, 1.0, 3.0, 6.0, 20.0, 88.0, 1000.0];
+    let rules = ["relu:heaviside=1", "relu:leaky=0.1", "relu:bsilu", "relu:nelu=0.1", "relu:guided", "relu:deconv"];
+    for name in NAMES.iter().chain(&rules) {
+        let [f, derivative] = function_and_derivative(name, &points);
+        assert_eq!((f.len(), derivative.len()), (points.len(), points.len()), "{name}");
+        for ((x, f), derivative) in points.iter().zip(f).zip(derivative) {
+            assert!(f.is_finite() && derivative.is_finite(), "{name} at {x}: f = {f}, f′ = {derivative}");
+        }
+    }
+}
+
+#[test]
+fn activations_have_the_values_of_their_textbook_formulas() {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let softplus = |x: f64| (1.0 + x.exp()).ln();
+    let points = [-4.0, -2.0, -0.7, 0.0, 0.3, 1.0, 2.2, 7.0];
+    let formulas: [(&str, &dyn Fn(f64) -> f64); 17] = [
+        ("none", &|x| x),
+        ("relu", &|x| x.max(0.0)),
+        ("leaky-relu:0.1", &|x| if x > 0.0 { x } else { 0.1 * x }),
+        ("relu6", &|x| x.clamp(0.0, 6.0)),
+        ("elu:0.5", &|x| if x > 0.0 { x } else { 0.5 * (x.exp() - 1.0) }),
+        ("celu:2", &|x| x.max(0.0) + (2.0 * ((x / 2.0).exp() - 1.0)).min(0.0)),
+        ("selu", &|x| 1.050_700_987_355_480_5 * if x > 0.0 { x } else { 1.673_263_242_354_377_2 * (x.exp() - 1.0) }),
+        ("gelu-tanh", &|x| {
+            0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh())
+        }),
+        ("silu", &|x| x * sigmoid(x)),
+        ("mish", &|x| x * softplus(x).tanh()),
+        ("softplus:2", &|x| softplus(2.0 * x) / 2.0),
+        ("softsign", &|x| x / (1.0 + x.abs())),
+        ("sigmoid", &sigmoid),
+        ("tanh", &f64::tanh),
+        ("hard-sigmoid", &|x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
+        ("hard-tanh", &|x| x.clamp(-1.0, 1.0)),
+        ("hard-swish", &|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+    ];
+    for (name, formula) in formulas {
+        let [f, derivative] = function_and_derivative(name, &points);
+        for ((&x, f), derivative) in points.iter().zip(f).zip(derivative) {
+            assert!(
+                (f - formula(x)).abs() < 1e-6 * formula(x).abs().max(1.0),
+                "{name}({x}) is {f}, not {}",
+                formula(x)
+            );
+            // Where f has no kink its derivative is the slope of the formula.
+            let h = 1e-5;
+            let (left, right) = ((formula(x) - formula(x - h)) / h, (formula(x + h) - formula(x)) / h);
+            if (left - right).abs() < 1e-3 {
+                let slope = (left + right) / 2.0;
+                assert!((derivative - slope).abs() < 1e-5, "{name}′({x}) is {derivative}, not {slope}");
+            }
+        }
+    }
+}
+
+#[test]
+fn gelu_is_x_times_the_normal_distribution_function() {
+    // Φ from the printed tables: Φ(0.5) = 0.69146, Φ(1) = 0.84134, Φ(2) = 0.97725.
+    let [f, _] = function_and_derivative("gelu", &[0.5, 1.0, 2.0, -1.0]);
+    for (f, expected) in f.into_iter().zip([0.5 * 0.69146, 0.84134, 2.0 * 0.97725, -(1.0 - 0.84134)]) {
+        assert!((f - expected).abs() < 2e-5, "{f} is not {expected}");
+    }
+}

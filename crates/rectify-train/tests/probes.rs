@@ -1,0 +1,487 @@
+//! What is measured inside of a network, against the same figures computed with plain loops.
+
+use std::sync::atomic::AtomicBool;
+
+use burn::{
+    module::{Module, Param},
+    nn::Linear,
+    tensor::{Device, Int, Tensor, TensorData, activation},
+};
+use rectify::{FusedActivation, FusedLinear};
+use rectify_train::{
+    activation::Activation,
+    data::{DeviceDataset, DeviceSamples},
+    experiment::{Dtype, Experiment, ProbeEvery},
+    model::{Dense, Mlp, Network},
+    probe::Trace,
+    results::{Layer, Run},
+    train::{evaluate, train},
+};
+
+/// Rows of numbers: `[in][out]` for weights, `[sample][unit]` for values.
+type Matrix = Vec<Vec<f64>>;
+
+/// Numbers that look random, the same everywhere: van der Corput's sequence, scaled to −`scale`..`scale`.
+fn numbers(skip: u32, scale: f64) -> impl Iterator<Item = f64> {
+    (skip + 1..).map(move |n| (f64::from(n.reverse_bits()) / f64::from(u32::MAX) * 2.0 - 1.0) * scale)
+}
+
+fn matrix(rows: usize, columns: usize, skip: u32, scale: f64) -> Matrix {
+    let mut numbers = numbers(skip, scale);
+    (0..rows).map(|_| numbers.by_ref().take(columns).collect()).collect()
+}
+
+fn tensor(matrix: &Matrix, device: &Device, dtype: Dtype) -> Tensor<2> {
+    let data = TensorData::new(matrix.concat(), [matrix.len(), matrix[0].len()]);
+    Tensor::from_data(data, (device, dtype.into()))
+}
+
+fn linear(weights: &Matrix, biases: &[f64], device: &Device, dtype: Dtype) -> Linear {
+    let bias = Tensor::from_data(TensorData::new(biases.to_vec(), [biases.len()]), (device, dtype.into()));
+    Linear { weight: Param::from_tensor(tensor(weights, device, dtype)), bias: Some(Param::from_tensor(bias)) }
+}
+
+/// A hidden layer as an experiment's network has it: one operation where the activation allows it.
+fn dense(linear: Linear, activation: &Activation, device: &Device) -> Dense {
+    let separate = activation.fused().is_none().then(|| activation.init(device));
+    let fused = activation.fused().unwrap_or(FusedActivation::Identity);
+    Dense { linear: FusedLinear::from_linear(linear, fused).expect("it can be fused"), activation: separate }
+}
+
+fn output(linear: Linear) -> FusedLinear {
+    FusedLinear::from_linear(linear, FusedActivation::Identity).expect("the identity can be fused")
+}
+
+/// One hidden layer, in f64.
+fn shallow(name: &str, hidden: (&Matrix, &[f64]), last: (&Matrix, &[f64])) -> Mlp {
+    let device = Device::flex().autodiff();
+    let hidden = linear(hidden.0, hidden.1, &device, Dtype::F64);
+    let last = linear(last.0, last.1, &device, Dtype::F64);
+    Mlp { hidden: vec![dense(hidden, &name.parse().unwrap(), &device)], output: output(last) }
+}
+
+/// A training set that is its own validation and test set.
+fn data(inputs: &Matrix, labels: &[usize], classes: usize) -> DeviceDataset {
+    data_in(Dtype::F64, inputs, labels, classes)
+}
+
+fn data_in(dtype: Dtype, inputs: &Matrix, labels: &[usize], classes: usize) -> DeviceDataset {
+    let device = Device::flex();
+    let numbers: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
+    let samples = DeviceSamples {
+        images: tensor(inputs, &device, dtype),
+        labels: Tensor::<1, Int>::from_data(TensorData::new(numbers, [labels.len()]), &device),
+    };
+    DeviceDataset {
+        train: samples.clone(),
+        validation: samples.clone(),
+        test: samples,
+        height: 1,
+        width: inputs[0].len(),
+        classes,
+    }
+}
+
+fn experiment(activation: &str) -> Experiment {
+    Experiment {
+        activations: vec![activation.parse().unwrap()],
+        dtype: Dtype::F64,
+        epochs: 0,
+        lr: Some(0.1),
+        ..Experiment::default()
+    }
+}
+
+fn trained<N: Network + Sync>(network: N, experiment: &Experiment, data: &DeviceDataset) -> (N, Run) {
+    train(network, &experiment.activations[0], 0, experiment, data, &AtomicBool::new(false), &mut |_| {})
+}
+
+#[track_caller]
+fn close(what: &str, found: Option<f64>, expected: f64) {
+    // Gradients are scaled and squared in f32, whatever the weights are.
+    close_to(1e-5, what, found, expected);
+}
+
+#[track_caller]
+fn close_to(tolerance: f64, what: &str, found: Option<f64>, expected: f64) {
+    let found = found.unwrap_or_else(|| panic!("{what} is missing, expected {expected}"));
+    let slack = tolerance * (expected.abs() + 1e-6);
+    assert!((found - expected).abs() <= slack, "{what} is {found}, expected {expected}");
+}
+
+/// An MLP in plain loops.
+struct Reference {
+    weights: Vec<Matrix>,
+    biases: Vec<Vec<f64>>,
+    phi: fn(f64) -> f64,
+    derivative: fn(f64) -> f64,
+}
+
+/// Everything a pass forward and backward computes.
+struct Pass {
+    loss: f64,
+    /// Of each layer, the last one being the output.
+    preactivations: Vec<Matrix>,
+    activations: Vec<Matrix>,
+    preactivation_gradients: Vec<Matrix>,
+    weight_gradients: Vec<Matrix>,
+}
+
+impl Reference {
+    /// 3 inputs, 5 and 4 hidden units, 3 classes. Unit 2 of the first layer is far below zero for any input here.
+    fn new(phi: fn(f64) -> f64, derivative: fn(f64) -> f64) -> Self {
+        let weights = vec![matrix(3, 5, 0, 3.0), matrix(5, 4, 100, 2.0), matrix(4, 3, 200, 1.0)];
+        let mut biases: Vec<Vec<f64>> =
+            [5, 4, 3].iter().map(|&units| numbers(300, 0.5).take(units).collect()).collect();
+        biases[0][2] = -40.0;
+        Self { weights, biases, phi, derivative }
+    }
+
+    fn network(&self, activation: &str) -> Mlp {
+        self.network_in(Dtype::F64, activation)
+    }
+
+    fn network_in(&self, dtype: Dtype, activation: &str) -> Mlp {
+        let device = Device::flex().autodiff();
+        let layer = |l: usize| linear(&self.weights[l], &self.biases[l], &device, dtype);
+        let last = self.weights.len() - 1;
+        let activation = activation.parse::<Activation>().unwrap();
+        Mlp { hidden: (0..last).map(|l| dense(layer(l), &activation, &device)).collect(), output: output(layer(last)) }
+    }
+
+    fn pass(&self, inputs: &Matrix, labels: &[usize]) -> Pass {
+        let last = self.weights.len() - 1;
+        let (mut preactivations, mut activations) = (Vec::new(), vec![inputs.clone()]);
+        for l in 0..=last {
+            let z: Matrix = activations[l]
+                .iter()
+                .map(|x| {
+                    let unit = |j: usize| (0..x.len()).map(|i| x[i] * self.weights[l][i][j]).sum::<f64>();
+                    (0..self.biases[l].len()).map(|j| unit(j) + self.biases[l][j]).collect()
+                })
+                .collect();
+            let phi = |z: f64| if l == last { z } else { (self.phi)(z) };
+            activations.push(z.iter().map(|row| row.iter().map(|&z| phi(z)).collect()).collect());
+            preactivations.push(z);
+        }
+
+        let n = inputs.len() as f64;
+        let mut loss = 0.0;
+        let mut gradient: Matrix = preactivations[last]
+            .iter()
+            .zip(labels)
+            .map(|(logits, &label)| {
+                let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+                loss += (sum.ln() - logits[label]) / n;
+                (0..logits.len()).map(|j| (logits[j].exp() / sum - f64::from(j == label)) / n).collect()
+            })
+            .collect();
+        let (mut preactivation_gradients, mut weight_gradients) = (Vec::new(), Vec::new());
+        for l in (0..=last).rev() {
+            let x = &activations[l];
+            let weight = |i: usize, j: usize| x.iter().zip(&gradient).map(|(x, dz)| x[i] * dz[j]).sum();
+            let weights = &self.weights[l];
+            weight_gradients
+                .push((0..weights.len()).map(|i| (0..weights[0].len()).map(|j| weight(i, j)).collect()).collect());
+            let below: Matrix = match l {
+                0 => Vec::new(),
+                _ => gradient
+                    .iter()
+                    .zip(&preactivations[l - 1])
+                    .map(|(dz, z)| {
+                        let dx = |i: usize| (0..dz.len()).map(|j| weights[i][j] * dz[j]).sum::<f64>();
+                        (0..z.len()).map(|i| dx(i) * (self.derivative)(z[i])).collect()
+                    })
+                    .collect(),
+            };
+            preactivation_gradients.push(std::mem::replace(&mut gradient, below));
+        }
+        preactivation_gradients.reverse();
+        weight_gradients.reverse();
+        activations.remove(0);
+        Pass { loss, preactivations, activations, preactivation_gradients, weight_gradients }
+    }
+}
+
+fn norm(matrix: &Matrix) -> f64 {
+    matrix.iter().flatten().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+fn rms(matrix: &Matrix) -> f64 {
+    norm(matrix) / (matrix.iter().flatten().count() as f64).sqrt()
+}
+
+fn mean(matrix: &Matrix) -> f64 {
+    matrix.iter().flatten().sum::<f64>() / matrix.iter().flatten().count() as f64
+}
+
+fn std(matrix: &Matrix) -> f64 {
+    let mean = mean(matrix);
+    rms(&matrix.iter().map(|row| row.iter().map(|x| x - mean).collect()).collect())
+}
+
+fn fraction(values: impl Iterator<Item = bool>) -> f64 {
+    let (count, yes) = values.fold((0, 0), |(count, yes), value| (count + 1, yes + usize::from(value)));
+    f64::from(u32::try_from(yes).expect("few")) / f64::from(count)
+}
+
+fn relu(z: f64) -> f64 {
+    z.max(0.0)
+}
+
+fn step(z: f64) -> f64 {
+    f64::from(z > 0.0)
+}
+
+fn leaky_relu(z: f64) -> f64 {
+    if z > 0.0 { z } else { 0.1 * z }
+}
+
+fn leaky_step(z: f64) -> f64 {
+    if z > 0.0 { 1.0 } else { 0.1 }
+}
+
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+fn sigmoid_slope(z: f64) -> f64 {
+    sigmoid(z) * (1.0 - sigmoid(z))
+}
+
+fn tanh_slope(z: f64) -> f64 {
+    1.0 - z.tanh().powi(2)
+}
+
+fn inputs_and_labels() -> (Matrix, Vec<usize>) {
+    (matrix(40, 3, 500, 2.0), (0..40).map(|i| i * 7 % 3).collect())
+}
+
+fn gradients_are(tolerance: f64, layers: &[Layer], pass: &Pass) {
+    for (l, layer) in layers.iter().enumerate() {
+        let (weights, preactivations) = (&pass.weight_gradients[l], &pass.preactivation_gradients[l]);
+        close_to(tolerance, "weight_grad_rms", layer.weight_grad_rms, rms(weights));
+        close_to(tolerance, "weight_grad_norm", layer.weight_grad_norm, norm(weights));
+        close_to(tolerance, "preactivation_grad_rms", layer.preactivation_grad_rms, rms(preactivations));
+        close_to(tolerance, "preactivation_grad_norm", layer.preactivation_grad_norm, norm(preactivations));
+    }
+}
+
+/// Name, φ, φ′, and the largest |φ′| where φ saturates. The last one is not fused with its layer.
+type Case = (&'static str, fn(f64) -> f64, fn(f64) -> f64, Option<f64>);
+const CASES: [Case; 4] = [
+    ("relu", relu, step, None),
+    ("sigmoid", sigmoid, sigmoid_slope, Some(0.25)),
+    ("tanh", f64::tanh, tanh_slope, Some(1.0)),
+    ("leaky-relu:0.1", leaky_relu, leaky_step, None),
+];
+
+fn every_figure_agrees(dtype: Dtype, tolerance: f64) {
+    let close = |what: &str, found, expected| close_to(tolerance, what, found, expected);
+    let (inputs, labels) = inputs_and_labels();
+    for (name, phi, derivative, steepest) in CASES {
+        let reference = Reference::new(phi, derivative);
+        let pass = reference.pass(&inputs, &labels);
+        let experiment = Experiment { dtype, ..experiment(name) };
+        let network = reference.network_in(dtype, name);
+        let (_, run) = trained(network, &experiment, &data_in(dtype, &inputs, &labels, 3));
+        assert_eq!(run.epochs.len(), 1);
+        close("train_loss", run.epochs[0].train_loss, pass.loss);
+        close("test_loss", run.epochs[0].test_loss, pass.loss);
+
+        let layers = &run.epochs[0].layers;
+        let names: Vec<(&str, usize)> = layers.iter().map(|layer| (layer.layer.as_str(), layer.units)).collect();
+        assert_eq!(names, [("hidden.0", 5), ("hidden.1", 4), ("output", 3)]);
+        gradients_are(tolerance, layers, &pass);
+        for (l, layer) in layers.iter().enumerate() {
+            let (z, a) = (&pass.preactivations[l], &pass.activations[l]);
+            close("preactivation_mean", layer.preactivation_mean, mean(z));
+            close("preactivation_std", layer.preactivation_std, std(z));
+            close("activation_mean", layer.activation_mean, mean(a));
+            close("activation_std", layer.activation_std, std(a));
+            assert_eq!(layer.update_to_weight_ratio, None, "no step was taken");
+            if l == 2 {
+                let none = (layer.zero_fraction, layer.dead_fraction, layer.saturated_fraction);
+                assert_eq!(none, (None, None, None), "logits pass no activation");
+                continue;
+            }
+            close("zero_fraction", layer.zero_fraction, fraction(a.iter().flatten().map(|&a| a == 0.0)));
+            let dead = fraction((0..layer.units).map(|unit| a.iter().all(|row| row[unit] == 0.0)));
+            close("dead_fraction", layer.dead_fraction, dead);
+            match steepest {
+                None => assert_eq!(layer.saturated_fraction, None, "{name} does not saturate"),
+                Some(steepest) => {
+                    let flat = fraction(z.iter().flatten().map(|&z| derivative(z) < 0.05 * steepest));
+                    assert!(l > 0 || flat > 0.0 && flat < 1.0, "the case says nothing: {flat}");
+                    close("saturated_fraction", layer.saturated_fraction, flat);
+                }
+            }
+            let histogram = layer.histogram.as_ref().expect("the first epoch has histograms");
+            assert_eq!(histogram.counts.iter().sum::<u64>() as usize, inputs.len() * layer.units);
+            let extreme = |pick: fn(f64, f64) -> f64| a.iter().flatten().copied().reduce(pick).expect("not empty");
+            close("the histogram's left edge", Some(histogram.low), extreme(f64::min));
+            close("the histogram's right edge", Some(histogram.high), extreme(f64::max));
+        }
+        if name == "relu" {
+            close("dead_fraction", layers[0].dead_fraction, 0.2);
+        }
+    }
+}
+
+#[test]
+fn every_figure_of_every_layer_is_what_plain_loops_compute() {
+    every_figure_agrees(Dtype::F64, 1e-5);
+}
+
+#[test]
+fn in_f32_too_every_figure_is_what_plain_loops_compute() {
+    // Of f32's seven digits, sums whose parts cancel keep five.
+    every_figure_agrees(Dtype::F32, 1e-4);
+}
+
+#[test]
+fn a_sigmoid_is_saturated_beyond_4_357_on_either_side() {
+    // σ′ < 5 % of ¼ where σ = (1 ± √0.95) / 2, so at |z| = ln((1 + √0.95) / (1 − √0.95)).
+    let border = ((1.0 + 0.95_f64.sqrt()) / (1.0 - 0.95_f64.sqrt())).ln();
+    assert!((border - 4.357).abs() < 1e-3);
+    let inputs: Matrix = [-9.0, -border - 0.01, -border + 0.01, 0.0, border - 0.01, border + 0.01, 60.0, 1e4]
+        .iter()
+        .map(|&z| vec![z])
+        .collect();
+    let network = shallow("sigmoid", (&vec![vec![1.0]], &[0.0]), (&vec![vec![1.0, -1.0]], &[0.0; 2]));
+    let (_, run) = trained(network, &experiment("sigmoid"), &data(&inputs, &[0, 1, 0, 1, 0, 1, 0, 1], 2));
+    assert_eq!(run.epochs[0].layers[0].saturated_fraction, Some(5.0 / 8.0));
+}
+
+#[test]
+fn a_unit_that_one_sample_of_any_batch_wakes_is_not_dead() {
+    // Measuring goes in batches of a thousand; the sample that wakes unit 1 is in the second.
+    let mut inputs = vec![vec![-1.0]; 1500];
+    inputs[1400] = vec![2.0];
+    let network = shallow("relu", (&vec![vec![0.1, 1.0]], &[-1.0; 2]), (&vec![vec![1.0, 0.0]; 2], &[0.0; 2]));
+    let (_, run) = trained(network, &experiment("relu"), &data(&inputs, &[0; 1500], 2));
+    let layer = &run.epochs[0].layers[0];
+    assert_eq!(layer.dead_fraction, Some(0.5));
+    close("zero_fraction", layer.zero_fraction, 2999.0 / 3000.0);
+}
+
+#[test]
+fn the_update_is_measured_against_the_weights_before_the_step() {
+    let (inputs, labels) = inputs_and_labels();
+    let reference = Reference::new(f64::tanh, tanh_slope);
+    let pass = reference.pass(&inputs, &labels);
+    let experiment = Experiment { epochs: 1, batch_size: 40, lr: Some(0.3), ..experiment("tanh") };
+    let (_, run) = trained(reference.network("tanh"), &experiment, &data(&inputs, &labels, 3));
+    for (l, layer) in run.epochs[1].layers.iter().enumerate() {
+        let ratio = 0.3 * norm(&pass.weight_gradients[l]) / norm(&reference.weights[l]);
+        close("update_to_weight_ratio", layer.update_to_weight_ratio, ratio);
+    }
+}
+
+#[test]
+fn a_probed_step_has_the_figures_of_its_own_batch_however_many_threads_share_it() {
+    let (inputs, labels) = inputs_and_labels();
+    let reference = Reference::new(sigmoid, sigmoid_slope);
+    let pass = reference.pass(&inputs, &labels);
+    for threads in [1, 2, 3] {
+        // A step on all samples at once, whatever their order.
+        let probe_every = ProbeEvery::Steps(1);
+        let experiment = Experiment { epochs: 1, batch_size: 64, threads, probe_every, ..experiment("sigmoid") };
+        let (_, run) = trained(reference.network("sigmoid"), &experiment, &data(&inputs, &labels, 3));
+        assert_eq!(run.probes.len(), 1);
+        assert_eq!(run.probes[0].step, 1);
+        close("loss", run.probes[0].loss, pass.loss);
+        gradients_are(1e-5, &run.probes[0].layers, &pass);
+        for (l, layer) in run.probes[0].layers.iter().enumerate() {
+            close("preactivation_std", layer.preactivation_std, std(&pass.preactivations[l]));
+            close("activation_mean", layer.activation_mean, mean(&pass.activations[l]));
+            let ratio = 0.1 * norm(&pass.weight_gradients[l]) / norm(&reference.weights[l]);
+            close("update_to_weight_ratio", layer.update_to_weight_ratio, ratio);
+        }
+    }
+}
+
+#[test]
+fn steps_are_probed_as_often_as_asked_for() {
+    let (inputs, labels) = inputs_and_labels();
+    let experiment = Experiment { epochs: 2, batch_size: 10, probe_every: ProbeEvery::Steps(3), ..experiment("relu") };
+    let (_, run) = trained(Reference::new(relu, step).network("relu"), &experiment, &data(&inputs, &labels, 3));
+    assert_eq!(run.probes.iter().map(|probe| probe.step).collect::<Vec<_>>(), [3, 6]);
+}
+
+#[test]
+fn looking_changes_nothing_in_the_training() {
+    let (inputs, labels) = inputs_and_labels();
+    // In f32 a layer is one kernel, in f64 Burn's operations; leaky ReLU is apart from its layer.
+    for (dtype, name, threads) in
+        [(Dtype::F64, "relu", 1), (Dtype::F32, "relu", 1), (Dtype::F32, "tanh", 2), (Dtype::F32, "leaky-relu", 1)]
+    {
+        let train = |probe_every| {
+            let experiment = Experiment { epochs: 3, batch_size: 16, dtype, threads, probe_every, ..experiment(name) };
+            let network = Reference::new(relu, step).network_in(dtype, name);
+            let (network, run) = trained(network, &experiment, &data_in(dtype, &inputs, &labels, 3));
+            let weights: Vec<f64> = network.hidden[0].linear.weight.val().into_data().iter().collect();
+            let losses: Vec<_> = run.epochs.iter().map(|epoch| (epoch.train_loss, epoch.test_loss)).collect();
+            (weights, losses, run.epochs.iter().all(|epoch| epoch.layers.is_empty()), run.probes.len())
+        };
+        let (weights, losses, no_layers, probes) = train(ProbeEvery::Off);
+        assert!(no_layers && probes == 0, "off is off");
+        for probe_every in [ProbeEvery::Epoch, ProbeEvery::Steps(1)] {
+            let (probed_weights, probed_losses, no_layers, _) = train(probe_every);
+            assert!(!no_layers);
+            assert_eq!((&weights, &losses), (&probed_weights, &probed_losses), "{name} in {dtype}, {probe_every}");
+        }
+    }
+}
+
+/// A module that this crate knows nothing of.
+#[derive(Module, Debug)]
+struct Residual {
+    stem: Linear,
+    block: Linear,
+    head: Linear,
+}
+
+impl Network for Residual {
+    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        let x = trace.layer("stem", self.stem.forward(images), activation::tanh);
+        let x = x.clone() + trace.layer("block", self.block.forward(x), activation::tanh);
+        trace.layer("head", self.head.forward(x), |logits| logits)
+    }
+}
+
+#[test]
+fn a_foreign_residual_network_is_measured_as_finite_differences_say() {
+    let (inputs, labels) = inputs_and_labels();
+    let data = data(&inputs, &labels, 3);
+    let [stem, block, head] = [matrix(3, 4, 0, 1.0), matrix(4, 4, 50, 1.0), matrix(4, 3, 90, 1.0)];
+    let residual = |block: &Matrix, device: &Device| Residual {
+        stem: linear(&stem, &[0.1; 4], device, Dtype::F64),
+        block: linear(block, &[0.2; 4], device, Dtype::F64),
+        head: linear(&head, &[0.0; 3], device, Dtype::F64),
+    };
+    let loss = |block: &Matrix| evaluate(&residual(block, &Device::flex()), &data.train).loss.expect("finite");
+    let h = 1e-5;
+    let mut numeric = block.clone();
+    for i in 0..4 {
+        for j in 0..4 {
+            let at = |shift: f64| {
+                let mut shifted = block.clone();
+                shifted[i][j] += shift;
+                loss(&shifted)
+            };
+            numeric[i][j] = (at(h) - at(-h)) / (2.0 * h);
+        }
+    }
+
+    let experiment = Experiment { epochs: 1, batch_size: 64, ..experiment("tanh") };
+    let (_, run) = trained(residual(&block, &Device::flex().autodiff()), &experiment, &data);
+    let layers = &run.epochs[0].layers;
+    assert_eq!(layers.iter().map(|layer| layer.layer.as_str()).collect::<Vec<_>>(), ["stem", "block", "head"]);
+    let found = layers[1].weight_grad_norm.expect("the block has weights");
+    assert!((found - norm(&numeric)).abs() < 1e-5 * found, "{found}, by differences {}", norm(&numeric));
+    assert!(layers.iter().all(|layer| layer.preactivation_grad_rms.is_some_and(|rms| rms > 0.0)));
+    assert!(run.epochs[1].train_loss.is_some());
+    let update = run.epochs[1].layers[1].update_to_weight_ratio;
+    close("update_to_weight_ratio", update, 0.1 * norm(&numeric) / norm(&block));
+}

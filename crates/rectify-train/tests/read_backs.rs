@@ -1,0 +1,81 @@
+//! How often a training waits for the GPU. A file of its own: the counter is the process's logger.
+#![cfg(feature = "wgpu")]
+
+use std::{
+    io::Write,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use log::{LevelFilter, Log, Metadata, Record};
+use rectify_train::{
+    backend,
+    data::{Batch, Dataset, DeviceDataset, DeviceSamples},
+    experiment::{Experiment, ProbeEvery},
+    model::{Model, Shape},
+    train::train,
+};
+
+/// Counts what wgpu writes to its log whenever memory of the GPU is mapped to be read.
+struct Maps(AtomicUsize);
+
+impl Log for Maps {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        metadata.target().starts_with("wgpu_core")
+    }
+
+    fn log(&self, record: &Record) {
+        if self.enabled(record.metadata()) && format!("{}", record.args()).starts_with("Buffer::map_async") {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+static MAPS: Maps = Maps(AtomicUsize::new(0));
+
+#[test]
+fn losses_are_read_back_once_in_64_steps_and_nothing_else_is() {
+    let device = match backend::open("wgpu") {
+        Ok(device) => device,
+        Err(error) if std::env::var_os("CI").is_some() => panic!("with CI set there must be a GPU: {error}"),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "skipped: {error}");
+            return;
+        }
+    };
+    log::set_logger(&MAPS).expect("no other logger is set");
+    log::set_max_level(LevelFilter::Trace);
+
+    let dataset = Dataset::load("mnist", Some(1040)).expect("MNIST comes with the repository");
+    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+    let data = dataset.to_device(&device, burn::tensor::DType::F32);
+    let some = |samples: &DeviceSamples, count: usize| {
+        let Batch { images, labels } = samples.slice(0..count);
+        DeviceSamples { images, labels }
+    };
+    let (validation, test) = (some(&data.validation, 50), some(&data.test, 50));
+    let data = DeviceDataset { validation, test, ..data };
+    let read_backs = |steps: usize, probe_every: ProbeEvery| {
+        let experiment = Experiment {
+            activations: vec!["relu".parse().expect("the name is known")],
+            hidden: Some(vec![16, 16]),
+            batch_size: 8,
+            steps: Some(steps),
+            probe_every,
+            ..Experiment::default()
+        };
+        let activation = &experiment.activations[0];
+        let network = Model::new(&experiment, activation, shape, 0, &device.clone().autodiff());
+        let before = MAPS.0.load(Ordering::Relaxed);
+        train(network, activation, 0, &experiment, &data, &AtomicBool::new(false), &mut |_| {});
+        MAPS.0.load(Ordering::Relaxed) - before
+    };
+
+    // Before: the loss that epoch 0 calls its training loss, validation and test. After: both again. One for losses.
+    assert_eq!(read_backs(3, ProbeEvery::Off), 6);
+    assert_eq!(read_backs(64, ProbeEvery::Off), 6);
+    assert_eq!(read_backs(65, ProbeEvery::Off), 7);
+    // All layers' figures together are one more, before and after.
+    assert_eq!(read_backs(3, ProbeEvery::Epoch), 8);
+}

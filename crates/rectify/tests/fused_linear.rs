@@ -1,0 +1,229 @@
+//! The fused layer against `Linear` and then the activation, and its gradient against differences.
+
+use burn::{
+    module::{Module, Param, ParamId},
+    nn::{Linear, LinearConfig},
+    tensor::{DType, Device, Distribution, Tensor, TensorData, Tolerance, activation},
+};
+use rectify::{
+    FusedActivation, FusedLinear, FusedLinearConfig, GradientRule, Surrogate,
+    gradcheck::{GradCheck, gradcheck},
+    relu,
+};
+
+const ACTIVATIONS: [FusedActivation; 4] = [
+    FusedActivation::Identity,
+    FusedActivation::Relu(GradientRule::Heaviside { at_zero: 0.0 }),
+    FusedActivation::Sigmoid,
+    FusedActivation::Tanh,
+];
+
+fn phi(z: Tensor<2>, activation: FusedActivation) -> Tensor<2> {
+    match activation {
+        FusedActivation::Identity => z,
+        FusedActivation::Relu(_) => relu(z),
+        FusedActivation::Sigmoid => activation::sigmoid(z),
+        FusedActivation::Tanh => activation::tanh(z),
+    }
+}
+
+fn devices() -> Vec<Device> {
+    vec![
+        #[cfg(feature = "flex")]
+        Device::flex(),
+        #[cfg(feature = "ndarray")]
+        #[allow(deprecated)]
+        Device::ndarray(),
+    ]
+}
+
+fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// Output and the gradients of x, W and b for a loss that weighs the outputs differently.
+fn run(forward: impl Fn(Tensor<2>) -> Tensor<2>, x: Tensor<2>, linear: &Linear, weigh: Tensor<2>) -> [TensorData; 4] {
+    let x = x.require_grad();
+    let output = forward(x.clone());
+    let gradients = (output.clone() * weigh).sum().backward();
+    let bias = linear.bias.as_ref().unwrap().val().grad(&gradients).unwrap();
+    [
+        output.into_data(),
+        x.grad(&gradients).unwrap().into_data(),
+        linear.weight.val().grad(&gradients).unwrap().into_data(),
+        bias.into_data(),
+    ]
+}
+
+#[test]
+fn output_and_gradients_are_those_of_linear_and_then_the_activation_at_odd_sizes() {
+    for device in devices() {
+        let device = device.autodiff();
+        for batch in [1, 3, 127, 129] {
+            for (d_input, d_output) in [(1, 1), (3, 129), (127, 3), (129, 127)] {
+                for activation in ACTIVATIONS {
+                    let linear = LinearConfig::new(d_input, d_output).init(&device);
+                    let (x, weigh) = (random([batch, d_input], &device), random([batch, d_output], &device));
+                    let plain = run(|x| phi(linear.forward(x), activation), x.clone(), &linear, weigh.clone());
+                    let fused_layer = FusedLinear::from_linear(linear.clone(), activation).unwrap();
+                    let fused = run(|x| fused_layer.forward(x), x, &linear, weigh);
+                    for (plain, fused) in plain.iter().zip(&fused) {
+                        fused.assert_approx_eq::<f32>(plain, Tolerance::rel_abs(1e-4, 1e-4));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn operands_that_are_not_contiguous_give_the_same_numbers() {
+    for device in devices() {
+        let device = device.autodiff();
+        for activation in ACTIVATIONS {
+            let linear = LinearConfig::new(5, 7).init(&device);
+            let layer = FusedLinear::from_linear(linear.clone(), activation).unwrap();
+            let base: Tensor<2> = random([9, 11], &device);
+            let views = [
+                base.clone().narrow(0, 2, 5).narrow(1, 3, 6).transpose(),
+                base.clone().narrow(1, 1, 5),
+                base.clone().narrow(1, 1, 5).flip([0]),
+                base.clone().narrow(1, 1, 5).flip([1]),
+                base.narrow(0, 4, 1).narrow(1, 0, 5).expand([6, 5]),
+            ];
+            for x in views {
+                let dense = Tensor::<2>::from_data(x.to_data(), &device);
+                let weigh = random([x.dims()[0], 7], &device);
+                let expected = run(|x| layer.forward(x), dense, &linear, weigh.clone());
+                // A view is no leaf: detached, it is one of the same strides.
+                let found = run(|x| layer.forward(x), x.detach(), &linear, weigh.clone().transpose().transpose());
+                for (expected, found) in expected.iter().zip(&found) {
+                    found.assert_approx_eq::<f32>(expected, Tolerance::rel_abs(1e-5, 1e-6));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_is_right_for_the_input_the_weights_and_the_bias() {
+    for device in devices() {
+        for dtype in [DType::F32, DType::F64] {
+            for activation in ACTIVATIONS {
+                let options = (&device, dtype);
+                let numbers = |n: usize, shift: f64| {
+                    (0..n).map(|i| ((i as f64 * 0.754_877_666) + shift).fract() * 2.0 - 1.0).collect::<Vec<f64>>()
+                };
+                let x = Tensor::<2>::from_data(TensorData::new(numbers(12, 0.1), [3, 4]), options);
+                let weight = Tensor::<2>::from_data(TensorData::new(numbers(20, 0.2), [4, 5]), options);
+                let bias = Tensor::<1>::from_data(TensorData::new(numbers(5, 0.3), [5]), options);
+                let layer = |weight: Tensor<2>, bias: Tensor<1>| {
+                    let (weight, bias) =
+                        (Param::initialized(ParamId::new(), weight), Param::initialized(ParamId::new(), bias));
+                    FusedLinear::new(weight, bias, activation).unwrap()
+                };
+                let check = GradCheck::default();
+                let of_x = gradcheck(|x| layer(weight.clone(), bias.clone()).forward(x), x.clone(), &check).unwrap();
+                let of_weight =
+                    gradcheck(|w| layer(w, bias.clone()).forward(x.clone()), weight.clone(), &check).unwrap();
+                let of_bias = gradcheck(|b| layer(weight.clone(), b).forward(x.clone()), bias.clone(), &check).unwrap();
+                for report in [of_x, of_weight, of_bias] {
+                    assert!(report.passed(), "{activation:?} in {dtype:?}: {report}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_watched_layer_has_the_same_bits_and_shows_its_preactivations_and_their_gradient() {
+    for device in devices() {
+        let device = device.autodiff();
+        for activation in ACTIVATIONS {
+            let linear = LinearConfig::new(6, 5).init(&device);
+            let layer = FusedLinear::from_linear(linear.clone(), activation).unwrap();
+            let x: Tensor<2> = random([4, 6], &device);
+            let weigh: Tensor<2> = random([4, 5], &device);
+            let tap = Tensor::<2>::zeros([4, 5], &device).require_grad();
+
+            let plain = run(|x| layer.forward(x), x.clone(), &linear, weigh.clone());
+            let watched = run(|x| layer.forward_watched(x, tap.clone()).1, x.clone(), &linear, weigh.clone());
+            for (plain, watched) in plain.iter().zip(&watched) {
+                watched.assert_eq(plain, true);
+            }
+
+            let (z, output) = layer.forward_watched(x.clone(), tap.clone());
+            let tap_gradients = (output * weigh.clone()).sum().backward();
+            let z_leaf = linear.forward(x).detach().require_grad();
+            z.into_data().assert_approx_eq::<f32>(&z_leaf.to_data(), Tolerance::rel_abs(1e-5, 1e-6));
+            let z_gradients = (phi(z_leaf.clone(), activation) * weigh).sum().backward();
+            let expected = z_leaf.grad(&z_gradients).unwrap().into_data();
+            tap.grad(&tap_gradients)
+                .unwrap()
+                .into_data()
+                .assert_approx_eq::<f32>(&expected, Tolerance::rel_abs(1e-4, 1e-5));
+        }
+    }
+}
+
+#[test]
+fn nan_and_infinity_pass_as_through_linear_and_relu() {
+    for device in devices() {
+        let weight = Param::from_tensor(Tensor::<2>::from_floats([[1.0]], &device));
+        let bias = Param::from_tensor(Tensor::zeros([1], &device));
+        let layer = FusedLinear::new(weight, bias, ACTIVATIONS[1]).unwrap();
+        let x = Tensor::<2>::from_floats([[f32::NAN], [f32::INFINITY], [f32::NEG_INFINITY], [-0.0]], &device);
+        let y: Vec<f32> = layer.forward(x).into_data().iter().collect();
+        assert!(y[0].is_nan());
+        assert_eq!(y[1..], [f32::INFINITY, 0.0, 0.0]);
+        assert_eq!(y[3].to_bits(), 0);
+    }
+}
+
+#[test]
+fn an_empty_batch_gives_an_empty_output() {
+    for device in devices() {
+        for activation in ACTIVATIONS {
+            let layer = FusedLinearConfig::new(3, 2, activation).init(&device).unwrap();
+            assert_eq!(layer.forward(Tensor::zeros([0, 3], &device)).dims(), [0, 2]);
+        }
+    }
+}
+
+#[test]
+fn it_loads_a_linear_s_record() {
+    let device = Device::flex();
+    let linear = LinearConfig::new(4, 3).init(&device);
+    let fresh = FusedLinearConfig::new(4, 3, FusedActivation::Identity).init(&device).unwrap();
+    let loaded = fresh.load_record(linear.clone().into_record());
+    let x: Tensor<2> = random([2, 4], &device);
+    let expected = linear.forward(x.clone()).into_data();
+    loaded.forward(x).into_data().assert_approx_eq::<f32>(&expected, Tolerance::rel_abs(1e-6, 1e-6));
+}
+
+#[test]
+fn a_linear_without_bias_gets_zeros_that_do_not_learn() {
+    let device = Device::flex().autodiff();
+    let linear = LinearConfig::new(4, 3).with_bias(false).init(&device);
+    let layer = FusedLinear::from_linear(linear.clone(), FusedActivation::Identity).unwrap();
+    let x: Tensor<2> = random([2, 4], &device);
+    let expected = linear.forward(x.clone()).into_data();
+    let y = layer.forward(x);
+    let gradients = y.clone().sum().backward();
+    y.into_data().assert_approx_eq::<f32>(&expected, Tolerance::rel_abs(1e-6, 1e-6));
+    assert!(layer.bias.val().grad(&gradients).is_none());
+}
+
+#[test]
+fn rules_that_need_the_input_or_are_out_of_range_are_errors() {
+    let device = Device::flex();
+    let init = |rule| FusedLinearConfig::new(4, 3, FusedActivation::Relu(rule)).init(&device);
+    for rule in [GradientRule::Leaky { slope: 0.1 }, GradientRule::Guided, GradientRule::Deconv] {
+        assert_eq!(init(rule).unwrap().activation(), FusedActivation::Relu(rule));
+    }
+    for rule in [GradientRule::Heaviside { at_zero: 0.5 }, GradientRule::Surrogate(Surrogate::BSilu)] {
+        let error = init(rule).unwrap_err().to_string();
+        assert!(error.contains("needs the input"), "{error}");
+    }
+    assert!(init(GradientRule::Leaky { slope: f64::NAN }).unwrap_err().to_string().contains("slope"));
+}
