@@ -66,20 +66,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     device.seed(0);
     let network = Residual::new(&device.clone().autodiff())?;
-    let (_network, run) =
-        train(network, &activation, 0, &experiment, &data, &AtomicBool::new(false), &mut |event| {
-            if let Event::Epoch(epoch) = event {
-                println!("epoch {}: test accuracy {:.2} %", epoch.epoch, 100.0 * epoch.test_accuracy);
-                for layer in &epoch.layers {
-                    println!(
-                        "  {:<6} gradient rms {:.1e}, zero {:>5.1} %",
-                        layer.layer,
-                        layer.weight_grad_rms.unwrap_or(f64::NAN),
-                        100.0 * layer.zero_fraction.unwrap_or(f64::NAN)
-                    );
-                }
+    let (_network, run) = train(network, &activation, 0, &experiment, &data, &AtomicBool::new(false), &mut |event| {
+        if let Event::Epoch(epoch) = event {
+            println!("epoch {}: test accuracy {:.2} %", epoch.epoch, 100.0 * epoch.test_accuracy);
+            for layer in &epoch.layers {
+                println!(
+                    "  {:<6} gradient rms {:.1e}, zero {:>5.1} %",
+                    layer.layer,
+                    layer.weight_grad_rms.unwrap_or(f64::NAN),
+                    100.0 * layer.zero_fraction.unwrap_or(f64::NAN)
+                );
             }
-        });
+        }
+    });
     println!("{} parameters, {} steps, {:.1} s", run.parameters, run.steps, run.wall_seconds);
     Ok(())
 }

@@ -52,14 +52,6 @@ pub struct ClaimsReport {
     pub claims: Vec<ClaimResult>,
 }
 
-/// A claim as `--list --format json` shows it.
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    claim: &'static Claim,
-    runnable: bool,
-}
-
 /// Tests claims about ReLU and reports; or lists them.
 pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
     let named: Vec<&'static Claim> = args.ids.iter().map(|id| find(id)).collect::<Result<_, _>>()?;
@@ -74,7 +66,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
 
     let wanted: BTreeSet<String> = report.requested.iter().cloned().collect();
     let mut interrupted = false;
-    for claim in CLAIMS.iter().copied().filter(|claim| wanted.contains(claim.id) && claim.run.is_some()) {
+    for claim in CLAIMS.iter().copied().filter(|claim| wanted.contains(claim.id)) {
         if report.claims.iter().any(|result| result.claim == claim) {
             continue;
         }
@@ -123,15 +115,12 @@ fn find(id: &str) -> Result<&'static Claim, Usage> {
 }
 
 fn list(claims: &[&'static Claim], format: Format) -> anyhow::Result<ExitCode> {
-    let runnable = |claim: &Claim| claim.run.is_some();
     if format == Format::Json {
-        let listed: Vec<Listed> = claims.iter().map(|claim| Listed { claim, runnable: runnable(claim) }).collect();
-        return print(serde_json::to_string_pretty(&listed)? + "\n");
+        return print(serde_json::to_string_pretty(claims)? + "\n");
     }
     let mut text = String::new();
     for claim in claims {
-        let note = if runnable(claim) { "" } else { " (no experiment tests it yet)" };
-        text += &format!("{}{note}\n  {}\n  Source: {}\n", claim.id, claim.statement, claim.source);
+        text += &format!("{}\n  {}\n  Source: {}\n", claim.id, claim.statement, claim.source);
         for part in claim.parts {
             text += &format!(
                 "  Measured: {}\n    holds where it is {} ({}); null hypothesis: {}\n    why there: {}\n",

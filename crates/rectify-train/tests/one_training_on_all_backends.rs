@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use rectify_train::{
     backend,
-    data::{Batch, Dataset, DeviceDataset, DeviceSamples},
+    data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ModelKind, ProbeEvery},
     model::{Model, Shape},
     probe::weights,
@@ -23,10 +23,7 @@ fn run(experiment: &Experiment, device: &Device) -> Trained {
     let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
     let data = dataset.to_device(device, experiment.dtype.into());
     // Few samples to evaluate on, as a GPU in software is slow.
-    let some = |samples: &DeviceSamples, count: usize| {
-        let Batch { images, labels } = samples.slice(0..count);
-        DeviceSamples { images, labels }
-    };
+    let some = |samples: &DeviceSamples, count: usize| samples.slice(0..count).into();
     let data = DeviceDataset {
         train: some(&data.train, experiment.batch_size * experiment.steps.expect("the experiment counts steps")),
         validation: some(&data.validation, 50),

@@ -1,8 +1,13 @@
 //! `cnn-and-mlp`: ReLU is the right default in both.
 
 use super::{
-    Claim, Condition, Part,
+    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words, with_test},
     verdict::{Direction, Hypothesis},
+};
+use crate::{
+    experiment::{Experiment, ModelKind},
+    results::Run,
 };
 
 /// The claim.
@@ -12,7 +17,7 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.1; LeCun, Bengio and Hinton 2015, Deep learning \
              (Nature); to the contrary: Ramachandran, Zoph and Le 2017, Searching for activation functions",
     parts: &[&ACCURACY, &SPEED],
-    run: None,
+    run,
 };
 
 static ACCURACY: Part = Part {
@@ -53,6 +58,70 @@ pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
         Condition::new(&SPEED, format!("{}, speed", m.condition), ratios)
     });
     accuracy.chain(speed).collect()
+}
+
+/// The default in question, those that it replaced, and those that were proposed to replace it.
+const ACTIVATIONS: [&str; 7] = ["relu", "sigmoid", "tanh", "leaky-relu", "elu", "gelu", "silu"];
+
+fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
+    let mlp = lab.experiment();
+    let cnn = Experiment {
+        model: ModelKind::Cnn,
+        train_size: lab.choose(Some(500), Some(5000), None),
+        epochs: lab.choose(1, 2, 5),
+        batch_size: lab.choose(128, 64, 128),
+        ..mlp.clone()
+    };
+    let mut measured = Vec::new();
+    let mut figures = Vec::new();
+    for dataset in lab.datasets() {
+        for (model, experiment, seeds) in [("mlp", &mlp, lab.seeds()), ("cnn", &cnn, 0..lab.choose(2, 3, 10))] {
+            let experiment = Experiment { dataset: (*dataset).to_owned(), ..experiment.clone() };
+            let activations = lab.choose(&ACTIVATIONS[..3], &ACTIVATIONS[..], &ACTIVATIONS[..]);
+            let tested = if model == "cnn" { lab.choose(200, 2000, 10_000) } else { usize::MAX };
+            let runs = lab.side_by_side(&lab.trainings(&experiment, activations, seeds), &|training| {
+                let data = with_test(&lab.data(&training.experiment)?, tested);
+                Ok(lab.train(lab.network(training, &data), training, &data, &mut |_| {})?.1)
+            })?;
+            let by_seed: Vec<&[Run]> = runs.chunks(activations.len()).collect();
+            for (i, name) in activations.iter().enumerate().skip(1) {
+                measured.push(Measured {
+                    condition: format!("{name}, {model}, {dataset}"),
+                    accuracies: by_seed.iter().map(|seed| (accuracy(&seed[0]), accuracy(&seed[i]))).collect(),
+                    seconds: by_seed.iter().map(|seed| (seconds(&seed[0]), seconds(&seed[i]))).collect(),
+                });
+            }
+            let curve = |(i, name): (usize, &&str)| {
+                let at = |epoch: usize| {
+                    let epochs = by_seed.iter().filter_map(|seed| seed[i].epochs.get(epoch));
+                    (epoch as f64, epochs.map(|epoch| epoch.test_accuracy).collect())
+                };
+                Series::measured(*name, arithmetic, (0..=experiment.epochs).map(at))
+            };
+            figures.push(Figure {
+                title: format!("Test accuracy, {model}, {dataset}"),
+                x: "epoch".to_owned(),
+                y: "test accuracy".to_owned(),
+                series: activations.iter().enumerate().map(curve).collect(),
+                ..Figure::default()
+            });
+        }
+    }
+    Ok(Outcome {
+        conditions: conditions(&measured),
+        what_was_run: format!(
+            "{}; {}; {}; the CNN with fewer seeds and test samples where the effort is not thorough",
+            Training::describe(&mlp),
+            Training::describe(&cnn),
+            seeds_in_words(&lab.seeds())
+        ),
+        figures,
+    })
+}
+
+/// Mean training seconds an epoch.
+fn seconds(run: &Run) -> f64 {
+    arithmetic(&run.epochs.iter().skip(1).map(|epoch| epoch.seconds).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -9,11 +9,10 @@ use burn::module::Module;
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
-    lab::{self, ClaimError, Lab, seeds_in_words},
+    lab::{self, ClaimError, Lab, first, seeds_in_words, without_test},
     verdict::{Direction, Hypothesis},
 };
 use crate::{
-    data::DeviceSamples,
     experiment::{Experiment, ModelKind},
     train::{Event, evaluate},
 };
@@ -25,7 +24,7 @@ pub static CLAIM: Claim = Claim {
     source: "Krizhevsky, Sutskever and Hinton 2012, ImageNet classification with deep convolutional neural networks, \
              §3.1 and figure 1: six times fewer iterations than tanh to 25 % training error on CIFAR-10",
     parts: &[&STEPS, &SECONDS],
-    run: Some(run),
+    run,
 };
 
 static STEPS: Part = Part {
@@ -86,11 +85,11 @@ pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
 
 /// The grid of learning rates.
 const RATES: [f64; 4] = [0.03, 0.1, 0.3, 1.0];
-/// The training loss to reach, in nats a sample: about 94 % of the training samples are right there.
-const TARGET: f64 = 0.2;
+/// The training loss to reach, in nats a sample: about nine in ten training samples are right there.
+const TARGET: f64 = 0.3;
 /// Steps between two looks at the training loss, on a fixed sample of this size.
 const LOOK_EVERY: usize = 20;
-const LOSS_SAMPLE: usize = 1000;
+const LOSS_SAMPLE: usize = 500;
 /// The seed that chooses the rate. It is not among those that are judged: the best of a grid on the same seed would be
 /// better than the rate is.
 const CHOOSING_SEED: u64 = 1000;
@@ -112,7 +111,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let cnn = Experiment {
         model: ModelKind::Cnn,
         hidden: None,
-        batch_size: lab.choose(32, 64, 128),
+        batch_size: 32,
         steps: Some(lab.choose(20, 400, 4000)),
         ..mlp.clone()
     };
@@ -120,7 +119,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let mut figures = Vec::new();
     let mut chosen = Vec::new();
     for dataset in lab.datasets() {
-        for (model, experiment, seeds) in [("mlp", &mlp, lab.seeds()), ("cnn", &cnn, 0..lab.choose(2, 4, 10))] {
+        for (model, experiment, seeds) in [("mlp", &mlp, lab.seeds()), ("cnn", &cnn, 0..lab.choose(2, 3, 10))] {
             let experiment = Experiment { dataset: (*dataset).to_owned(), ..experiment.clone() };
             let with_rate = |rate| Experiment { lr: Some(rate), ..experiment.clone() };
             let choosing: Vec<_> = RATES
@@ -205,9 +204,10 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     Ok(Outcome {
         conditions: conditions(&measured),
         what_was_run: format!(
-            "steps to a loss of {TARGET}, at most {}: {}; rates chosen from {RATES:?} by seed {CHOOSING_SEED}: {}; {}",
-            mlp.steps.unwrap_or(0),
+            "steps to a loss of {TARGET}: {}; and {}; rates chosen from {RATES:?} by seed {CHOOSING_SEED}: {}; {}, the \
+             CNN with fewer where the effort is not thorough",
             lab::Training::describe(&mlp),
+            lab::Training::describe(&cnn),
             chosen.join("; "),
             seeds_in_words(&lab.seeds())
         ),
@@ -217,9 +217,8 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 
 /// Trains until the loss is reached or the budget is spent.
 fn descend(lab: &Lab, training: &lab::Training) -> Result<Descent, ClaimError> {
-    let data = lab.data(&training.experiment)?;
-    let batch = data.train.slice(0..data.train.len().min(LOSS_SAMPLE));
-    let sample = DeviceSamples::from(batch);
+    let data = without_test(&lab.data(&training.experiment)?);
+    let sample = first(&data.train, LOSS_SAMPLE);
     let reached = AtomicBool::new(false);
     let mut descent = Descent { training: Training { reached: false, steps: 0.0, seconds: 0.0 }, losses: Vec::new() };
     // Time spent looking is not the training's.

@@ -16,7 +16,7 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.1 and figure 6.3; for NaN: IEEE 754-2019, §9.6 \
              (`maximum` hands NaN on, `maximumNumber` does not)",
     parts: &[&DISAGREEMENT, &HINGE],
-    run: Some(run),
+    run,
 };
 
 static DISAGREEMENT: Part = Part {

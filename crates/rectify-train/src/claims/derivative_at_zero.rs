@@ -25,7 +25,7 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3; Bertoin, Bolte, Gerchinovitz and Pauwels \
              2021, Numerical influence of ReLU'(0) on backpropagation, who find that it matters at 16 and 32 bits, and 0 the best choice",
     parts: &[&ACCURACY],
-    run: Some(run),
+    run,
 };
 
 static ACCURACY: Part = Part {
@@ -55,8 +55,8 @@ pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
 /// Values at 0, the claim's own first.
 const VALUES: [(&str, &str); 3] =
     [("relu", "0 at 0"), ("relu:heaviside=0.5", "½ at 0"), ("relu:heaviside=1", "1 at 0")];
-/// Five times the ordinary rate.
-const LARGE_RATE: f64 = 0.5;
+/// Twice the ordinary rate: at three times, some trainings diverge.
+const LARGE_RATE: f64 = 0.2;
 
 /// An MLP with batch normalisation before each activation, or without.
 #[derive(Module, Debug)]
@@ -102,10 +102,10 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let settings = [
         plain,
         Setting { name: "f32, batch norm", batch_norm: true, ..plain },
-        Setting { name: "f32, rate 0.5", rate: LARGE_RATE, ..plain },
+        Setting { name: "f32, rate 0.2", rate: LARGE_RATE, ..plain },
         Setting { name: "bf16", dtype: Dtype::Bf16, ..plain },
         Setting { name: "f16", dtype: Dtype::F16, ..plain },
-        Setting { name: "f16, rate 0.5", dtype: Dtype::F16, rate: LARGE_RATE, ..plain },
+        Setting { name: "f16, rate 0.2", dtype: Dtype::F16, rate: LARGE_RATE, ..plain },
     ];
     // Not every device computes in every type; what it does not is left out, and what was run says so.
     let settings: Vec<Setting> =
@@ -113,7 +113,8 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let experiment_of = |setting: &Setting| Experiment {
         dtype: setting.dtype,
         lr: Some(setting.rate),
-        train_size: lab.choose(Some(2000), Some(10_000), None),
+        train_size: lab.choose(Some(2000), Some(50_000), None),
+        epochs: lab.choose(1, 1, 10),
         ..lab.experiment()
     };
     let names = VALUES.map(|(name, _)| name);

@@ -20,7 +20,7 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3.1; the measures follow Santurkar et al. 2018, \
              How does batch normalization help optimization?, §3",
     parts: &[&PREDICTION, &COSINE],
-    run: Some(run),
+    run,
 };
 
 static PREDICTION: Part = Part {

@@ -1,8 +1,10 @@
 //! `exploding`: accumulated gradients explode and unsettle training.
 
+use std::ops::Range;
+
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
-    lab::{ClaimError, Lab, Training, seeds_in_words},
+    lab::{ClaimError, Lab, Training, seeds_in_words, with_test, without_test},
     theory::{Function, MeanField, RELU, TANH},
     verdict::{Direction, Hypothesis},
 };
@@ -21,7 +23,7 @@ pub static CLAIM: Claim = Claim {
     source: "Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural networks, §2 and §3; He \
              et al. 2015, Delving deep into rectifiers, §2.2",
     parts: &[&GROWTH, &DIVERGENCE, &CURED],
-    run: Some(run),
+    run,
 };
 
 static GROWTH: Part = Part {
@@ -95,7 +97,6 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         lr: Some(rate),
         train_size: lab.choose(Some(1000), Some(10_000), Some(20_000)),
         epochs: lab.choose(1, 2, 5),
-        probe_every: ProbeEvery::Epoch,
         ..lab.experiment()
     };
     let cures: [(&str, fn(Experiment) -> Experiment); 3] = [
@@ -120,8 +121,19 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     }
     let trainings: Vec<Training> =
         settings.iter().flat_map(|(_, name, experiment)| lab.trainings(experiment, &[name], seeds.clone())).collect();
-    let guessing = guessing(&lab.data(&setting(1.0, 1.0, RATE))?);
-    let runs: Vec<Run> = lab.train_all(&trainings)?.into_iter().map(|(_, run)| run).collect();
+    let tested = lab.choose(1000, 2000, 10_000);
+    let guessing = guessing(&with_test(&lab.data(&setting(1.0, 1.0, RATE))?, tested));
+    let runs = lab.side_by_side(&trainings, &|training| {
+        let data = with_test(&lab.data(&training.experiment)?, tested);
+        Ok(lab.train(lab.network(training, &data), training, &data, &mut |_| {})?.1)
+    })?;
+    let initial = initial_gradients(lab, &seeds, &setting)?;
+    let gradients_of = |name: &str, gain: f64| -> &[Vec<f64>] {
+        let activation = ACTIVATIONS.iter().position(|(other, ..)| *other == name);
+        let gain = GAINS.iter().position(|other| *other == gain);
+        let (activation, gain) = activation.zip(gain).expect("only settings that were run are asked for");
+        &initial[activation * GAINS.len() + gain]
+    };
     let of = |condition: &str| -> &[Run] {
         let place = settings.iter().position(|(name, ..)| name == condition);
         let place = place.expect("only settings that were run are asked for");
@@ -130,27 +142,23 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     };
     let failed =
         |run: &Run| run.status == Status::Diverged || run.last().is_none_or(|epoch| epoch.test_accuracy <= guessing);
-    let measure = |condition: String| {
-        let runs = of(&condition);
-        Measured {
-            gradients: runs.iter().map(first_and_last).collect(),
-            failed: runs.iter().map(failed).collect(),
-            condition,
-        }
+    let measure = |condition: String, gradients: &[Vec<f64>]| Measured {
+        gradients: gradients.iter().map(|profile| first_and_last(profile)).collect(),
+        failed: of(&condition).iter().map(failed).collect(),
+        condition,
     };
     let names = ACTIVATIONS.map(|(name, ..)| name);
-    let large: Vec<Measured> =
-        names.map(|name| measure(format!("{name}, gain {LARGE}, rate {RATE}"))).into_iter().collect();
+    let large = names.map(|name| measure(format!("{name}, gain {LARGE}, rate {RATE}"), gradients_of(name, LARGE)));
     let cured: Vec<Measured> = names
         .iter()
         .flat_map(|name| cures.iter().map(move |(words, _)| format!("{name}, gain {LARGE}, {words}")))
-        .map(measure)
+        .map(|condition| measure(condition, &[]))
         .collect();
 
     let gradients = ACTIVATIONS.iter().map(|(name, keeping, function)| {
         let by_layer = GAINS.iter().flat_map(|gain| {
             let predicted = predicted_profile(*function, keeping * gain * gain);
-            gradient_series(&format!("gain {gain}"), of(&format!("{name}, gain {gain}, rate {RATE}")), predicted)
+            gradient_series(&format!("gain {gain}"), gradients_of(name, *gain), predicted)
         });
         Figure {
             title: format!("{name}: gradient of the pre-activations before training, relative to the last layer's"),
@@ -207,15 +215,34 @@ fn guessing(data: &DeviceDataset) -> f64 {
     share + 4.0 * (share * (1.0 - share) / labels.len() as f64).sqrt()
 }
 
-/// RMS of the gradient at the first and at the last hidden layer's pre-activations, before training.
-fn first_and_last(run: &Run) -> (f64, f64) {
-    let profile = profile(run);
-    (profile.first().copied().unwrap_or(f64::NAN), profile.last().copied().unwrap_or(f64::NAN))
+/// RMS of the gradient at each hidden layer's pre-activations before training: by activation and gain, by seed.
+fn initial_gradients(
+    lab: &Lab,
+    seeds: &Range<u64>,
+    setting: &dyn Fn(f64, f64, f64) -> Experiment,
+) -> Result<Vec<Vec<Vec<f64>>>, ClaimError> {
+    let mut trainings = Vec::new();
+    for (name, keeping, _) in ACTIVATIONS {
+        for gain in GAINS {
+            let settings = setting(keeping, gain, RATE);
+            let size = settings.train_size.map(|size| size.min(2000));
+            let experiment = Experiment { epochs: 0, probe_every: ProbeEvery::Epoch, train_size: size, ..settings };
+            trainings.extend(lab.trainings(&experiment, &[name], seeds.clone()));
+        }
+    }
+    let profiles = lab.side_by_side(&trainings, &|training| {
+        let data = without_test(&lab.data(&training.experiment)?);
+        let (_, run) = lab.train(lab.network(training, &data), training, &data, &mut |_| {})?;
+        let layers = run.epochs.first().map(hidden).unwrap_or_default();
+        Ok(layers.iter().map(|layer| layer.preactivation_grad_rms.unwrap_or(f64::NAN)).collect())
+    })?;
+    let count = (seeds.end - seeds.start) as usize;
+    Ok(profiles.chunks(count).map(<[Vec<f64>]>::to_vec).collect())
 }
 
-fn profile(run: &Run) -> Vec<f64> {
-    let layers = run.epochs.first().map(hidden).unwrap_or_default();
-    layers.iter().map(|layer| layer.preactivation_grad_rms.unwrap_or(f64::NAN)).collect()
+/// The first and the last of a profile.
+fn first_and_last(profile: &[f64]) -> (f64, f64) {
+    (profile.first().copied().unwrap_or(f64::NAN), profile.last().copied().unwrap_or(f64::NAN))
 }
 
 /// What mean-field theory says of the gradients, relative to the last layer's.
@@ -226,13 +253,10 @@ fn predicted_profile(function: Function, weight_variance: f64) -> Vec<f64> {
 }
 
 /// The measured and the predicted gradient by layer.
-fn gradient_series(label: &str, runs: &[Run], predicted: Vec<f64>) -> [Series; 2] {
+fn gradient_series(label: &str, profiles: &[Vec<f64>], predicted: Vec<f64>) -> [Series; 2] {
     let at = |layer: usize| {
-        let relative = |run: &Run| {
-            let profile = profile(run);
-            Some(profile.get(layer)? / profile.last()?)
-        };
-        ((layer + 1) as f64, runs.iter().filter_map(relative).collect())
+        let relative = profiles.iter().filter_map(|profile| Some(profile.get(layer)? / profile.last()?));
+        ((layer + 1) as f64, relative.collect())
     };
     let theory = predicted.into_iter().enumerate().map(|(layer, value)| ((layer + 1) as f64, value));
     [Series::measured(label, geometric, (0..LAYERS).map(at)), Series::predicted(label, theory)]

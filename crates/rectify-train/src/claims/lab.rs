@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     activation::Activation,
     backend::{self, BackendError},
-    data::{DataError, Dataset, DeviceDataset},
+    data::{DataError, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ProbeEvery},
     grid::{jobs, side_by_side},
     model::{Mlp, Model, Network, Shape},
@@ -58,9 +58,6 @@ pub enum ClaimError {
     /// Stopped from outside.
     #[error("interrupted")]
     Interrupted,
-    /// There is nothing to run.
-    #[error("claim `{0}`: no experiment tests it yet")]
-    NoExperiment(&'static str),
 }
 
 /// What is there to work with, and how much of it may be used.
@@ -89,8 +86,10 @@ pub struct Training {
     pub seed: u64,
 }
 
-/// Samples that a network is validated on: no claim is about them.
-const VALIDATION: usize = 1000;
+/// Test samples of a quick experiment.
+const QUICK_TEST: usize = 1000;
+/// Samples that a network is evaluated on where no claim is about the figure.
+const UNUSED: usize = 100;
 
 impl<'a> Lab<'a> {
     /// A lab on a backend.
@@ -202,8 +201,8 @@ impl<'a> Lab<'a> {
         backend::supports(&self.device, experiment.dtype)?;
         let data = Dataset::load(&experiment.dataset, experiment.train_size)?;
         let data = data.to_device(&self.device, experiment.dtype.into());
-        let validation = data.validation.slice(0..VALIDATION.min(data.validation.len())).into();
-        let data = DeviceDataset { validation, ..data };
+        let tested = self.choose(QUICK_TEST, usize::MAX, usize::MAX);
+        let data = DeviceDataset { validation: first(&data.validation, UNUSED), ..with_test(&data, tested) };
         sets.push((key, data.clone()));
         Ok(data)
     }
@@ -329,6 +328,21 @@ impl Training {
             experiment.dtype
         )
     }
+}
+
+/// The first samples, as many as `count` or all.
+pub fn first(samples: &DeviceSamples, count: usize) -> DeviceSamples {
+    samples.slice(0..samples.len().min(count)).into()
+}
+
+/// The same data with only so many test samples.
+pub fn with_test(data: &DeviceDataset, count: usize) -> DeviceDataset {
+    DeviceDataset { test: first(&data.test, count), ..data.clone() }
+}
+
+/// The same data with hardly any test samples, for trainings whose test accuracy is not looked at.
+pub fn without_test(data: &DeviceDataset) -> DeviceDataset {
+    with_test(data, UNUSED)
 }
 
 /// Test accuracy at the end; NaN where the training diverged.

@@ -66,9 +66,9 @@ pub struct Claim {
     pub source: &'static str,
     /// What is measured, the headline first. The claim holds where every part does.
     pub parts: &'static [&'static Part],
-    /// Measures it; `None` where no experiment exists yet.
+    /// Measures it.
     #[serde(skip)]
-    pub run: Option<fn(&Lab) -> Result<Outcome, ClaimError>>,
+    pub run: fn(&Lab) -> Result<Outcome, ClaimError>,
 }
 
 /// Claims are told apart by their ids, of which there is one each.
@@ -265,11 +265,10 @@ impl Claim {
     ///
     /// # Errors
     ///
-    /// As [`ClaimError`] lists: data or a backend that is not there, an interrupt, a claim without an experiment.
+    /// As [`ClaimError`] lists: data or a backend that is not there, an interrupt.
     pub fn test(&'static self, lab: &Lab) -> Result<ClaimResult, ClaimError> {
         let started = Instant::now();
-        let run = self.run.ok_or(ClaimError::NoExperiment(self.id))?;
-        let Outcome { conditions, what_was_run, figures } = run(lab)?;
+        let Outcome { conditions, what_was_run, figures } = (self.run)(lab)?;
         let judgement = self.judge(conditions);
         Ok(ClaimResult {
             claim: self,
@@ -331,6 +330,10 @@ impl Judgement {
             Verdict::Qualified | Verdict::NotSettled => {
                 let part = |verb: &str, names: &[&str]| match names {
                     [] => None,
+                    // Of many, a table with each is at hand.
+                    [first, second, _, _, rest @ ..] => {
+                        Some(format!("{verb} for {first}; {second}; and {} more", rest.len() + 2))
+                    }
                     names => Some(format!("{verb} for {}", names.join("; "))),
                 };
                 let parts = [part("holds", &holds), part("fails", &fails), part("is open", &open)];
@@ -392,7 +395,13 @@ mod tests {
     }
     static PART: Part = part("the effect");
     static OTHER: Part = part("another effect");
-    static CLAIM: Claim = Claim { id: "test", statement: "a", source: "b", parts: &[&PART, &OTHER], run: None };
+    static CLAIM: Claim = Claim {
+        id: "test",
+        statement: "a",
+        source: "b",
+        parts: &[&PART, &OTHER],
+        run: |_| Err(ClaimError::Interrupted),
+    };
 
     #[test]
     fn the_registry_is_complete_and_its_ids_are_names_for_a_command_line() {

@@ -27,7 +27,7 @@ pub static CLAIM: Claim = Claim {
              regions of deep neural networks; how many there are in practice: Hanin and Rolnick 2019, Complexity of \
              linear regions in deep networks",
     parts: &[&ADDITIVITY, &HOMOGENEITY, &REGIONS, &LINEAR_REGIONS],
-    run: Some(run),
+    run,
 };
 
 static ADDITIVITY: Part = Part {

@@ -19,7 +19,7 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3.2; Glorot and Bengio 2010, Understanding the \
              difficulty of training deep feedforward neural networks, §3",
     parts: &[&SATURATES, &STAYS_SENSITIVE],
-    run: Some(run),
+    run,
 };
 
 static SATURATES: Part = Part {

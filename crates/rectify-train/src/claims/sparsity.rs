@@ -26,7 +26,7 @@ pub static CLAIM: Claim = Claim {
                 with an L1 penalty.",
     source: "Glorot, Bordes and Bengio 2011, Deep sparse rectifier neural networks, §3 and figure 3",
     parts: &[&TRAINED, &START, &PENALTY, &COST],
-    run: Some(run),
+    run,
 };
 
 static TRAINED: Part = Part {

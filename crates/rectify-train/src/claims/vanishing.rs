@@ -4,7 +4,7 @@ use burn::module::Module;
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
-    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
+    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words, without_test},
     theory::{Function, MeanField, SIGMOID, TANH},
     verdict::{Direction, Hypothesis},
 };
@@ -24,7 +24,7 @@ pub static CLAIM: Claim = Claim {
              Learning long-term dependencies with gradient descent is difficult; Glorot and Bengio 2010, Understanding \
              the difficulty of training deep feedforward neural networks, §4",
     parts: &[&GRADIENT, &EARLY_LAYERS],
-    run: Some(run),
+    run,
 };
 
 static GRADIENT: Part = Part {
@@ -79,7 +79,14 @@ const TRAINED_DEPTH: usize = 10;
 const WIDTH: usize = 128;
 
 fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let of_depth = |depth: usize, init| Experiment { hidden: Some(vec![WIDTH; depth]), init, ..lab.experiment() };
+    let epochs = lab.choose(1, 2, 10);
+    let of_depth = |depth: usize, init| Experiment {
+        hidden: Some(vec![WIDTH; depth]),
+        init,
+        train_size: lab.choose(Some(2000), None, None),
+        epochs,
+        ..lab.experiment()
+    };
     let activations = ["sigmoid", "tanh", "relu"];
 
     // Before training: what an experiment of 0 epochs measures.
@@ -95,12 +102,12 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             untrained.extend(lab.trainings(&experiment, &activations, lab.seeds()));
         }
     }
-    let initial = lab.train_all(&untrained)?;
-    let initial: Vec<(&Training, &Epoch)> = untrained
-        .iter()
-        .zip(&initial)
-        .filter_map(|(training, (_, run))| Some((training, run.epochs.first()?)))
-        .collect();
+    let initial = lab.side_by_side(&untrained, &|training| {
+        let data = without_test(&lab.data(&training.experiment)?);
+        Ok(lab.train(lab.network(training, &data), training, &data, &mut |_| {})?.1)
+    })?;
+    let initial: Vec<(&Training, &Epoch)> =
+        untrained.iter().zip(&initial).filter_map(|(training, run)| Some((training, run.epochs.first()?))).collect();
 
     let mut trainings = Vec::new();
     for (_, init) in INITS {
@@ -201,7 +208,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             Series::measured(
                 format!("{name}, {words}, {how}"),
                 arithmetic,
-                (0..=lab.experiment().epochs).map(|epoch| (epoch as f64, at(epoch))),
+                (0..=epochs).map(|epoch| (epoch as f64, at(epoch))),
             )
         })
     });

@@ -238,10 +238,10 @@ fn tanh(z: f32) -> f32 {
     let far = 1.0 - 2.0 / (exp(2.0 * z.abs()) + 1.0);
     let square = z * z;
     let mut p = -5.704_988_7e-3;
-    p = p * square + 2.063_908_9e-2;
-    p = p * square - 5.373_971_6e-2;
+    p = p * square + 2.063_908_8e-2;
+    p = p * square - 5.373_971_5e-2;
     p = p * square + 1.333_144_2e-1;
-    p = p * square - 3.333_328_2e-1;
+    p = p * square - 3.333_328e-1;
     let near = p * square * z + z;
     // Odd, also in its sign at 0.
     if z.abs() > 0.625 { far } else { near }.copysign(z)
@@ -258,12 +258,12 @@ fn exp(x: f32) -> f32 {
     let n = shifted - ROUND;
     // ln 2 in two parts, of which the first has few bits, so that n times it is exact.
     let rest = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
-    let mut p = 1.987_569_2e-4;
-    p = p * rest + 1.398_2e-3;
+    let mut p = 1.987_569_1e-4;
+    p = p * rest + 1.398_199_9e-3;
     p = p * rest + 8.333_452e-3;
     p = p * rest + 4.166_579_6e-2;
-    p = p * rest + 1.666_666_5e-1;
-    p = p * rest + 5.0e-1;
+    p = p * rest + 1.666_666_6e-1;
+    p = p * rest + 0.5;
     let p = p * rest * rest + rest + 1.0;
     p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
