@@ -288,7 +288,7 @@ fn draw_panels<B: DrawingBackend>(area: DrawingArea<B, Shift>, curves: &[Curve])
 fn stroke<B: DrawingBackend, C: Clone + 'static>(points: Vec<C>, style: Style) -> DynElement<'static, B, C> {
     let [r, g, b] = style.rgb;
     let stroke = RGBColor(r, g, b).stroke_width(5 * UNITS / 2);
-    let dashed = |dash, gap| DashedPathElement::new(points.clone().into_iter(), dash * UNITS, gap * UNITS, stroke);
+    let dashed = |dash, gap| DashedPathElement::new(points.clone(), dash * UNITS, gap * UNITS, stroke);
     match style.dash {
         Dash::Solid => PathElement::new(points, stroke).into_dyn(),
         Dash::Dashed => dashed(10, 5).into_dyn(),
