@@ -10,7 +10,7 @@ use burn::{
 use rectify::{FusedActivation, FusedLinear};
 use rectify_train::{
     activation::Activation,
-    data::{DeviceDataset, DeviceSamples},
+    data::{Batch, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ProbeEvery},
     model::{Dense, Mlp, Network},
     probe::Trace,
@@ -65,10 +65,11 @@ fn data(inputs: &Matrix, labels: &[usize], classes: usize) -> DeviceDataset {
 fn data_in(dtype: Dtype, inputs: &Matrix, labels: &[usize], classes: usize) -> DeviceDataset {
     let device = Device::flex();
     let numbers: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
-    let samples = DeviceSamples {
+    let samples: DeviceSamples = Batch {
         images: tensor(inputs, &device, dtype),
         labels: Tensor::<1, Int>::from_data(TensorData::new(numbers, [labels.len()]), &device),
-    };
+    }
+    .into();
     DeviceDataset {
         train: samples.clone(),
         validation: samples.clone(),

@@ -9,7 +9,7 @@ use std::{
 use log::{LevelFilter, Log, Metadata, Record};
 use rectify_train::{
     backend,
-    data::{Batch, Dataset, DeviceDataset, DeviceSamples},
+    data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ProbeEvery},
     model::{Model, Shape},
     train::train,
@@ -50,10 +50,7 @@ fn losses_are_read_back_once_in_64_steps_and_nothing_else_is() {
     let dataset = Dataset::load("mnist", Some(1040)).expect("MNIST comes with the repository");
     let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
     let data = dataset.to_device(&device, burn::tensor::DType::F32);
-    let some = |samples: &DeviceSamples, count: usize| {
-        let Batch { images, labels } = samples.slice(0..count);
-        DeviceSamples { images, labels }
-    };
+    let some = |samples: &DeviceSamples, count: usize| -> DeviceSamples { samples.slice(0..count).into() };
     let (validation, test) = (some(&data.validation, 50), some(&data.test, 50));
     let data = DeviceDataset { validation, test, ..data };
     let read_backs = |steps: usize, probe_every: ProbeEvery| {

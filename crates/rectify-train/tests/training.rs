@@ -40,10 +40,11 @@ fn six_samples() -> DeviceDataset {
     let device = Device::flex();
     let images = TensorData::new(IMAGES.as_flattened().to_vec(), [LABELS.len(), INPUTS]);
     let labels = TensorData::new(LABELS.map(|label| label as i32).to_vec(), [LABELS.len()]);
-    let samples = DeviceSamples {
+    let samples: DeviceSamples = Batch {
         images: Tensor::from_data(images, (&device, DType::F64)),
         labels: Tensor::<1, Int>::from_data(labels, &device),
-    };
+    }
+    .into();
     DeviceDataset {
         train: samples.clone(),
         validation: samples.clone(),
@@ -56,7 +57,7 @@ fn six_samples() -> DeviceDataset {
 
 fn trained(experiment: &Experiment, data: &DeviceDataset, seed: u64) -> (Model, Run) {
     let shape = Shape { height: data.height, width: data.width, classes: data.classes };
-    let device = data.train.images.device().autodiff();
+    let device = data.train.device().autodiff();
     let network = Model::new(experiment, &experiment.activations[0], shape, seed, &device);
     train(network, &experiment.activations[0], seed, experiment, data, &AtomicBool::new(false), &mut |_| {})
 }
@@ -257,10 +258,7 @@ fn observers_hear_of_every_step_and_epoch() {
 /// The first samples of MNIST's training, and a few hundred to validate and test with.
 fn some_of_mnist(train_size: usize) -> DeviceDataset {
     static MNIST: LazyLock<DeviceDataset> = LazyLock::new(whole_mnist);
-    let first = |samples: &DeviceSamples, count: usize| {
-        let Batch { images, labels } = samples.slice(0..count);
-        DeviceSamples { images, labels }
-    };
+    let first = |samples: &DeviceSamples, count: usize| -> DeviceSamples { samples.slice(0..count).into() };
     DeviceDataset {
         train: first(&MNIST.train, train_size),
         validation: first(&MNIST.validation, 300),

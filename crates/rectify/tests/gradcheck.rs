@@ -330,13 +330,13 @@ fn a_function_that_is_not_finite_is_an_error_that_says_where() {
 fn a_shape_that_changes_with_the_values_is_an_error() {
     let f = |x: Tensor<1>| {
         let positive = x.to_data().iter::<f64>().filter(|x| *x > 0.0).count();
-        x.slice([0..1 + positive])
+        x.narrow(0, 0, 1 + positive)
     };
     let error = gradcheck(f, row(&[-1.0, 0.0, 1.0], DType::F64), &GradCheck::default()).unwrap_err();
     assert_eq!(error, GradCheckError::ShapeChanged { index: vec![1], x: 0.0, expected: 2, found: 3 });
     let error = gradcheck_against(
         |x: Tensor<1>| x,
-        |x: Tensor<1>| x.slice([0..1]),
+        |x: Tensor<1>| x.narrow(0, 0, 1),
         row(&[1.0, 2.0], DType::F32),
         &GradCheck::default(),
     );
