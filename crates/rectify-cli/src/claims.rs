@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::Ordering,
@@ -11,7 +10,6 @@ use std::{
 
 use anyhow::{Context, ensure};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
-use indicatif::{ProgressBar, ProgressStyle};
 use rectify_train::{
     claims::{
         CLAIMS, Claim, ClaimResult,
@@ -28,6 +26,7 @@ use crate::{
     cli::{ClaimsArgs, Format, Usage},
     interrupt::{self, INTERRUPTED},
     note, print,
+    progress::Progress,
     table::{NO_FIGURE, figure},
     training::fresh_folder,
 };
@@ -60,8 +59,14 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
     }
     let stop = interrupt::listen()?;
     let (mut report, folder) = begin(args, &named)?;
-    let progress = Progress::new(args.output.quiet);
-    let observe = |done, of| progress.advance(done, of);
+    let progress = Progress::new(args.output.quiet, "{msg:20} {bar:40} {pos}/{len}  {eta} left", 0);
+    let observe = |done: usize, of: usize| {
+        if done == 0 {
+            progress.bar.reset();
+        }
+        progress.bar.set_length(of as u64);
+        progress.bar.set_position(done as u64);
+    };
     let lab = Lab::new(report.effort, &report.environment.backend, args.jobs, stop, &observe)?;
 
     let wanted: BTreeSet<String> = report.requested.iter().cloned().collect();
@@ -70,10 +75,10 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         if report.claims.iter().any(|result| result.claim == claim) {
             continue;
         }
-        progress.begin(claim);
+        progress.bar.set_message(claim.id);
         match claim.test(&lab) {
             Ok(result) => {
-                progress.finished(&result);
+                progress.line(format!("{}: {}, {:.1} s", result.claim.id, result.verdict, result.seconds));
                 report.claims.push(result);
                 let place = |result: &ClaimResult| CLAIMS.iter().position(|claim| *claim == result.claim);
                 report.claims.sort_by_key(place);
@@ -87,7 +92,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
-    progress.clear();
+    progress.bar.finish_and_clear();
     write(&folder, &report)?;
 
     match args.output.format {
@@ -223,52 +228,4 @@ fn significant(value: f64) -> String {
         size if !(1e-3..1e5).contains(&size) => format!("{value:.2e}"),
         size => format!("{value:.*}", (2 - size.log10().floor() as i32).max(0) as usize),
     })
-}
-
-/// The claim that is tested, with a bar on a terminal; a line a claim elsewhere; nothing if quiet.
-struct Progress {
-    bar: Option<ProgressBar>,
-    lines: bool,
-}
-
-impl Progress {
-    fn new(quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let bar = (terminal && !quiet).then(|| {
-            let style = ProgressStyle::with_template("{msg:20} {bar:40} {pos}/{len}  {eta} left");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        Self { bar, lines: !terminal && !quiet }
-    }
-
-    fn begin(&self, claim: &Claim) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(claim.id);
-        }
-    }
-
-    fn advance(&self, done: usize, of: usize) {
-        if let Some(bar) = &self.bar {
-            if done == 0 {
-                bar.reset();
-            }
-            bar.set_length(of as u64);
-            bar.set_position(done as u64);
-        }
-    }
-
-    fn finished(&self, result: &ClaimResult) {
-        let line = format!("{}: {}, {:.1} s", result.claim.id, result.verdict, result.seconds);
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None if self.lines => note(line),
-            None => {}
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }

@@ -10,6 +10,7 @@ mod listing;
 mod page;
 mod palette;
 mod plot;
+mod progress;
 mod report;
 mod table;
 mod training;

@@ -1,13 +1,11 @@
 //! `rectify compare` and `rectify train`.
 
 use std::{
-    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Mutex, PoisonError, atomic::Ordering},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use rectify_train::{
     backend,
     data::Dataset,
@@ -25,7 +23,9 @@ use rectify_train::{
 use crate::{
     cli::{Format, TrainArgs},
     interrupt::{self, INTERRUPTED},
-    note, print, report, table,
+    note, print,
+    progress::Progress,
+    report, table,
 };
 
 /// Trains every activation with every seed and reports.
@@ -57,11 +57,12 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     let stop = interrupt::listen()?;
 
     let data = dataset.to_device(&device, experiment.dtype.into());
-    let progress = Progress::new(args.output.quiet, grid::grid_steps(&experiment, &dataset));
+    let template = "{bar:40} {percent:>3} %  {pos}/{len} steps  {eta} left";
+    let progress = Progress::new(args.output.quiet, template, grid::grid_steps(&experiment, &dataset));
     let unwritten: Mutex<Option<StoreError>> = Mutex::new(None);
     let observe = |cell: &Cell, event: Event<'_>| {
         let measured = match event {
-            Event::Steps(steps) => return progress.advance(steps),
+            Event::Steps(steps) => return progress.bar.inc(steps as u64),
             Event::Epoch(epoch) => Measured::Epoch(epoch),
             Event::Probe(step) => Measured::Step(step),
             Event::Step { .. } => return,
@@ -72,7 +73,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
         }
     };
     let finished = |cell: &Cell, run: &Run, model| {
-        progress.finished(run);
+        progress.line(ended(run));
         let checkpoint = Checkpoint {
             experiment: experiment.clone(),
             activation: cell.activation.clone(),
@@ -87,7 +88,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
         folder.save_checkpoint(cell, &checkpoint, model).map(drop)
     };
     let runs = grid::run(&experiment, shape, &data, stop, &observe, &finished)?;
-    progress.clear();
+    progress.bar.finish_and_clear();
     if let Some(error) = unwritten.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
@@ -131,45 +132,12 @@ pub fn fresh_folder(command: &str, dataset: &str) -> PathBuf {
     folders.find(|folder| !folder.exists()).unwrap_or_else(|| Path::new("runs").join(name.clone()))
 }
 
-/// A bar with time left on a terminal, a line a training elsewhere, nothing if quiet.
-struct Progress {
-    bar: Option<ProgressBar>,
-    lines: bool,
-}
-
-impl Progress {
-    fn new(quiet: bool, steps: usize) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let bar = (terminal && !quiet).then(|| {
-            let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {pos}/{len} steps  {eta} left");
-            ProgressBar::new(steps as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        Self { bar, lines: !terminal && !quiet }
-    }
-
-    fn advance(&self, steps: usize) {
-        if let Some(bar) = &self.bar {
-            bar.inc(steps as u64);
-        }
-    }
-
-    fn finished(&self, run: &Run) {
-        let outcome = match (run.status, run.last()) {
-            (Status::Completed, Some(epoch)) => format!("test accuracy {:.2} %", 100.0 * epoch.test_accuracy),
-            (Status::Diverged, _) => format!("diverged at step {}", run.diverged_at_step.unwrap_or(run.steps)),
-            _ => "interrupted".to_owned(),
-        };
-        let line = format!("{} seed {}: {outcome}, {:.1} s", run.activation, run.seed, run.wall_seconds);
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None if self.lines => note(line),
-            None => {}
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
+/// How a training ended, for the line that says so.
+fn ended(run: &Run) -> String {
+    let outcome = match (run.status, run.last()) {
+        (Status::Completed, Some(epoch)) => format!("test accuracy {:.2} %", 100.0 * epoch.test_accuracy),
+        (Status::Diverged, _) => format!("diverged at step {}", run.diverged_at_step.unwrap_or(run.steps)),
+        _ => "interrupted".to_owned(),
+    };
+    format!("{} seed {}: {outcome}, {:.1} s", run.activation, run.seed, run.wall_seconds)
 }
