@@ -125,7 +125,7 @@ fn capitalised(text: &str) -> String {
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// A figure with its own legend. A prediction has the colour of the measurement of the same name, and dots.
+/// A figure with its own legend. Predictions are black dots over the measurements: where they agree, both are seen.
 fn draw(id: &str, content: &Figure) -> String {
     let mut names: Vec<&str> = Vec::new();
     for series in &content.series {
@@ -136,10 +136,10 @@ fn draw(id: &str, content: &Figure) -> String {
     let style = |series: &Series| {
         let index = names.iter().position(|name| *name == series.name).unwrap_or(0);
         let style = Style::of(index);
-        if series.theory { Style { dash: Dash::Dotted, ..style } } else { style }
+        if series.theory { Style { dash: Dash::Dotted, rgb: [0, 0, 0] } } else { style }
     };
     let mut traces: Vec<Box<dyn Trace>> = Vec::new();
-    for series in &content.series {
+    for series in content.series.iter().filter(|s| !s.theory).chain(content.series.iter().filter(|s| s.theory)) {
         let style = style(series);
         let xs = || series.points.iter().map(|(x, _)| *x);
         if series.points.len() > 1 && series.band.len() == series.points.len() {

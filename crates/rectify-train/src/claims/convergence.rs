@@ -88,7 +88,7 @@ const RATES: [f64; 4] = [0.03, 0.1, 0.3, 1.0];
 /// The training loss to reach, in nats a sample: about nine in ten training samples are right there.
 const TARGET: f64 = 0.3;
 /// Steps between two looks at the training loss, on a fixed sample of this size.
-const LOOK_EVERY: usize = 20;
+const LOOK_EVERY: usize = 10;
 const LOSS_SAMPLE: usize = 500;
 /// The seed that chooses the rate. It is not among those that are judged: the best of a grid on the same seed would be
 /// better than the rate is.
@@ -172,7 +172,8 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
                 };
                 Series::measured(format!("{name}, rate {}", rates[i]), geometric, (0..longest).map(at))
             });
-            let budget = experiment.steps.unwrap_or(0) as f64;
+            let last = descents.iter().filter_map(|descent| descent.losses.last()).map(|(step, _)| *step);
+            let last = last.fold(0.0, f64::max);
             let goal = Series { name: "the loss to reach".to_owned(), ..Series::default() };
             figures.push(Figure {
                 title: format!("Training loss, {model}, {dataset}"),
@@ -180,7 +181,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
                 y: "loss, nats a sample".to_owned(),
                 log_x: false,
                 log_y: true,
-                series: curves.chain([Series { points: vec![(0.0, TARGET), (budget, TARGET)], ..goal }]).collect(),
+                series: curves.chain([Series { points: vec![(0.0, TARGET), (last, TARGET)], ..goal }]).collect(),
             });
             let tried = ACTIVATIONS.iter().enumerate().map(|(i, name)| {
                 let steps = |rate: usize| {
