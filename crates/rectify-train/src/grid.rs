@@ -111,12 +111,7 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
     };
     thread::scope(|scope| {
         for _ in 0..jobs.min(items.len()) {
-            scope.spawn(|| match rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build() {
-                // Burn's CPU backends split a product over the threads of the pool they are called in: one.
-                Ok(pool) => pool.install(worker),
-                // No pool of its own: slower, not wrong.
-                Err(_) => worker(),
-            });
+            scope.spawn(|| alone(worker));
         }
     });
     if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -125,6 +120,16 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(i, _)| *i);
     Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// Does `work` in a pool of one thread, this one: Burn's CPU backends split a product over the threads of the pool that
+/// they are called in.
+pub(crate) fn alone(work: impl FnOnce() + Send) {
+    match rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build() {
+        Ok(pool) => pool.install(work),
+        // No pool of its own: slower, not wrong.
+        Err(_) => work(),
+    }
 }
 
 /// Trainings side by side: as many as asked for, or one a processor on a CPU backend and one on a GPU, whose queue

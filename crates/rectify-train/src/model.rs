@@ -53,7 +53,7 @@ use crate::{
 /// };
 /// assert_eq!(network.forward(Tensor::ones([5, 4], &device), &mut Trace::off()).dims(), [5, 2]);
 /// ```
-pub trait Network: Module {
+pub trait Network: Module + 'static {
     /// Logits of a batch.
     ///
     /// Every layer passes its pre-activations through [`Trace::layer`] under the name that its parameters have in the

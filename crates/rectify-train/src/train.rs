@@ -5,7 +5,12 @@
 //! it is built from is Burn's: modules, losses, optimizers.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    hint,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender, TryRecvError},
+    },
+    thread,
     time::Instant,
 };
 
@@ -18,12 +23,11 @@ use burn::{
     tensor::{DType, Gradients, Int, Tensor, TensorData},
 };
 
-use rayon::ThreadPool;
-
 use crate::{
     activation::Activation,
     data::{Batch, DeviceDataset, DeviceSamples, shuffled},
     experiment::{Experiment, OptimizerKind, ProbeEvery},
+    grid::alone,
     model::{Model, Network, outputs},
     probe::{Backward, Probe, Trace, Update, Weights, report, weight_gradients, weights},
     results::{Epoch, Layer, Run, Status, StepProbe},
@@ -33,8 +37,8 @@ use crate::{
 const READ_BACK: usize = 64;
 /// Samples a batch where nothing is learned.
 const EVALUATION_BATCH: usize = 1000;
-/// Training samples that are probed between the first and the last epoch, and whose gradient is measured.
-const PROBE_SAMPLE: usize = 2000;
+/// Training samples whose gradient is measured before training and after every epoch.
+const GRADIENT_SAMPLE: usize = 1000;
 
 /// What a training reports while it runs.
 #[derive(Debug)]
@@ -77,7 +81,7 @@ pub fn total_steps(experiment: &Experiment, samples: usize) -> usize {
 /// after the experiment's steps, by patience, by a loss that is not finite, or soon after `stop` is set.
 ///
 /// Gives back the network as it was at the end, and what was measured.
-pub fn train<N: Network + Sync>(
+pub fn train<N: Network>(
     network: N,
     activation: &Activation,
     seed: u64,
@@ -104,11 +108,12 @@ pub fn train<N: Network + Sync>(
         epochs: Vec::new(),
         probes: Vec::new(),
     };
-    let measure = |network: &N, epoch, step, seconds, train_loss, update: Option<Update>, whole: bool| {
+    let sample = data.train.slice(0..data.train.len().min(GRADIENT_SAMPLE));
+    let measure = |network: &N, epoch, step, seconds, train_loss, update: Option<Update>| {
         let valid = network.valid();
-        let validation = evaluate(&valid, &data.validation);
+        let (validation, passes) = watch(&valid, &data.validation, probe.as_ref());
         let test = evaluate(&valid, &data.test);
-        let layers = probe.as_ref().map(|probe| look(network, &valid, probe, &data.train, update, whole));
+        let layers = probe.as_ref().map(|probe| look(network, &passes, probe, sample.clone(), update));
         Epoch {
             epoch,
             step,
@@ -121,8 +126,8 @@ pub fn train<N: Network + Sync>(
             layers: layers.unwrap_or_default(),
         }
     };
-    let initial = evaluate(&learner.network.valid(), &sample(&data.train)).loss;
-    run.epochs.push(measure(&learner.network, 0, 0, 0.0, initial, None, true));
+    let initial = evaluate(&learner.network.valid(), &sample.clone().into()).loss;
+    run.epochs.push(measure(&learner.network, 0, 0, 0.0, initial, None));
     observe(Event::Epoch(&run.epochs[0]));
 
     let mut best = (run.epochs[0].validation_accuracy, 0);
@@ -188,23 +193,11 @@ pub fn train<N: Network + Sync>(
         }
         let seconds = epoch_started.elapsed().as_secs_f64() - probing;
         let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
-        let mut measured =
-            measure(&learner.network, epoch, run.steps, seconds, train_loss, update.take(), run.steps == total);
+        let measured = measure(&learner.network, epoch, run.steps, seconds, train_loss, update.take());
         if measured.validation_accuracy > best.0 {
             best = (measured.validation_accuracy, epoch);
         }
         let out_of_patience = experiment.patience.is_some_and(|patience| epoch - best.1 >= patience);
-        if out_of_patience
-            && run.steps < total
-            && let Some(probe) = &probe
-        {
-            // The last epoch is looked at on the whole training set; that it is the last is known only now.
-            let network = &learner.network;
-            let whole = look(network, &network.valid(), probe, &data.train, None, true);
-            for (layer, whole) in measured.layers.iter_mut().zip(whole) {
-                *layer = Layer { update_to_weight_ratio: layer.update_to_weight_ratio, ..whole };
-            }
-        }
         observe(Event::Epoch(&measured));
         run.epochs.push(measured);
         if out_of_patience {
@@ -224,7 +217,7 @@ pub struct Learner<N> {
     clip_norm: Option<f64>,
     /// Threads beside the caller's. Each takes a part of every batch: a join a step costs little, where a join a
     /// product would cost what it saves.
-    helpers: Option<ThreadPool>,
+    helpers: Vec<Helper<N>>,
 }
 
 /// What a training step leaves behind.
@@ -240,37 +233,22 @@ pub struct Step {
 impl<N: Network> Learner<N> {
     /// `network` must track gradients.
     pub fn new(network: N, experiment: &Experiment) -> Self {
-        let helpers = (experiment.threads > 1)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(experiment.threads - 1).build().ok());
         Self {
             network,
             optimizer: optimizer(experiment),
             lr: experiment.learning_rate(),
             clip_norm: experiment.clip_norm,
-            // Without threads to be had it is one thread that does all.
-            helpers: helpers.flatten(),
+            // Where no thread is to be had, those that are there do all.
+            helpers: (1..experiment.threads).map_while(|_| Helper::new()).collect(),
         }
     }
 
     /// Forward, backward, update; with a probe, watching.
     ///
     /// By value, as Burn's optimizers take a network: a handle that stayed behind would make them copy every weight.
-    pub fn step(mut self, batch: Batch, probe: Option<&Probe>) -> (Self, Step)
-    where
-        N: Sync,
-    {
-        let size = batch.labels.dims()[0];
-        let parts = self.helpers.as_ref().map_or(1, |pool| pool.current_num_threads() + 1).min(size);
+    pub fn step(mut self, batch: Batch, probe: Option<&Probe>) -> (Self, Step) {
         let trace = || probe.map_or_else(Trace::off, Trace::gradients);
-        let (loss, mut gradients, watched) = if parts == 1 {
-            let mut trace = trace();
-            let loss = self.network.objective(batch, &mut trace);
-            let mut all = loss.backward();
-            let gradients = GradientsParams::from_module(&mut all, &self.network);
-            (loss.without_autodiff(), gradients, vec![(trace, all)])
-        } else {
-            self.parallel(batch, size, parts, &trace)
-        };
+        let Part { loss, mut gradients, watched } = self.parallel(batch, &trace);
         let (watched, weight_gradients) = match probe {
             Some(_) => (watched, weight_gradients(&self.network, &gradients)),
             None => (Vec::new(), Weights::new()),
@@ -284,54 +262,106 @@ impl<N: Network> Learner<N> {
 
     /// Forward and backward, a part of the batch on each thread. Parts are summed in their order, so the result does
     /// not depend on which thread is first.
-    fn parallel(
-        &self,
-        batch: Batch,
-        size: usize,
-        parts: usize,
-        trace: &(dyn Fn() -> Trace + Sync),
-    ) -> (Tensor<1>, GradientsParams, Vec<(Trace, Gradients)>)
-    where
-        N: Sync,
-    {
-        type Part = (Tensor<1>, GradientsParams, (Trace, Gradients));
-        let device = batch.images.device();
-        let work = |part: usize| -> Part {
+    fn parallel(&self, batch: Batch, trace: &dyn Fn() -> Trace) -> Part {
+        let size = batch.labels.dims()[0];
+        let parts = (self.helpers.len() + 1).min(size);
+        if parts == 1 {
+            return Part::of(&self.network, Work { batch, share: 1.0, trace: trace() });
+        }
+        let work = |part: usize| {
             let range = part * size / parts..(part + 1) * size / parts;
             let share = range.len() as f64 / size as f64;
-            let batch =
-                Batch { images: batch.images.clone().slice(range.clone()), labels: batch.labels.clone().slice(range) };
-            let mut trace = trace();
-            // A fork has a graph of its own; on clones the threads would wait for each other at one graph.
-            let network = self.network.clone().fork(&device);
-            let loss = network.objective(batch, &mut trace) * share;
-            let mut all = loss.backward();
-            let gradients = GradientsParams::from_module(&mut all, &network);
-            (loss.without_autodiff(), gradients, (trace, all))
+            let images = batch.images.clone().slice(range.clone());
+            Work { batch: Batch { images, labels: batch.labels.clone().slice(range) }, share, trace: trace() }
         };
-        let mut done: Vec<Option<Part>> = (0..parts).map(|_| None).collect();
-        match (&self.helpers, done.split_first_mut()) {
-            (Some(pool), Some((first, rest))) => pool.in_place_scope(|scope| {
-                for (i, slot) in rest.iter_mut().enumerate() {
-                    let work = &work;
-                    scope.spawn(move |_| *slot = Some(work(i + 1)));
-                }
-                *first = Some(work(0));
-            }),
-            _ => done.iter_mut().enumerate().for_each(|(i, slot)| *slot = Some(work(i))),
-        }
-        let mut done = done.into_iter().flatten();
-        let (mut loss, mut gradients, watched) = done.next().expect("a batch has at least one part");
-        let mut watched = vec![watched];
-        for (part_loss, part, part_watched) in done {
-            loss = loss + part_loss;
-            let mut sum = Sum { total: gradients, part };
+        let helpers = &self.helpers[..parts - 1];
+        helpers.iter().enumerate().for_each(|(i, helper)| helper.begin(self.network.clone(), work(i + 1)));
+        let mut all = Part::of(&self.network.clone().fork(&batch.images.device()), work(0));
+        for helper in helpers {
+            let part = helper.end();
+            all.loss = all.loss + part.loss;
+            let mut sum = Sum { total: all.gradients, part: part.gradients };
             self.network.visit(&mut sum);
-            gradients = sum.total;
-            watched.push(part_watched);
+            all.gradients = sum.total;
+            all.watched.extend(part.watched);
         }
-        (loss, gradients, watched)
+        all
     }
+}
+
+/// A part of a batch.
+struct Work {
+    batch: Batch,
+    /// Which part of the batch's samples it has.
+    share: f64,
+    trace: Trace,
+}
+
+/// What forward and backward make of it.
+struct Part {
+    loss: Tensor<1>,
+    gradients: GradientsParams,
+    watched: Vec<(Trace, Gradients)>,
+}
+
+impl Part {
+    fn of<N: Network>(network: &N, Work { batch, share, mut trace }: Work) -> Self {
+        let mut loss = network.objective(batch, &mut trace);
+        if share < 1.0 {
+            loss = loss * share;
+        }
+        let mut all = loss.backward();
+        let gradients = GradientsParams::from_module(&mut all, network);
+        Self { loss: loss.without_autodiff(), gradients, watched: vec![(trace, all)] }
+    }
+}
+
+/// A thread for a part of every batch.
+struct Helper<N> {
+    work: Sender<(N, Work)>,
+    parts: Receiver<Part>,
+}
+
+impl<N: Network> Helper<N> {
+    fn new() -> Option<Self> {
+        let (work, incoming) = mpsc::channel::<(N, Work)>();
+        let (outgoing, parts) = mpsc::channel();
+        let serve = move || {
+            while let Some((network, work)) = receive(&incoming) {
+                // A fork has a graph of its own; on clones the threads would wait for each other at one graph.
+                let network = network.fork(&work.batch.images.device());
+                let part = Part::of(&network, work);
+                // No handle stays behind when the part is known: the update would have to copy every weight.
+                drop(network);
+                if outgoing.send(part).is_err() {
+                    break;
+                }
+            }
+        };
+        // It ends when the learner does, whose end of the channel it waits at.
+        thread::Builder::new().name("step".to_owned()).spawn(|| alone(serve)).ok()?;
+        Some(Self { work, parts })
+    }
+
+    fn begin(&self, network: N, work: Work) {
+        // An error means that the thread panicked: `end` tells.
+        let _ = self.work.send((network, work));
+    }
+
+    fn end(&self) -> Part {
+        receive(&self.parts).expect("a helping thread ends early only by a panic, which goes on here")
+    }
+}
+
+/// Waits awake at first: to sleep and be woken takes longer than what the other thread does meanwhile.
+fn receive<T>(from: &Receiver<T>) -> Option<T> {
+    for _ in 0..1 << 14 {
+        match from.try_recv() {
+            Err(TryRecvError::Empty) => hint::spin_loop(),
+            received => return received.ok(),
+        }
+    }
+    from.recv().ok()
 }
 
 /// Adds one part's gradients to the total.
@@ -353,47 +383,39 @@ impl ModuleVisitor for Sum {
 
 /// Mean loss and accuracy of a network that tracks no gradients (`network.valid()`).
 pub fn evaluate<N: Network>(network: &N, samples: &DeviceSamples) -> Evaluation {
+    watch(network, samples, None).0
+}
+
+/// [`evaluate`], watching the passes if there is a probe.
+fn watch<N: Network>(network: &N, samples: &DeviceSamples, probe: Option<&Probe>) -> (Evaluation, Vec<Trace>) {
     let mut sums: Vec<Tensor<1>> = Vec::new();
+    let mut passes: Vec<Trace> = Vec::new();
     for range in batches(samples.len()) {
         let count = range.len() as f64;
+        let mut trace = match probe {
+            None => Trace::off(),
+            // One batch is enough for a picture.
+            Some(probe) if passes.is_empty() => Trace::histogram(probe),
+            Some(probe) => Trace::activations(probe),
+        };
         let Batch { images, labels } = samples.slice(range);
-        let outputs = outputs(network, images, &mut Trace::off());
+        let outputs = outputs(network, images, &mut trace);
         let right = network.right(outputs.clone(), labels.clone()).float().cast(outputs.dtype());
         sums.push(Tensor::cat(vec![network.loss(outputs, labels) * count, right.sum()], 0));
+        passes.push(trace);
     }
     let sums: Vec<f64> = Tensor::cat(sums, 0).into_data().iter().collect();
     let mean = |offset: usize| sums.iter().skip(offset).step_by(2).sum::<f64>() / samples.len() as f64;
-    Evaluation { loss: finite(mean(0)), accuracy: mean(1) }
+    (Evaluation { loss: finite(mean(0)), accuracy: mean(1) }, passes)
 }
 
-/// Looks at every layer: activations over the probe set, gradients of the mean loss over a fixed sample of it.
-fn look<N: Network>(
-    network: &N,
-    valid: &N,
-    probe: &Probe,
-    train: &DeviceSamples,
-    update: Option<Update>,
-    whole: bool,
-) -> Vec<Layer> {
-    let some = sample(train);
-    let probed = if whole { train } else { &some };
-    let passes: Vec<Trace> = batches(probed.len())
-        .enumerate()
-        .map(|(i, range)| {
-            let mut trace = if whole && i == 0 { Trace::histogram(probe) } else { Trace::activations(probe) };
-            outputs(valid, probed.slice(range).images, &mut trace);
-            trace
-        })
-        .collect();
+/// Every layer's figures: activations as `passes` saw them, gradients of the mean loss over `sample`.
+fn look<N: Network>(network: &N, passes: &[Trace], probe: &Probe, sample: Batch, update: Option<Update>) -> Vec<Layer> {
     let mut trace = Trace::gradients(probe);
-    let mut gradients = network.objective(some.slice(0..some.len()), &mut trace).backward();
+    let mut gradients = network.objective(sample, &mut trace).backward();
     let weights = weight_gradients(network, &GradientsParams::from_module(&mut gradients, network));
     let backward = Backward { passes: vec![(&trace, &gradients)], weights };
-    report(&passes, Some(&backward), update.as_ref())
-}
-
-fn sample(train: &DeviceSamples) -> DeviceSamples {
-    train.slice(0..train.len().min(PROBE_SAMPLE)).into()
+    report(passes, Some(&backward), update.as_ref())
 }
 
 fn batches(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {

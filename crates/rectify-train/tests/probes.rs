@@ -90,7 +90,7 @@ fn experiment(activation: &str) -> Experiment {
     }
 }
 
-fn trained<N: Network + Sync>(network: N, experiment: &Experiment, data: &DeviceDataset) -> (N, Run) {
+fn trained<N: Network>(network: N, experiment: &Experiment, data: &DeviceDataset) -> (N, Run) {
     train(network, &experiment.activations[0], 0, experiment, data, &AtomicBool::new(false), &mut |_| {})
 }
 

@@ -235,7 +235,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     ///
     /// [`ClaimError::Interrupted`].
-    pub fn train<N: Network + Sync>(
+    pub fn train<N: Network>(
         &self,
         network: N,
         training: &Training,
@@ -252,7 +252,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     ///
     /// [`ClaimError::Interrupted`].
-    pub fn train_until<N: Network + Sync>(
+    pub fn train_until<N: Network>(
         &self,
         enough: &AtomicBool,
         network: N,

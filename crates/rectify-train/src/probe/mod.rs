@@ -5,13 +5,16 @@
 //! [`report`] fetches all figures in one read-back. Weights and their gradients are read from the parameters of any
 //! Burn module.
 
+mod reduce;
+
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
-    tensor::{Bool, DType, Device, Gradients, Tensor, TensorData},
+    tensor::{DType, Device, Gradients, Tensor, TensorData},
 };
 use rectify::FusedLinear;
 
+use self::reduce::{distance, moments, norm};
 use crate::{
     activation::Activation,
     results::{Histogram, Layer},
@@ -175,20 +178,13 @@ impl Trace {
             x.movedim(unit_dim, D - 1).reshape([values / units.max(1), units])
         };
         let (z, a) = (rows(z), rows(a));
-        let count = |mask: Tensor<2, Bool>| mask.float().cast(z.dtype()).sum();
-        let flat = watch
-            .probe
-            .flat
-            .iter()
-            .flatten()
-            .map(|&(low, high)| count(z.clone().greater_elem(low).bool_and(z.clone().lower_elem(high))));
-        let flat = flat.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::zeros([1], (&z.device(), z.dtype())));
-        let sums = vec![z.clone().sum(), z.clone().square().sum(), a.clone().sum(), a.clone().square().sum(), flat];
+        let flat = watch.probe.flat.as_deref().unwrap_or_default();
+        let (sums, alive) = moments(z, a.clone(), flat);
         self.layers.push(Observed {
             name: name.to_owned(),
             values,
-            sums: Tensor::cat(sums, 0),
-            alive: a.clone().not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(0).squeeze_dim(0),
+            sums,
+            alive,
             leaf,
             sample: watch.histogram.then(|| a.reshape([values]).narrow(0, 0, values.min(HISTOGRAM_SAMPLE))),
         });
@@ -282,16 +278,6 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
         let part = |path: &str| format!(".{path}.").contains(&format!(".{layer}."));
         weights.iter().filter(|(path, _)| part(path)).map(|(_, tensor)| tensor.clone()).collect()
     };
-    // The largest magnitude, and the sum of squares relative to it: the square of a vanished gradient is no f32.
-    let scaled = |tensors: Vec<Tensor<1>>| {
-        let tensor = match tensors.len() {
-            0 => return None,
-            _ => Tensor::cat(tensors, 0).cast(DType::F32),
-        };
-        let largest = tensor.clone().abs().max().clamp_min(f32::MIN_POSITIVE);
-        let sum = (tensor / largest.clone()).square().sum();
-        Some(Tensor::cat(vec![largest, sum], 0))
-    };
 
     struct Columns {
         sums: Vec<usize>,
@@ -313,7 +299,7 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
             let weight_gradient = backward.and_then(|backward| {
                 let tensors = of_layer(&backward.weights, name);
                 let values = tensors.iter().map(|tensor| tensor.shape().num_elements()).sum();
-                Some((figures.push(scaled(tensors)?), values))
+                Some((figures.push(norm(tensors)?), values))
             });
             let gradient = backward.and_then(|backward| {
                 let of_pass = |(trace, gradients): &(&Trace, &Gradients)| {
@@ -323,12 +309,11 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 };
                 let parts = backward.passes.iter().map(of_pass).collect::<Option<Vec<_>>>()?;
                 let values = parts.iter().map(|part| part.shape().num_elements()).sum();
-                Some((figures.push(scaled(parts)?), values))
+                Some((figures.push(norm(parts)?), values))
             });
             let update = update.and_then(|update| {
                 let (before, after) = (of_layer(&update.before, name), of_layer(&update.after, name));
-                let moved = scaled(before.iter().cloned().zip(after).map(|(before, after)| after - before).collect());
-                Some((figures.push(moved?), figures.push(scaled(before)?)))
+                Some((figures.push(distance(before.clone(), after)?), figures.push(norm(before)?)))
             });
             Columns { sums, alive, sample, weight_gradient, gradient, update }
         })
@@ -347,7 +332,7 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
             let std = |mean: f64, square: f64| finite((square - mean * mean).max(0.0).sqrt());
             let alive = &figures[columns.alive];
             let length = |column: usize| figures[column][0] * figures[column][1].sqrt();
-            let norm = |(column, _): (usize, usize)| finite(length(column));
+            let l2 = |(column, _): (usize, usize)| finite(length(column));
             let rms = |(column, values): (usize, usize)| finite(length(column) / (values as f64).sqrt());
             let saturates =
                 passes.iter().any(|pass| pass.watch.as_ref().is_some_and(|watch| watch.probe.flat.is_some()));
@@ -357,9 +342,9 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 layer: layer.name.clone(),
                 units: alive.len(),
                 weight_grad_rms: columns.weight_gradient.and_then(rms),
-                weight_grad_norm: columns.weight_gradient.and_then(norm),
+                weight_grad_norm: columns.weight_gradient.and_then(l2),
                 preactivation_grad_rms: columns.gradient.and_then(rms),
-                preactivation_grad_norm: columns.gradient.and_then(norm),
+                preactivation_grad_norm: columns.gradient.and_then(l2),
                 preactivation_mean: finite(total(0)),
                 preactivation_std: std(total(0), total(1)),
                 activation_mean: finite(total(2)),

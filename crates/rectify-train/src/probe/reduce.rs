@@ -1,0 +1,198 @@
+//! What a probe reduces tensors to, where they are: on Flex in one pass over the values, elsewhere by Burn's
+//! operations.
+
+#[cfg(feature = "flex")]
+use burn::backend::{BackendTensor, DispatchTensorKind};
+use burn::tensor::{Bool, DType, Tensor, TensorData};
+
+/// Sums over one layer's values: Σz, Σz², Σa, Σa² and how many z lie strictly inside of one of the intervals `flat`;
+/// and for each unit the number of activations that are not zero. `z` and `a` are `[values of a unit, units]`.
+pub fn moments(z: Tensor<2>, a: Tensor<2>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
+    let units = z.dims()[1];
+    let one_pass = in_memory(&z, |z| in_memory(&a, |a| host::moments(z, a, units, flat))).flatten();
+    let Some((sums, alive)) = one_pass else {
+        return operations::moments(z, a, flat);
+    };
+    let device = z.device();
+    let sums = Tensor::from_data(TensorData::from(sums.map(|sum| sum as f32)), &device);
+    (sums, Tensor::from_data(TensorData::new(alive, [units]), &device))
+}
+
+/// A number and a sum whose root times that number is the L2 norm of all the tensors together: the square of a vanished
+/// gradient is no f32. `None` without tensors.
+pub fn norm(tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+    let squares = tensors.iter().map(|x| in_memory(x, |x| host::squares(x, None))).sum::<Option<f64>>();
+    one_or_other(squares, tensors)
+}
+
+/// [`norm`] of how far tensors have moved.
+pub fn distance(from: Vec<Tensor<1>>, to: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+    let squares = from
+        .iter()
+        .zip(&to)
+        .map(|(from, to)| in_memory(from, |from| in_memory(to, |to| host::squares(to, Some(from)))).flatten())
+        .sum::<Option<f64>>();
+    match squares {
+        Some(_) => one_or_other(squares, to),
+        None => one_or_other(None, from.into_iter().zip(to).map(|(from, to)| to - from).collect()),
+    }
+}
+
+fn one_or_other(squares: Option<f64>, tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+    let device = tensors.first()?.device();
+    Some(match squares {
+        Some(squares) => Tensor::from_data(TensorData::from([squares.sqrt() as f32, 1.0]), &device),
+        None => operations::norm(tensors),
+    })
+}
+
+/// What `read` makes of a tensor's values, if they are f32 in this process's memory, in order.
+#[cfg(feature = "flex")]
+fn in_memory<const D: usize, R>(x: &Tensor<D>, read: impl FnOnce(&[f32]) -> R) -> Option<R> {
+    match x.clone().without_autodiff().into_dispatch().kind {
+        DispatchTensorKind::Flex(BackendTensor::Float(x)) => x.as_slice::<f32>().map(read),
+        _ => None,
+    }
+}
+
+#[cfg(not(feature = "flex"))]
+fn in_memory<const D: usize, R>(_: &Tensor<D>, _: impl FnOnce(&[f32]) -> R) -> Option<R> {
+    None
+}
+
+/// One pass over values in memory. Sums are f64.
+mod host {
+    use pulp::Arch;
+
+    /// Partial sums side by side, so that the loops vectorise.
+    const LANES: usize = 8;
+
+    pub fn moments(z: &[f32], a: &[f32], units: usize, flat: &[(f64, f64)]) -> ([f64; 5], Vec<f32>) {
+        let mut alive = vec![0.0; units];
+        let [mut z1, mut z2, mut a1, mut a2] = [[0.0; LANES]; 4];
+        let mut inside = 0.0;
+        Arch::new().dispatch(|| {
+            for a in a.chunks_exact(units.max(1)) {
+                for (alive, a) in alive.iter_mut().zip(a) {
+                    *alive += if *a == 0.0 { 0.0 } else { 1.0 };
+                }
+            }
+            each(z, |lane, z| {
+                z1[lane] += z;
+                z2[lane] += z * z;
+            });
+            each(a, |lane, a| {
+                a1[lane] += a;
+                a2[lane] += a * a;
+            });
+            for &(low, high) in flat {
+                let (low, high) = (low as f32, high as f32);
+                inside += z.iter().map(|&z| u32::from(z > low && z < high)).sum::<u32>() as f64;
+            }
+        });
+        let [z1, z2, a1, a2] = [z1, z2, a1, a2].map(|lanes| lanes.iter().sum());
+        ([z1, z2, a1, a2, inside], alive)
+    }
+
+    /// Σ(x − minus)².
+    pub fn squares(x: &[f32], minus: Option<&[f32]>) -> f64 {
+        let mut lanes = [0.0; LANES];
+        Arch::new().dispatch(|| match minus {
+            None => each(x, |lane, x| lanes[lane] += x * x),
+            Some(minus) => {
+                for (x, minus) in x.chunks(LANES).zip(minus.chunks(LANES)) {
+                    for ((sum, x), minus) in lanes.iter_mut().zip(x).zip(minus) {
+                        let moved = f64::from(*x) - f64::from(*minus);
+                        *sum += moved * moved;
+                    }
+                }
+            }
+        });
+        lanes.iter().sum()
+    }
+
+    #[inline(always)]
+    fn each(values: &[f32], mut add: impl FnMut(usize, f64)) {
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (lane, value) in chunk.iter().enumerate() {
+                add(lane, f64::from(*value));
+            }
+        }
+        for (lane, value) in rest.iter().enumerate() {
+            add(lane, f64::from(*value));
+        }
+    }
+}
+
+/// The same by Burn's operations.
+mod operations {
+    use super::{Bool, DType, Tensor};
+
+    pub fn moments(z: Tensor<2>, a: Tensor<2>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
+        let count = |mask: Tensor<2, Bool>| mask.float().cast(z.dtype()).sum();
+        let flat = flat
+            .iter()
+            .map(|&(low, high)| count(z.clone().greater_elem(low).bool_and(z.clone().lower_elem(high))))
+            .reduce(|a, b| a + b)
+            .unwrap_or_else(|| Tensor::zeros([1], (&z.device(), z.dtype())));
+        let sums = vec![z.clone().sum(), z.clone().square().sum(), a.clone().sum(), a.clone().square().sum(), flat];
+        (Tensor::cat(sums, 0), a.not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(0).squeeze_dim(0))
+    }
+
+    pub fn norm(tensors: Vec<Tensor<1>>) -> Tensor<1> {
+        let tensor = Tensor::cat(tensors, 0).cast(DType::F32);
+        let largest = tensor.clone().abs().max().clamp_min(f32::MIN_POSITIVE);
+        let sum = (tensor / largest.clone()).square().sum();
+        Tensor::cat(vec![largest, sum], 0)
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "flex")]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+
+    fn close(one: Tensor<1>, other: Tensor<1>) {
+        one.into_data().assert_approx_eq::<f32>(&other.into_data(), burn::tensor::Tolerance::relative(1e-4));
+    }
+
+    #[test]
+    fn one_pass_finds_what_operations_find() {
+        let flat = [(f64::NEG_INFINITY, -1.0), (0.5, 0.75)];
+        for [rows, units] in [[1, 1], [3, 7], [129, 127], [64, 128]] {
+            let random = || Tensor::<2>::random([rows, units], Distribution::Normal(0.3, 1.0), &Device::flex());
+            let (z, a) = (random(), rectify::relu(random()));
+            let (sums, alive) = moments(z.clone(), a.clone(), &flat);
+            let (expected_sums, expected_alive) = operations::moments(z.clone(), a.clone(), &flat);
+            close(sums, expected_sums);
+            close(alive, expected_alive);
+
+            let parts = || vec![z.clone().reshape([rows * units]), a.clone().reshape([rows * units])];
+            let length = |x: Tensor<1>| x.clone().narrow(0, 0, 1) * x.narrow(0, 1, 1).sqrt();
+            close(length(norm(parts()).unwrap()), length(operations::norm(parts())));
+            let moved = distance(vec![parts().remove(0)], vec![parts().remove(1)]).unwrap();
+            close(length(moved), length(operations::norm(vec![(z - a).reshape([rows * units])])));
+        }
+    }
+
+    #[test]
+    fn strided_tensors_and_other_types_are_not_misread() {
+        let x = Tensor::<2>::from_floats([[1.0, 0.0, 3.0], [0.0, 0.0, 6.0]], &Device::flex());
+        for (x, alive) in [(x.clone().transpose(), vec![2.0, 1.0]), (x.cast(DType::F64), vec![1.0, 0.0, 2.0])] {
+            let (sums, found) = moments(x.clone(), x, &[]);
+            assert_eq!(sums.into_data().iter::<f64>().collect::<Vec<_>>(), [10.0, 46.0, 10.0, 46.0, 0.0]);
+            assert_eq!(found.into_data().iter::<f64>().collect::<Vec<_>>(), alive);
+        }
+    }
+
+    #[test]
+    fn vanished_values_have_a_norm() {
+        let x = Tensor::<1>::from_floats([3e-30, -4e-30], &Device::flex());
+        let found: Vec<f64> = norm(vec![x]).unwrap().into_data().iter().collect();
+        assert!((found[0] * found[1].sqrt() / 5e-30 - 1.0).abs() < 1e-5);
+        assert!(norm(Vec::new()).is_none() && distance(Vec::new(), Vec::new()).is_none());
+    }
+}
