@@ -61,66 +61,96 @@ fn in_memory<const D: usize, R>(_: &Tensor<D>, _: impl FnOnce(&[f32]) -> R) -> O
 }
 
 /// One pass over values in memory. Sums are f64.
+///
+/// Functors and not closures, which the compiler need not inline into the code for the processor's vectors.
 mod host {
-    use pulp::Arch;
+    use pulp::{Arch, NullaryFnOnce};
 
     /// Partial sums side by side, so that the loops vectorise.
     const LANES: usize = 8;
 
     pub fn moments(z: &[f32], a: &[f32], units: usize, flat: &[(f64, f64)]) -> ([f64; 5], Vec<f32>) {
-        let mut alive = vec![0.0; units];
-        let [mut z1, mut z2, mut a1, mut a2] = [[0.0; LANES]; 4];
-        let mut inside = 0.0;
-        Arch::new().dispatch(|| {
+        Arch::new().dispatch(Moments { z, a, units, flat })
+    }
+
+    struct Moments<'a> {
+        z: &'a [f32],
+        a: &'a [f32],
+        units: usize,
+        flat: &'a [(f64, f64)],
+    }
+
+    impl NullaryFnOnce for Moments<'_> {
+        type Output = ([f64; 5], Vec<f32>);
+
+        #[inline(always)]
+        fn call(self) -> Self::Output {
+            let Self { z, a, units, flat } = self;
+            let mut alive = vec![0.0; units];
             for a in a.chunks_exact(units.max(1)) {
                 for (alive, a) in alive.iter_mut().zip(a) {
                     *alive += if *a == 0.0 { 0.0 } else { 1.0 };
                 }
             }
-            each(z, |lane, z| {
-                z1[lane] += z;
-                z2[lane] += z * z;
-            });
-            each(a, |lane, a| {
-                a1[lane] += a;
-                a2[lane] += a * a;
-            });
+            let [z1, z2] = powers(z);
+            let [a1, a2] = powers(a);
+            let mut inside = 0;
             for &(low, high) in flat {
                 let (low, high) = (low as f32, high as f32);
-                inside += z.iter().map(|&z| u32::from(z > low && z < high)).sum::<u32>() as f64;
+                inside += z.iter().map(|&z| u32::from((z > low) & (z < high))).sum::<u32>();
             }
-        });
-        let [z1, z2, a1, a2] = [z1, z2, a1, a2].map(|lanes| lanes.iter().sum());
-        ([z1, z2, a1, a2, inside], alive)
+            ([z1, z2, a1, a2, f64::from(inside)], alive)
+        }
+    }
+
+    /// Σx and Σx².
+    #[inline(always)]
+    fn powers(x: &[f32]) -> [f64; 2] {
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let x = f64::from(chunk[lane]);
+                first[lane] += x;
+                second[lane] += x * x;
+            }
+        }
+        let rest = rest.iter().map(|&x| f64::from(x));
+        [
+            first.iter().sum::<f64>() + rest.clone().sum::<f64>(),
+            second.iter().sum::<f64>() + rest.map(|x| x * x).sum::<f64>(),
+        ]
     }
 
     /// Σ(x − minus)².
     pub fn squares(x: &[f32], minus: Option<&[f32]>) -> f64 {
-        let mut lanes = [0.0; LANES];
-        Arch::new().dispatch(|| match minus {
-            None => each(x, |lane, x| lanes[lane] += x * x),
-            Some(minus) => {
-                for (x, minus) in x.chunks(LANES).zip(minus.chunks(LANES)) {
-                    for ((sum, x), minus) in lanes.iter_mut().zip(x).zip(minus) {
-                        let moved = f64::from(*x) - f64::from(*minus);
-                        *sum += moved * moved;
-                    }
-                }
-            }
-        });
-        lanes.iter().sum()
+        Arch::new().dispatch(Squares { x, minus })
     }
 
-    #[inline(always)]
-    fn each(values: &[f32], mut add: impl FnMut(usize, f64)) {
-        let (chunks, rest) = values.as_chunks::<LANES>();
-        for chunk in chunks {
-            for (lane, value) in chunk.iter().enumerate() {
-                add(lane, f64::from(*value));
+    struct Squares<'a> {
+        x: &'a [f32],
+        minus: Option<&'a [f32]>,
+    }
+
+    impl NullaryFnOnce for Squares<'_> {
+        type Output = f64;
+
+        #[inline(always)]
+        fn call(self) -> f64 {
+            let Some(minus) = self.minus else {
+                return powers(self.x)[1];
+            };
+            let (x, x_rest) = self.x.as_chunks::<LANES>();
+            let (minus, minus_rest) = minus.as_chunks::<LANES>();
+            let mut sums = [0.0; LANES];
+            for (x, minus) in x.iter().zip(minus) {
+                for lane in 0..LANES {
+                    let moved = f64::from(x[lane] - minus[lane]);
+                    sums[lane] += moved * moved;
+                }
             }
-        }
-        for (lane, value) in rest.iter().enumerate() {
-            add(lane, f64::from(*value));
+            let rest = x_rest.iter().zip(minus_rest).map(|(x, minus)| f64::from(x - minus).powi(2));
+            sums.iter().sum::<f64>() + rest.sum::<f64>()
         }
     }
 }
