@@ -163,16 +163,23 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
             let functions: [(&str, fn(Tensor<1>) -> Tensor<1>); 3] =
                 [("relu", rectify::relu), ("sigmoid", activation::sigmoid), ("tanh", activation::tanh)];
             for (name, function) in functions {
-                let forward = time(elements, || drop(black_box(function(plain.clone()))));
                 // A factor after the function makes the gradient that arrives at it a tensor of its own, as the next
-                // layer does in a network.
+                // layer does in a network. What the graph costs without the function is taken off, in the same round.
                 let tracked = plain.clone().autodiff().require_grad();
                 let factor = plain.clone().autodiff();
-                let both = time(elements, || {
-                    drop(black_box((function(tracked.clone()) * factor.clone()).sum().backward()));
+                let rounds = (0..9).map(|_| {
+                    let forward = time(elements, || drop(black_box(function(plain.clone()))));
+                    let with = time(elements, || {
+                        drop(black_box((function(tracked.clone()) * factor.clone()).sum().backward()));
+                    });
+                    let without = time(elements, || {
+                        drop(black_box((tracked.clone() * factor.clone()).sum().backward()));
+                    });
+                    (forward, with - without - forward)
                 });
-                let without = time(elements, || drop(black_box((tracked.clone() * factor.clone()).sum().backward())));
-                for (what, ns) in [("forward", forward), ("backward", (both - forward - without).max(0.0))] {
+                let (forward, backward): (Vec<f64>, Vec<f64>) = rounds.unzip();
+                for (what, rounds) in [("forward", forward), ("backward", backward)] {
+                    let (ns, _) = median_and_min(rounds);
                     println!(
                         "{{\"who\": \"rectify\", \"what\": \"{name}-{what}\", \"dtype\": \"{dtype}\", \"threads\": \
                          {threads}, \"elements\": {elements}, \"ns_per_element\": {ns}}}"
@@ -187,14 +194,9 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
 fn time(elements: usize, mut work: impl FnMut()) -> f64 {
     let repeat = ((1 << 22) / elements).clamp(3, 4000);
     work();
-    let blocks = (0..7)
-        .map(|_| {
-            let started = Instant::now();
-            (0..repeat).for_each(|_| work());
-            started.elapsed().as_secs_f64() * 1e9 / (repeat * elements) as f64
-        })
-        .collect();
-    median_and_min(blocks).0
+    let started = Instant::now();
+    (0..repeat).for_each(|_| work());
+    started.elapsed().as_secs_f64() * 1e9 / (repeat * elements) as f64
 }
 
 /// The 14 products of the MLP's step through `gemm`, each thread doing all of them on its part of the batch.

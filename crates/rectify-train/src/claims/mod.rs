@@ -328,11 +328,13 @@ impl Judgement {
             Verdict::Refuted if fails.len() == 1 => "It fails".to_owned(),
             Verdict::Refuted => format!("It fails under all {} conditions", fails.len()),
             Verdict::Qualified | Verdict::NotSettled => {
+                let all = self.conditions.len();
                 let part = |verb: &str, names: &[&str]| match names {
                     [] => None,
                     // Of many, a table with each is at hand.
-                    [first, second, _, _, rest @ ..] => {
-                        Some(format!("{verb} for {first}; {second}; and {} more", rest.len() + 2))
+                    [first, ..] if all > 3 => {
+                        let example = if verb == "holds" { String::new() } else { format!(" ({first} …)") };
+                        Some(format!("{verb} under {} of {all} conditions{example}", names.len()))
                     }
                     names => Some(format!("{verb} for {}", names.join("; "))),
                 };
@@ -442,6 +444,13 @@ mod tests {
             judgement.sentence(),
             "It fails under all 2 conditions: the effect (here) is 1.00e-7 (9.98e-8 to 1.00e-7); the claim asks for \
              above 0.1."
+        );
+        let mut conditions: Vec<_> = ["a", "b", "c"].map(|name| condition(&PART, name, 1.0)).into();
+        conditions.push(condition(&OTHER, "d", 0.01));
+        assert_eq!(
+            CLAIM.judge(conditions).sentence(),
+            "It holds under 3 of 4 conditions, fails under 1 of 4 conditions (d …): the effect (a) is 1.00 (0.998 to \
+             1.00); the claim asks for above 0.1."
         );
     }
 
