@@ -19,10 +19,12 @@ use crate::relu::ReluOps;
     Autodiff,
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(feature = "cube")
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion")
 )]
 pub trait FusedLinearOps: ReluOps {
     /// φ(xW + b).
+    #[fusion(default)]
     fn rectify_fused_linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -33,6 +35,7 @@ pub trait FusedLinearOps: ReluOps {
     }
 
     /// (z, φ(z)). `tap` is there for its gradient.
+    #[fusion(default)]
     fn rectify_fused_linear_watched(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -44,6 +47,7 @@ pub trait FusedLinearOps: ReluOps {
     }
 
     /// The gradients of the pre-activations, φ′ · grad, and of the bias, their sum over the batch.
+    #[fusion(default)]
     fn rectify_fused_linear_z_backward(
         output: FloatTensor<Self>,
         grad: FloatTensor<Self>,
@@ -53,11 +57,13 @@ pub trait FusedLinearOps: ReluOps {
     }
 
     /// xᵀ · z_grad.
+    #[fusion(default)]
     fn rectify_fused_linear_weight_backward(x: FloatTensor<Self>, z_grad: FloatTensor<Self>) -> FloatTensor<Self> {
         default::fused_linear_weight_backward::<Self>(x, z_grad)
     }
 
     /// z_grad · Wᵀ.
+    #[fusion(default)]
     fn rectify_fused_linear_x_backward(weight: FloatTensor<Self>, z_grad: FloatTensor<Self>) -> FloatTensor<Self> {
         default::fused_linear_x_backward::<Self>(weight, z_grad)
     }
@@ -127,7 +133,7 @@ pub mod default {
 impl FusedLinearOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
-impl FusedLinearOps for burn::backend::Cube {}
+impl FusedLinearOps for burn_cubecl::CubeBackend {}
 
 /// What the graph holds on to between the passes: of each product's operands only what a gradient will need.
 #[derive(Debug, Clone)]

@@ -26,13 +26,16 @@ use super::gradient::{GradientRule, Keeps};
     Autodiff,
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
-    Cube: cfg(feature = "cube")
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion")
 )]
 pub trait ReluOps: Backend {
     /// max(0, x).
+    #[fusion(dtype = x, shape = x)]
     fn rectify_relu(x: FloatTensor<Self>, rule: GradientRule) -> FloatTensor<Self>;
 
     /// The gradient with respect to the input. `kept` is the input, or the output where that says enough.
+    #[fusion(dtype = grad, shape = grad)]
     fn rectify_relu_backward(kept: FloatTensor<Self>, grad: FloatTensor<Self>, rule: GradientRule)
     -> FloatTensor<Self>;
 }

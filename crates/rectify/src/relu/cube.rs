@@ -5,10 +5,10 @@
 //! −0.0 down to −∞ are the smallest integers up to −∞'s bits; whatever is neither, nor 0, is NaN.
 
 use burn::{
-    backend::{Backend as _, Cube, cubecl::dtype_to_storage_type, tensor::FloatTensor},
+    backend::{Backend as _, cubecl::dtype_to_storage_type, tensor::FloatTensor},
     tensor::DType,
 };
-use burn_cubecl::{ops::numeric::empty_device_dtype, tensor::CubeTensor};
+use burn_cubecl::{CubeBackend, ops::numeric::empty_device_dtype, tensor::CubeTensor};
 use cubecl::{
     calculate_cube_count_elemwise,
     ir::ElemType,
@@ -23,7 +23,7 @@ use super::{
     gradient::{BSILU_ALPHA, GradientRule, Surrogate},
 };
 
-impl ReluOps for Cube {
+impl ReluOps for CubeBackend {
     fn rectify_relu(x: FloatTensor<Self>, _rule: GradientRule) -> FloatTensor<Self> {
         launch_forward(x)
     }
@@ -266,7 +266,7 @@ fn launch_backward(kept: CubeTensor, grad: CubeTensor, rule: GradientRule) -> Cu
 /// A kernel in a type that the device lacks fails where nobody hears it, and leaves its output as it was.
 fn assert_computes(x: &CubeTensor) {
     assert!(
-        Cube::supports_dtype(&x.device, x.dtype),
+        CubeBackend::supports_dtype(&x.device, x.dtype),
         "relu: {} does not compute in {}",
         x.client.properties().identity.name,
         x.dtype.name()
