@@ -59,6 +59,9 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     let data = dataset.to_device(&device, experiment.dtype.into());
     let template = "{bar:40} {percent:>3} %  {pos}/{len} steps  {eta} left";
     let progress = Progress::new(args.output.quiet, template, grid::grid_steps(&experiment, &dataset));
+    let (mean, std) = (dataset.mean, dataset.std);
+    // Its pixels are on the device now.
+    drop(dataset);
     let unwritten: Mutex<Option<StoreError>> = Mutex::new(None);
     let observe = |cell: &Cell, event: Event<'_>| {
         let measured = match event {
@@ -82,8 +85,8 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
             height: shape.height,
             width: shape.width,
             classes: shape.classes,
-            mean: dataset.mean,
-            std: dataset.std,
+            mean,
+            std,
         };
         folder.save_checkpoint(cell, &checkpoint, model).map(drop)
     };

@@ -145,10 +145,13 @@ fn join(mut blocks: Vec<Tensor<2>>) -> Tensor<2> {
 /// Some columns of the pixels as numbers.
 fn look_up<E: Element>(pixels: &[u8], width: usize, columns: Range<usize>, values: &[f64; 256]) -> TensorData {
     let values: [E; 256] = values.map(|value| value.elem());
-    let numbers: Vec<E> = pixels
-        .par_chunks(width)
-        .with_min_len(1 << 7)
-        .flat_map_iter(|row| row[columns.clone()].iter().map(|&pixel| values[usize::from(pixel)]))
-        .collect();
+    // Allocated once in its full size: collected, every number would be held twice for a moment.
+    let mut numbers = vec![E::from_elem(0.0); pixels.len() / width * columns.len()];
+    let rows = numbers.par_chunks_mut(columns.len()).zip(pixels.par_chunks(width));
+    rows.with_min_len(1 << 7).for_each(|(numbers, row)| {
+        for (number, &pixel) in numbers.iter_mut().zip(&row[columns.clone()]) {
+            *number = values[usize::from(pixel)];
+        }
+    });
     TensorData::new(numbers, [pixels.len() / width, columns.len()])
 }
