@@ -9,8 +9,9 @@
 
 use std::time::Duration;
 
-use burn::tensor::{Device, Tensor, activation, wgpu::WgpuBackend};
+use burn::tensor::{Tensor, activation};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rectify_train::backend;
 
 /// Between two waits for the device, as many launches as some steps of training have.
 const LAUNCHES: u64 = 1000;
@@ -18,12 +19,12 @@ const LAUNCHES: u64 = 1000;
 type Activation = (&'static str, fn(Tensor<1>) -> Tensor<1>);
 
 fn launches(criterion: &mut Criterion) {
-    let device = [WgpuBackend::Vulkan, WgpuBackend::Metal, WgpuBackend::Dx12]
-        .into_iter()
-        .find_map(|api| Device::wgpu_options().graphics_api(api).init().ok());
-    let Some(device) = device else {
-        eprintln!("no adapter for wgpu: nothing to measure; Debian's mesa-vulkan-drivers has a software one");
-        return;
+    let device = match backend::open("wgpu") {
+        Ok(device) => device,
+        Err(error) => {
+            eprintln!("nothing to measure: {error}");
+            return;
+        }
     };
 
     let x = Tensor::<1>::from_floats([-1.0, 0.0, 1.0, 2.0], &device);
@@ -36,7 +37,7 @@ fn launches(criterion: &mut Criterion) {
                 for _ in 0..LAUNCHES {
                     f(x.clone());
                 }
-                device.sync().expect("the device answers");
+                device.sync().expect("a device that is lost on the way leaves nothing to measure");
             })
         });
     }

@@ -124,7 +124,8 @@ const ORDINARY: Setting = Setting { rate: 0.1, bias: 0.0, activation: "relu", in
 const STRESSES: [(&str, Setting); 2] =
     [("rate 0.2", Setting { rate: HIGH_RATE, ..ORDINARY }), ("bias −2", Setting { bias: LOW_BIAS, ..ORDINARY })];
 
-/// One training: the fraction of all hidden units that is zero on the whole validation set at the end, and [`survival_of_death`]; NaN where it diverged.
+/// One training: the fraction of all hidden units that is zero on the whole validation set at the end, and
+/// [`survival_of_death`]; NaN where it diverged.
 #[derive(Debug, Clone, Copy)]
 struct Fate {
     dead: f64,
