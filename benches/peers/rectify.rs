@@ -69,7 +69,7 @@ fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
             })
         };
         learner = run(learner, 20);
-        let loss = evaluate(&learner.network.valid(), &test).loss;
+        let loss = evaluate(&learner.network().valid(), &test).loss;
         learner = run(learner, BLOCK);
         let mut milliseconds = Vec::new();
         for _ in 0..10 {
@@ -77,7 +77,7 @@ fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
             learner = run(learner, BLOCK);
             milliseconds.push(started.elapsed().as_secs_f64() * 1e3 / BLOCK as f64);
         }
-        Ok((milliseconds, loss, evaluate(&learner.network.valid(), &test).accuracy))
+        Ok((milliseconds, loss, evaluate(&learner.network().valid(), &test).accuracy))
     })??;
     let (median, min) = median_and_min(milliseconds);
     let loss = loss.context("the loss is not finite")?;

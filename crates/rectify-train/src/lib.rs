@@ -8,6 +8,7 @@ pub mod data;
 pub mod environment;
 pub mod experiment;
 pub mod grid;
+mod memory;
 pub mod model;
 pub mod probe;
 pub mod results;

@@ -5,31 +5,26 @@
 //! it is built from is Burn's: modules, losses, optimizers.
 
 use std::{
-    hint,
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender, TryRecvError},
-    },
-    thread,
+    sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
 use burn::{
-    module::{Module, ModuleVisitor, Param},
-    optim::{
-        AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig,
-        momentum::MomentumConfig,
-    },
-    tensor::{DType, Gradients, Int, Tensor, TensorData},
+    optim::GradientsParams,
+    tensor::{Gradients, Int, Tensor, TensorData},
 };
+
+mod learner;
+mod update;
+
+pub use learner::{Learner, Step};
 
 use crate::{
     activation::Activation,
     data::{Batch, DeviceDataset, DeviceSamples, shuffled},
-    experiment::{Experiment, OptimizerKind, ProbeEvery},
-    grid::alone,
+    experiment::{Experiment, ProbeEvery},
     model::{Model, Network, outputs},
-    probe::{Backward, Probe, Trace, Update, Weights, report, weight_gradients, weights},
+    probe::{Backward, Probe, Trace, Update, report, weight_gradients, weights},
     results::{Epoch, Layer, Run, Status, StepProbe},
 };
 
@@ -104,7 +99,7 @@ pub fn train<N: Network>(
         diverged_at_step: None,
         wall_seconds: 0.0,
         steps: 0,
-        parameters: learner.network.num_params(),
+        parameters: learner.network().num_params(),
         epochs: Vec::new(),
         probes: Vec::new(),
     };
@@ -126,8 +121,8 @@ pub fn train<N: Network>(
             layers: layers.unwrap_or_default(),
         }
     };
-    let initial = evaluate(&learner.network.valid(), &sample.clone().into()).loss;
-    run.epochs.push(measure(&learner.network, 0, 0, 0.0, initial, None));
+    let initial = evaluate(&learner.network().valid(), &sample.clone().into()).loss;
+    run.epochs.push(measure(learner.network(), 0, 0, 0.0, initial, None));
     observe(Event::Epoch(&run.epochs[0]));
 
     let mut best = (run.epochs[0].validation_accuracy, 0);
@@ -154,11 +149,11 @@ pub fn train<N: Network>(
                 _ => None,
             };
             let before =
-                (probe.is_some() && (watched.is_some() || run.steps == last_step)).then(|| weights(&learner.network));
+                (probe.is_some() && (watched.is_some() || run.steps == last_step)).then(|| weights(learner.network()));
 
             let step;
             (learner, step) = learner.step(batch.clone(), watched);
-            update = before.map(|before| Update { before, after: weights(&learner.network) });
+            update = before.map(|before| Update { before, after: weights(learner.network()) });
             if watched.is_some() {
                 let probing_started = Instant::now();
                 let (traces, gradients): (Vec<Trace>, Vec<Gradients>) = step.watched.into_iter().unzip();
@@ -171,7 +166,7 @@ pub fn train<N: Network>(
                 probing += probing_started.elapsed().as_secs_f64();
             }
             let looking_on = Instant::now();
-            observe(Event::Step { step: run.steps, network: &learner.network, batch: &batch });
+            observe(Event::Step { step: run.steps, network: learner.network(), batch: &batch });
             probing += looking_on.elapsed().as_secs_f64();
             unread.push(step.loss);
             if unread.len() == READ_BACK || run.steps == last_step {
@@ -193,7 +188,7 @@ pub fn train<N: Network>(
         }
         let seconds = epoch_started.elapsed().as_secs_f64() - probing;
         let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
-        let measured = measure(&learner.network, epoch, run.steps, seconds, train_loss, update.take());
+        let measured = measure(learner.network(), epoch, run.steps, seconds, train_loss, update.take());
         if measured.validation_accuracy > best.0 {
             best = (measured.validation_accuracy, epoch);
         }
@@ -205,180 +200,7 @@ pub fn train<N: Network>(
         }
     }
     run.wall_seconds = started.elapsed().as_secs_f64();
-    (learner.network, run)
-}
-
-/// A network that learns, a step at a time.
-pub struct Learner<N> {
-    /// The network as it is now.
-    pub network: N,
-    optimizer: ModuleOptimizer,
-    lr: f64,
-    clip_norm: Option<f64>,
-    /// Threads beside the caller's. Each takes a part of every batch: a join a step costs little, where a join a
-    /// product would cost what it saves.
-    helpers: Vec<Helper<N>>,
-}
-
-/// What a training step leaves behind.
-pub struct Step {
-    /// The batch's mean loss, not yet read back.
-    pub loss: Tensor<1>,
-    /// What was watched, part by part of the batch. Empty where nobody watched, as the next.
-    pub watched: Vec<(Trace, Gradients)>,
-    /// [`weight_gradients`] of the whole batch, before clipping.
-    pub weight_gradients: Weights,
-}
-
-impl<N: Network> Learner<N> {
-    /// `network` must track gradients.
-    pub fn new(network: N, experiment: &Experiment) -> Self {
-        Self {
-            network,
-            optimizer: optimizer(experiment),
-            lr: experiment.learning_rate(),
-            clip_norm: experiment.clip_norm,
-            // Where no thread is to be had, those that are there do all.
-            helpers: (1..experiment.threads).map_while(|_| Helper::new()).collect(),
-        }
-    }
-
-    /// Forward, backward, update; with a probe, watching.
-    ///
-    /// By value, as Burn's optimizers take a network: a handle that stayed behind would make them copy every weight.
-    pub fn step(mut self, batch: Batch, probe: Option<&Probe>) -> (Self, Step) {
-        let trace = || probe.map_or_else(Trace::off, Trace::gradients);
-        let Part { loss, mut gradients, watched } = self.parallel(batch, &trace);
-        let (watched, weight_gradients) = match probe {
-            Some(_) => (watched, weight_gradients(&self.network, &gradients)),
-            None => (Vec::new(), Weights::new()),
-        };
-        if let Some(norm) = self.clip_norm {
-            gradients = clip(&self.network, gradients, norm);
-        }
-        self.network = self.optimizer.step(self.lr, self.network, gradients);
-        (self, Step { loss, watched, weight_gradients })
-    }
-
-    /// Forward and backward, a part of the batch on each thread. Parts are summed in their order, so the result does
-    /// not depend on which thread is first.
-    fn parallel(&self, batch: Batch, trace: &dyn Fn() -> Trace) -> Part {
-        let size = batch.labels.dims()[0];
-        let parts = (self.helpers.len() + 1).min(size);
-        if parts == 1 {
-            return Part::of(&self.network, Work { batch, share: 1.0, trace: trace() });
-        }
-        let work = |part: usize| {
-            let range = part * size / parts..(part + 1) * size / parts;
-            let share = range.len() as f64 / size as f64;
-            let images = batch.images.clone().slice(range.clone());
-            Work { batch: Batch { images, labels: batch.labels.clone().slice(range) }, share, trace: trace() }
-        };
-        let helpers = &self.helpers[..parts - 1];
-        helpers.iter().enumerate().for_each(|(i, helper)| helper.begin(self.network.clone(), work(i + 1)));
-        let mut all = Part::of(&self.network.clone().fork(&batch.images.device()), work(0));
-        for helper in helpers {
-            let part = helper.end();
-            all.loss = all.loss + part.loss;
-            let mut sum = Sum { total: all.gradients, part: part.gradients };
-            self.network.visit(&mut sum);
-            all.gradients = sum.total;
-            all.watched.extend(part.watched);
-        }
-        all
-    }
-}
-
-/// A part of a batch.
-struct Work {
-    batch: Batch,
-    /// Which part of the batch's samples it has.
-    share: f64,
-    trace: Trace,
-}
-
-/// What forward and backward make of it.
-struct Part {
-    loss: Tensor<1>,
-    gradients: GradientsParams,
-    watched: Vec<(Trace, Gradients)>,
-}
-
-impl Part {
-    fn of<N: Network>(network: &N, Work { batch, share, mut trace }: Work) -> Self {
-        let mut loss = network.objective(batch, &mut trace);
-        if share < 1.0 {
-            loss = loss * share;
-        }
-        let mut all = loss.backward();
-        let gradients = GradientsParams::from_module(&mut all, network);
-        Self { loss: loss.without_autodiff(), gradients, watched: vec![(trace, all)] }
-    }
-}
-
-/// A thread for a part of every batch.
-struct Helper<N> {
-    work: Sender<(N, Work)>,
-    parts: Receiver<Part>,
-}
-
-impl<N: Network> Helper<N> {
-    fn new() -> Option<Self> {
-        let (work, incoming) = mpsc::channel::<(N, Work)>();
-        let (outgoing, parts) = mpsc::channel();
-        let serve = move || {
-            while let Some((network, work)) = receive(&incoming) {
-                // A fork has a graph of its own; on clones the threads would wait for each other at one graph.
-                let network = network.fork(&work.batch.images.device());
-                let part = Part::of(&network, work);
-                // No handle stays behind when the part is known: the update would have to copy every weight.
-                drop(network);
-                if outgoing.send(part).is_err() {
-                    break;
-                }
-            }
-        };
-        // It ends when the learner does, whose end of the channel it waits at.
-        thread::Builder::new().name("step".to_owned()).spawn(|| alone(serve)).ok()?;
-        Some(Self { work, parts })
-    }
-
-    fn begin(&self, network: N, work: Work) {
-        // An error means that the thread panicked: `end` tells.
-        let _ = self.work.send((network, work));
-    }
-
-    fn end(&self) -> Part {
-        receive(&self.parts).expect("a helping thread ends early only by a panic, which goes on here")
-    }
-}
-
-/// Waits awake at first: to sleep and be woken takes longer than what the other thread does meanwhile.
-fn receive<T>(from: &Receiver<T>) -> Option<T> {
-    for _ in 0..1 << 14 {
-        match from.try_recv() {
-            Err(TryRecvError::Empty) => hint::spin_loop(),
-            received => return received.ok(),
-        }
-    }
-    from.recv().ok()
-}
-
-/// Adds one part's gradients to the total.
-struct Sum {
-    total: GradientsParams,
-    part: GradientsParams,
-}
-
-impl ModuleVisitor for Sum {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let sum = match (self.total.remove::<D>(param.id), self.part.remove::<D>(param.id)) {
-            (Some(total), Some(part)) => total + part,
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return,
-        };
-        self.total.register(param.id, sum);
-    }
+    (learner.into_network(), run)
 }
 
 /// Mean loss and accuracy of a network that tracks no gradients (`network.valid()`).
@@ -424,53 +246,4 @@ fn batches(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
 
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
-}
-
-/// Burn's optimizer with the conventions that papers and PyTorch share: no dampening, ε = 1e-8.
-fn optimizer(experiment: &Experiment) -> ModuleOptimizer {
-    let decay = (experiment.weight_decay > 0.0).then(|| WeightDecayConfig::new(experiment.weight_decay as f32));
-    match experiment.optimizer {
-        OptimizerKind::Sgd => SgdConfig::new().with_weight_decay(decay).init(),
-        OptimizerKind::Momentum => {
-            let momentum = MomentumConfig::new().with_momentum(experiment.momentum).with_dampening(0.0);
-            SgdConfig::new().with_weight_decay(decay).with_momentum(Some(momentum)).init()
-        }
-        OptimizerKind::Adam => AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init(),
-        OptimizerKind::AdamW => {
-            AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(experiment.weight_decay as f32).init()
-        }
-    }
-}
-
-/// Scales all gradients together so that their L2 norm is at most `max_norm` (Pascanu et al. 2013).
-///
-/// Burn's own clipping takes each parameter by itself, which changes the gradient's direction.
-fn clip<N: Module>(network: &N, gradients: GradientsParams, max_norm: f64) -> GradientsParams {
-    struct SquaredNorm<'a>(&'a GradientsParams, Option<Tensor<1>>);
-    impl ModuleVisitor for SquaredNorm<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                let square = gradient.cast(DType::F32).square().sum();
-                self.1 = Some(self.1.take().map_or(square.clone(), |sum| sum + square));
-            }
-        }
-    }
-    struct Scale(GradientsParams, Tensor<1>);
-    impl ModuleVisitor for Scale {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.remove::<D>(param.id) {
-                let scale = self.1.clone().cast(gradient.dtype()).reshape([1; D]);
-                self.0.register(param.id, gradient * scale);
-            }
-        }
-    }
-    let mut norm = SquaredNorm(&gradients, None);
-    network.visit(&mut norm);
-    let Some(square) = norm.1 else {
-        return gradients;
-    };
-    let scale = (square.sqrt() + 1e-12).recip() * max_norm;
-    let mut scaled = Scale(gradients, scale.clamp_max(1.0));
-    network.visit(&mut scaled);
-    scaled.0
 }

@@ -182,6 +182,28 @@ fn clipping_bounds_the_norm_of_the_whole_gradient_and_keeps_its_direction() {
 }
 
 #[test]
+fn threads_share_a_training_whatever_the_optimizer_even_where_there_are_more_of_them_than_samples() {
+    use OptimizerKind::{Adam, AdamW, Momentum, Sgd};
+    // The last batch of an epoch has two samples: some threads have no part in it, and must learn from it all the same.
+    let batches = Experiment { batch_size: 4, epochs: 5, weight_decay: 0.01, ..regression() };
+    for (optimizer, clip_norm) in [(Sgd, None), (Sgd, Some(0.1)), (Momentum, None), (Adam, None), (AdamW, None)] {
+        let experiment = Experiment { optimizer, clip_norm, ..batches.clone() };
+        let (alone, _) = trained(&experiment, &six_samples(), 0);
+        for threads in [2, 3, 5] {
+            let (shared, _) = trained(&Experiment { threads, ..experiment.clone() }, &six_samples(), 0);
+            for (one, many) in parameters(&alone).into_iter().zip(parameters(&shared)) {
+                assert!((one - many).abs() < 1e-9, "{optimizer:?}, {threads} threads: {many}, alone {one}");
+            }
+        }
+    }
+    let plain = Experiment { weight_decay: 0.0, ..batches };
+    let [alone, shared] = [1, 3].map(|threads| trained(&Experiment { threads, ..plain.clone() }, &six_samples(), 0).0);
+    for (one, many) in parameters(&alone).into_iter().zip(parameters(&shared)) {
+        assert!((one - many).abs() < 1e-9, "plain gradient descent: {many}, alone {one}");
+    }
+}
+
+#[test]
 fn zero_epochs_measure_the_initial_network_and_change_nothing() {
     let (_, run) = trained(&Experiment { epochs: 0, ..regression() }, &six_samples(), 0);
     assert_eq!((run.status, run.steps, run.epochs.len()), (Status::Completed, 0, 1));

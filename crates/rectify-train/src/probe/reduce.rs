@@ -1,15 +1,15 @@
 //! What a probe reduces tensors to, where they are: on Flex in one pass over the values, elsewhere by Burn's
 //! operations.
 
-#[cfg(feature = "flex")]
-use burn::backend::{BackendTensor, DispatchTensorKind};
 use burn::tensor::{Bool, DType, Tensor, TensorData};
+
+use crate::memory::in_memory;
 
 /// Sums over one layer's values: Σz, Σz², Σa, Σa² and how many z lie strictly inside of one of the intervals `flat`;
 /// and for each unit the number of activations that are not zero. `z` and `a` are `[values of a unit, units]`.
 pub fn moments(z: Tensor<2>, a: Tensor<2>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
     let units = z.dims()[1];
-    let one_pass = in_memory(&z, |z| in_memory(&a, |a| host::moments(z, a, units, flat))).flatten();
+    let one_pass = in_memory(&[&z, &a], |both| host::moments(both[0], both[1], units, flat));
     let Some((sums, alive)) = one_pass else {
         return operations::moments(z, a, flat);
     };
@@ -21,7 +21,7 @@ pub fn moments(z: Tensor<2>, a: Tensor<2>, flat: &[(f64, f64)]) -> (Tensor<1>, T
 /// A number and a sum whose root times that number is the L2 norm of all the tensors together: the square of a vanished
 /// gradient is no f32. `None` without tensors.
 pub fn norm(tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
-    let squares = tensors.iter().map(|x| in_memory(x, |x| host::squares(x, None))).sum::<Option<f64>>();
+    let squares = tensors.iter().map(|x| in_memory(&[x], |x| host::squares(x[0], None))).sum::<Option<f64>>();
     one_or_other(squares, tensors)
 }
 
@@ -30,7 +30,7 @@ pub fn distance(from: Vec<Tensor<1>>, to: Vec<Tensor<1>>) -> Option<Tensor<1>> {
     let squares = from
         .iter()
         .zip(&to)
-        .map(|(from, to)| in_memory(from, |from| in_memory(to, |to| host::squares(to, Some(from)))).flatten())
+        .map(|(from, to)| in_memory(&[from, to], |both| host::squares(both[1], Some(both[0]))))
         .sum::<Option<f64>>();
     match squares {
         Some(_) => one_or_other(squares, to),
@@ -44,20 +44,6 @@ fn one_or_other(squares: Option<f64>, tensors: Vec<Tensor<1>>) -> Option<Tensor<
         Some(squares) => Tensor::from_data(TensorData::from([squares.sqrt() as f32, 1.0]), &device),
         None => operations::norm(tensors),
     })
-}
-
-/// What `read` makes of a tensor's values, if they are f32 in this process's memory, in order.
-#[cfg(feature = "flex")]
-fn in_memory<const D: usize, R>(x: &Tensor<D>, read: impl FnOnce(&[f32]) -> R) -> Option<R> {
-    match x.clone().without_autodiff().into_dispatch().kind {
-        DispatchTensorKind::Flex(BackendTensor::Float(x)) => x.as_slice::<f32>().map(read),
-        _ => None,
-    }
-}
-
-#[cfg(not(feature = "flex"))]
-fn in_memory<const D: usize, R>(_: &Tensor<D>, _: impl FnOnce(&[f32]) -> R) -> Option<R> {
-    None
 }
 
 /// One pass over values in memory. Sums are f64.

@@ -1,0 +1,208 @@
+//! A training step, on one thread or several.
+
+use std::{
+    hint,
+    sync::mpsc::{self, Receiver, Sender, TryRecvError},
+    thread,
+};
+
+use burn::{
+    optim::GradientsParams,
+    tensor::{Gradients, Tensor},
+};
+
+use super::update::{Updater, handles, sum};
+use crate::{
+    data::Batch,
+    experiment::Experiment,
+    grid::alone,
+    model::Network,
+    probe::{Probe, Trace, Weights, weight_gradients},
+};
+
+/// A network that learns, a step at a time.
+pub struct Learner<N> {
+    replica: Replica<N>,
+    /// Threads beside the caller's. Each takes a part of every batch: a join a step costs little, where a join a
+    /// product would cost what it saves.
+    helpers: Vec<Helper>,
+}
+
+/// What a training step leaves behind.
+pub struct Step {
+    /// The batch's mean loss, not yet read back.
+    pub loss: Tensor<1>,
+    /// What was watched, part by part of the batch. Empty where nobody watched, as the next.
+    pub watched: Vec<(Trace, Gradients)>,
+    /// [`weight_gradients`] of the whole batch, before clipping.
+    pub weight_gradients: Weights,
+}
+
+impl<N: Network> Learner<N> {
+    /// `network` must track gradients.
+    pub fn new(network: N, experiment: &Experiment) -> Self {
+        let replica = Replica { network, updater: Updater::new(experiment) };
+        // Where no thread is to be had, those that are there do all.
+        let helpers = (1..experiment.threads).map_while(|_| Helper::new(replica.apart())).collect();
+        Self { replica, helpers }
+    }
+
+    /// The network as it is now.
+    pub fn network(&self) -> &N {
+        &self.replica.network
+    }
+
+    /// The network, which learns no more.
+    pub fn into_network(self) -> N {
+        self.replica.network
+    }
+
+    /// Forward, backward, update; with a probe, watching.
+    ///
+    /// By value, as Burn's optimizers take a network: a handle that stayed behind would make them copy every weight.
+    pub fn step(mut self, batch: Batch, probe: Option<&Probe>) -> (Self, Step) {
+        let size = batch.labels.dims()[0];
+        let helpers = &self.helpers[..self.helpers.len().min(size - 1)];
+        let parts = helpers.len() + 1;
+        let work = |part: usize| {
+            let trace = probe.map_or_else(Trace::off, Trace::gradients);
+            if parts == 1 {
+                return Work { batch: batch.clone(), share: 1.0, trace };
+            }
+            let range = part * size / parts..(part + 1) * size / parts;
+            let share = range.len() as f64 / size as f64;
+            let images = batch.images.clone().slice(range.clone());
+            Work { batch: Batch { images, labels: batch.labels.clone().slice(range) }, share, trace }
+        };
+        for (i, helper) in helpers.iter().enumerate() {
+            helper.begin(Task::Part(Box::new(work(i + 1))));
+        }
+        let Part { mut loss, gradients, watched } = self.replica.part(work(0));
+        let (mut gradients, mut watched) = (vec![gradients], vec![watched]);
+        // In the order of the parts, not as they come: the last bits of a sum depend on it.
+        for part in helpers.iter().map(Helper::end) {
+            loss = loss + part.loss;
+            gradients.push(part.gradients);
+            watched.push(part.watched);
+        }
+        let network = &self.replica.network;
+        for helper in &self.helpers {
+            helper.begin(Task::Update(gradients.iter().map(|part| handles(network, part)).collect()));
+        }
+        let mut weights = Weights::new();
+        if probe.is_some() {
+            gradients = vec![sum(network, gradients)];
+            weights = weight_gradients(network, &gradients[0]);
+        } else {
+            watched.clear();
+        }
+        self.replica = self.replica.update(gradients);
+        (self, Step { loss, watched, weight_gradients: weights })
+    }
+}
+
+/// A thread's own network and all that it learns by. All of them take the same updates, so they stay the same to the
+/// bit, and no weight travels from one processor's cache to another's.
+struct Replica<N> {
+    network: N,
+    updater: Updater,
+}
+
+impl<N: Network> Replica<N> {
+    /// A second one for another thread.
+    fn apart(&self) -> Self {
+        let network = self.network.clone();
+        // A fork has a graph of its own; on clones the threads would wait for each other at one graph.
+        let network = match self.network.devices().first() {
+            Some(device) => network.fork(device),
+            None => network,
+        };
+        Self { network, updater: self.updater.clone() }
+    }
+
+    fn part(&self, Work { batch, share, mut trace }: Work) -> Part {
+        let mut loss = self.network.objective(batch, &mut trace);
+        if share < 1.0 {
+            loss = loss * share;
+        }
+        let mut all = loss.backward();
+        let gradients = GradientsParams::from_module(&mut all, &self.network);
+        Part { loss: loss.without_autodiff(), gradients, watched: (trace, all) }
+    }
+
+    fn update(mut self, parts: Vec<GradientsParams>) -> Self {
+        self.network = self.updater.step(self.network, parts);
+        self
+    }
+}
+
+/// A part of a batch.
+struct Work {
+    batch: Batch,
+    /// Which part of the batch's samples it has.
+    share: f64,
+    trace: Trace,
+}
+
+/// What forward and backward make of it.
+struct Part {
+    loss: Tensor<1>,
+    gradients: GradientsParams,
+    watched: (Trace, Gradients),
+}
+
+/// What a helper is to do.
+enum Task {
+    /// Forward and backward.
+    Part(Box<Work>),
+    /// An update by the gradients of all parts.
+    Update(Vec<GradientsParams>),
+}
+
+/// A thread for a part of every batch.
+struct Helper {
+    tasks: Sender<Task>,
+    parts: Receiver<Part>,
+}
+
+impl Helper {
+    fn new<N: Network>(mut replica: Replica<N>) -> Option<Self> {
+        let (tasks, incoming) = mpsc::channel();
+        let (outgoing, parts) = mpsc::channel();
+        let serve = move || {
+            while let Some(task) = receive(&incoming) {
+                match task {
+                    Task::Update(gradients) => replica = replica.update(gradients),
+                    Task::Part(work) => {
+                        if outgoing.send(replica.part(*work)).is_err() {
+                            break;
+                        }
+                    }
+                }
+            }
+        };
+        // It ends when the learner does, whose end of the channel it waits at.
+        thread::Builder::new().name("step".to_owned()).spawn(|| alone(serve)).ok()?;
+        Some(Self { tasks, parts })
+    }
+
+    fn begin(&self, task: Task) {
+        // An error means that the thread panicked: `end` tells.
+        let _ = self.tasks.send(task);
+    }
+
+    fn end(&self) -> Part {
+        receive(&self.parts).expect("a helping thread ends early only by a panic, which goes on here")
+    }
+}
+
+/// Waits awake at first: to sleep and be woken takes longer than what the other thread does meanwhile.
+fn receive<T>(from: &Receiver<T>) -> Option<T> {
+    for _ in 0..1 << 14 {
+        match from.try_recv() {
+            Err(TryRecvError::Empty) => hint::spin_loop(),
+            received => return received.ok(),
+        }
+    }
+    from.recv().ok()
+}
