@@ -7,17 +7,12 @@ use std::{
 
 use burn::{
     module::{Module, Param},
-    nn::{
-        Initializer, Linear, PaddingConfig2d,
-        conv::{Conv2d, Conv2dConfig},
-        loss::CrossEntropyLossConfig,
-        pool::{MaxPool2d, MaxPool2dConfig},
-    },
+    nn::{Initializer, Linear, PaddingConfig2d, conv::Conv2dConfig, loss::CrossEntropyLossConfig},
     tensor::{Bool, DType, Device, Int, Tensor, TensorData, module::linear},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rectify::{FusedActivation, FusedLinear};
+use rectify::{FusedActivation, FusedConv2d, FusedLinear, max_pool_2x2};
 
 use crate::{
     activation::{Activation, ActivationLayer},
@@ -109,7 +104,7 @@ impl Dense {
     /// φ(xW + b), watched under `name`.
     pub fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         match self.activation.activation().fused() {
-            Some(_) => trace.fused_layer(name, x, &self.linear),
+            Some(_) => trace.fused_linear(name, x, &self.linear),
             None => trace.layer(name, self.linear.forward(x), |z| self.activation.forward(z)),
         }
     }
@@ -149,18 +144,26 @@ fn head(hidden: &[Dense], output: &FusedLinear, mut x: Tensor<2>, trace: &mut Tr
     for (i, dense) in hidden.iter().enumerate() {
         x = dense.forward(&format!("hidden.{i}"), x, trace);
     }
-    trace.fused_layer("output", x, output)
+    trace.fused_linear("output", x, output)
 }
 
 /// A convolution with its activation and 2 × 2 pooling.
 #[derive(Module, Debug)]
 pub struct ConvBlock {
-    /// 5 × 5 kernels.
-    pub convolution: Conv2d,
-    /// φ.
+    /// 5 × 5 kernels and, if its derivative can be told from its output, φ.
+    pub convolution: FusedConv2d,
+    /// φ by itself.
     pub activation: ActivationLayer,
-    /// Halves height and width.
-    pub pool: MaxPool2d,
+}
+
+impl ConvBlock {
+    fn forward(&self, name: &str, x: Tensor<4>, trace: &mut Trace) -> Tensor<4> {
+        let activation = match self.activation.activation().fused() {
+            Some(_) => trace.fused_conv2d(name, x, &self.convolution),
+            None => trace.layer(name, self.convolution.forward(x), |z| self.activation.forward(z)),
+        };
+        max_pool_2x2(activation)
+    }
 }
 
 /// LeNet-like (LeCun et al. 1998): convolutions of 6 and 16 channels with max pooling, then fully connected layers.
@@ -181,9 +184,7 @@ impl Network for Cnn {
         let [batch, _] = images.dims();
         let mut x = images.reshape([batch, 1, self.height, self.width]);
         for (i, block) in self.conv.iter().enumerate() {
-            let z = block.convolution.forward(x);
-            x = trace.layer(&format!("conv.{i}"), z, |z| block.activation.forward(z));
-            x = block.pool.forward(x);
+            x = block.forward(&format!("conv.{i}"), x, trace);
         }
         head(&self.hidden, &self.output, x.flatten(1, 3), trace)
     }
@@ -315,8 +316,10 @@ impl Draw<'_> {
             .init(self.options.0);
         convolution.weight = self.parameter(weight);
         convolution.bias = Some(self.parameter(bias));
-        let pool = MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init();
-        ConvBlock { convolution, activation: activation.init(self.options.0), pool }
+        let fused = activation.fused().unwrap_or(FusedActivation::Identity);
+        let convolution = FusedConv2d::from_conv2d(convolution, fused)
+            .expect("`Activation::fused` gives only what a fused layer takes, and the kernel is odd");
+        ConvBlock { convolution, activation: activation.init(self.options.0) }
     }
 
     fn parameter<const D: usize>(&self, data: TensorData) -> Param<Tensor<D>> {

@@ -81,9 +81,15 @@
 #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "cube")))]
 compile_error!("rectify needs a backend: enable at least one of the features flex, ndarray, wgpu");
 
+mod fused_activation;
+mod fused_conv2d;
 mod fused_linear;
 pub mod gradcheck;
+mod max_pool;
 mod relu;
 
-pub use fused_linear::{FusedActivation, FusedLinear, FusedLinearConfig};
+pub use fused_activation::FusedActivation;
+pub use fused_conv2d::{FusedConv2d, FusedConv2dError};
+pub use fused_linear::{FusedLinear, FusedLinearConfig};
+pub use max_pool::max_pool_2x2;
 pub use relu::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate, relu};

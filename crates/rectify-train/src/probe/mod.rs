@@ -12,7 +12,7 @@ use burn::{
     optim::GradientsParams,
     tensor::{DType, Device, Gradients, Tensor, TensorData},
 };
-use rectify::FusedLinear;
+use rectify::{FusedConv2d, FusedLinear};
 
 use self::reduce::{distance, moments, norm};
 use crate::{
@@ -148,18 +148,41 @@ impl Trace {
     }
 
     /// [`layer`](Self::layer) for a layer that is one operation. Watched or not, its output has the same bits.
-    pub fn fused_layer(&mut self, name: &str, x: Tensor<2>, layer: &FusedLinear) -> Tensor<2> {
-        let Some(watch) = &self.watch else {
+    pub fn fused_linear(&mut self, name: &str, x: Tensor<2>, layer: &FusedLinear) -> Tensor<2> {
+        if self.watch.is_none() {
             return layer.forward(x);
-        };
-        let [batch, _] = x.dims();
-        let [_, units] = layer.weight.shape().dims();
-        let weight = layer.weight.val();
+        }
+        let ([batch, _], weight) = (x.dims(), layer.weight.val());
+        let [_, units] = weight.dims();
+        self.fused(name, [batch, units], &weight, |tap| layer.forward_watched(x, tap))
+    }
+
+    /// [`layer`](Self::layer) for a convolution that is one operation. Watched or not, its output has the same bits.
+    pub fn fused_conv2d(&mut self, name: &str, x: Tensor<4>, layer: &FusedConv2d) -> Tensor<4> {
+        if self.watch.is_none() {
+            return layer.forward(x);
+        }
+        let ([batch, _, height, width], weight) = (x.dims(), layer.weight.val());
+        let [channels, ..] = weight.dims();
+        self.fused(name, [batch, channels, height, width], &weight, |tap| layer.forward_watched(x, tap))
+    }
+
+    /// Watches `pass`, which takes a tap of the output's `shape` and gives pre-activations and output.
+    fn fused<const D: usize, const W: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        weight: &Tensor<W>,
+        pass: impl FnOnce(Tensor<D>) -> (Tensor<D>, Tensor<D>),
+    ) -> Tensor<D> {
+        let gradients = self.watch.as_ref().is_some_and(|watch| watch.gradients) && weight.is_autodiff();
         let options = (&weight.device(), weight.dtype());
-        let leaf = (watch.gradients && weight.is_autodiff())
-            .then(|| Tensor::<2>::zeros([batch, units], options).require_grad());
-        let tap = leaf.clone().unwrap_or_else(|| Tensor::zeros([1, 1], options));
-        let (z, activation) = layer.forward_watched(x, tap);
+        let leaf = gradients.then(|| Tensor::<2>::zeros([1, shape.iter().product()], options).require_grad());
+        let tap = match &leaf {
+            Some(leaf) => leaf.clone().reshape(shape),
+            None => Tensor::zeros([1; D], options),
+        };
+        let (z, activation) = pass(tap);
         self.observe(name, z, activation.clone(), leaf);
         activation
     }

@@ -11,8 +11,10 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::FusedActivation;
-use crate::relu::ReluOps;
+use crate::{
+    fused_activation::{FusedActivation, operations},
+    relu::ReluOps,
+};
 
 /// The layer and the parts of its gradient. The defaults are Burn's own operations.
 #[backend_extension(
@@ -71,16 +73,7 @@ pub trait FusedLinearOps: ReluOps {
 
 /// Burn's own operations in the layer's order: for every backend, and where a kernel does not apply.
 pub mod default {
-    use super::{FloatTensor, FusedActivation, ReluOps};
-
-    fn phi<B: ReluOps>(z: FloatTensor<B>, activation: FusedActivation) -> FloatTensor<B> {
-        match activation {
-            FusedActivation::Identity => z,
-            FusedActivation::Relu(rule) => B::rectify_relu(z, rule),
-            FusedActivation::Sigmoid => B::sigmoid(z),
-            FusedActivation::Tanh => B::float_tanh(z),
-        }
-    }
+    use super::{FloatTensor, FusedActivation, ReluOps, operations};
 
     pub fn fused_linear<B: ReluOps>(
         x: FloatTensor<B>,
@@ -88,7 +81,7 @@ pub mod default {
         bias: FloatTensor<B>,
         activation: FusedActivation,
     ) -> FloatTensor<B> {
-        phi::<B>(B::linear(x, weight, Some(bias)), activation)
+        operations::value::<B>(B::linear(x, weight, Some(bias)), activation)
     }
 
     pub fn fused_linear_watched<B: ReluOps>(
@@ -99,7 +92,7 @@ pub mod default {
         activation: FusedActivation,
     ) -> (FloatTensor<B>, FloatTensor<B>) {
         let z = B::linear(x, weight, Some(bias));
-        (z.clone(), phi::<B>(z, activation))
+        (z.clone(), operations::value::<B>(z, activation))
     }
 
     pub fn fused_linear_z_backward<B: ReluOps>(
@@ -107,16 +100,7 @@ pub mod default {
         grad: FloatTensor<B>,
         activation: FusedActivation,
     ) -> (FloatTensor<B>, FloatTensor<B>) {
-        let grad = match activation {
-            FusedActivation::Identity => grad,
-            FusedActivation::Relu(rule) => B::rectify_relu_backward(output, grad, rule),
-            FusedActivation::Sigmoid => B::sigmoid_backward(output, grad),
-            FusedActivation::Tanh => {
-                let square = B::float_mul(output.clone(), output);
-                let slope = B::float_add_scalar(B::float_neg(square), 1.0.into());
-                B::float_mul(grad, slope)
-            }
-        };
+        let grad = operations::slope::<B>(output, grad, activation);
         (grad.clone(), B::linear_bias_backward(grad))
     }
 

@@ -12,7 +12,10 @@ use super::{
     FusedActivation,
     backward::{FusedLinearOps, default},
 };
-use crate::relu::real::{self, Apply};
+use crate::{
+    fused_activation::flex::{slope, value},
+    relu::real::Apply,
+};
 
 impl FusedLinearOps for Flex {
     fn rectify_fused_linear(
@@ -25,7 +28,7 @@ impl FusedLinearOps for Flex {
             return default::fused_linear::<Self>(x, weight, bias, activation);
         };
         let mut z = matrices.product();
-        for_each_value(&mut z, bias, activation);
+        value(activation, Rows { z: &mut z, bias });
         tensor(z, [matrices.rows, matrices.columns])
     }
 
@@ -43,7 +46,7 @@ impl FusedLinearOps for Flex {
         let mut output = z.storage::<f32>().to_vec();
         let columns = z.shape()[1];
         // −0.0, the neutral element of addition, keeps every bit of z.
-        for_each_value(&mut output, &vec![-0.0; columns], activation);
+        value(activation, Rows { z: &mut output, bias: &vec![-0.0; columns] });
         let output = tensor(output, [z.shape()[0], columns]);
         (z, output)
     }
@@ -61,12 +64,12 @@ impl FusedLinearOps for Flex {
         let mut bias_grad = vec![0.0; columns];
         let z_grad = match grad.try_storage_mut::<f32>() {
             Some(gradients) => {
-                for_each_slope(values, gradients, &mut bias_grad, activation);
+                slope(activation, GradientRows { output: values, grad: gradients, bias_grad: &mut bias_grad });
                 grad
             }
             None => {
                 let mut gradients = grad.storage::<f32>().to_vec();
-                for_each_slope(values, &mut gradients, &mut bias_grad, activation);
+                slope(activation, GradientRows { output: values, grad: &mut gradients, bias_grad: &mut bias_grad });
                 tensor(gradients, [output.shape()[0], columns])
             }
         };
@@ -176,122 +179,50 @@ impl<'a> Matrices<'a> {
     }
 }
 
-/// φ(z + b), row by row.
-fn for_each_value(z: &mut [f32], bias: &[f32], activation: FusedActivation) {
+/// φ(z + b) in place of z, row by row.
+struct Rows<'a> {
+    z: &'a mut [f32],
+    bias: &'a [f32],
+}
+
+impl Apply<f32> for Rows<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn each(z: &mut [f32], bias: &[f32], phi: impl Fn(f32) -> f32) {
+    fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) {
+        let Self { z, bias } = self;
         Arch::new().dispatch(|| {
             for row in z.chunks_exact_mut(bias.len()) {
                 for (z, b) in row.iter_mut().zip(bias) {
-                    *z = phi(*z + *b);
+                    *z = phi(*z, *b);
                 }
             }
         });
     }
-    match activation {
-        FusedActivation::Identity => each(z, bias, |z| z),
-        FusedActivation::Relu(_) => each(z, bias, real::f),
-        FusedActivation::Sigmoid => each(z, bias, sigmoid),
-        FusedActivation::Tanh => each(z, bias, tanh),
-    }
 }
 
-/// φ′ · g in place of g, row by row, and its sum over the rows. `values` are φ(z), which tell φ′.
-fn for_each_slope(values: &[f32], grad: &mut [f32], bias_grad: &mut [f32], activation: FusedActivation) {
-    struct Rows<'a>(&'a [f32], &'a mut [f32], &'a mut [f32]);
-    impl Apply<f32> for Rows<'_> {
-        type Output = ();
+/// φ′ · g in place of g, row by row, and its sum over the rows.
+struct GradientRows<'a> {
+    /// φ(z), which tells φ′.
+    output: &'a [f32],
+    grad: &'a mut [f32],
+    bias_grad: &'a mut [f32],
+}
 
-        #[inline(always)]
-        fn apply(self, slope: impl Fn(f32, f32) -> f32 + Sync) {
-            let Self(values, grad, bias_grad) = self;
-            let columns = bias_grad.len();
-            Arch::new().dispatch(|| {
-                for (values, grad) in values.chunks_exact(columns).zip(grad.chunks_exact_mut(columns)) {
-                    for ((a, g), b) in values.iter().zip(grad).zip(bias_grad.iter_mut()) {
-                        *g = slope(*a, *g);
-                        *b += *g;
-                    }
+impl Apply<f32> for GradientRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn apply(self, slope: impl Fn(f32, f32) -> f32 + Sync) {
+        let Self { output, grad, bias_grad } = self;
+        let columns = bias_grad.len();
+        Arch::new().dispatch(|| {
+            for (output, grad) in output.chunks_exact(columns).zip(grad.chunks_exact_mut(columns)) {
+                for ((a, g), b) in output.iter().zip(grad).zip(bias_grad.iter_mut()) {
+                    *g = slope(*a, *g);
+                    *b += *g;
                 }
-            });
-        }
-    }
-    let rows = Rows(values, grad, bias_grad);
-    match activation {
-        FusedActivation::Identity => rows.apply(|_, g| g),
-        FusedActivation::Relu(rule) => real::df(rule, rows),
-        FusedActivation::Sigmoid => rows.apply(|a, g| g * (a * (1.0 - a))),
-        FusedActivation::Tanh => rows.apply(|a, g| g * (1.0 - a * a)),
-    }
-}
-
-/// 1 / (1 + e⁻ᶻ).
-#[inline(always)]
-fn sigmoid(z: f32) -> f32 {
-    1.0 / (1.0 + exp(-z))
-}
-
-/// tanh z, to two units in the last place: the rational form away from 0, a polynomial near it (Moshier, *Cephes*,
-/// tanhf).
-#[inline(always)]
-fn tanh(z: f32) -> f32 {
-    let far = 1.0 - 2.0 / (exp(2.0 * z.abs()) + 1.0);
-    let square = z * z;
-    let mut p = -5.704_988_7e-3;
-    p = p * square + 2.063_908_8e-2;
-    p = p * square - 5.373_971_5e-2;
-    p = p * square + 1.333_144_2e-1;
-    p = p * square - 3.333_328e-1;
-    let near = p * square * z + z;
-    // Odd, also in its sign at 0.
-    if z.abs() > 0.625 { far } else { near }.copysign(z)
-}
-
-/// eˣ without a branch, so that loops over it vectorise: 2ⁿ times a polynomial in the rest (Moshier, *Cephes*, expf).
-/// ∞ from 88.4 on, the smallest normal number below −87.3.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    // Adding it leaves n, rounded, in the last bits.
-    const ROUND: f32 = 12_582_912.0;
-    let x = x.clamp(-87.3, 89.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    // ln 2 in two parts, of which the first has few bits, so that n times it is exact.
-    let rest = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
-    let mut p = 1.987_569_1e-4;
-    p = p * rest + 1.398_199_9e-3;
-    p = p * rest + 8.333_452e-3;
-    p = p * rest + 4.166_579_6e-2;
-    p = p * rest + 1.666_666_6e-1;
-    p = p * rest + 0.5;
-    let p = p * rest * rest + rest + 1.0;
-    p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn grid() -> impl Iterator<Item = f32> {
-        (-400_000..=400_000).map(|i| i as f32 * 2.5e-4)
-    }
-
-    #[test]
-    fn tanh_and_sigmoid_are_right_to_rounding() {
-        for z in grid() {
-            let (exact, found) = (f64::from(z).tanh(), f64::from(tanh(z)));
-            assert!((exact - found).abs() <= 2.5e-7 * exact.abs().max(1e-30), "tanh({z}): {found}, not {exact}");
-            let (exact, found) = (1.0 / (1.0 + (-f64::from(z)).exp()), f64::from(sigmoid(z)));
-            // Below −87 the result is under f32's normal range.
-            assert!((exact - found).abs() <= 2.5e-7 * exact + 1e-37, "sigmoid({z}): {found}, not {exact}");
-        }
-    }
-
-    #[test]
-    fn tanh_and_sigmoid_keep_nan_and_reach_their_limits() {
-        assert!(tanh(f32::NAN).is_nan() && sigmoid(f32::NAN).is_nan());
-        assert_eq!((tanh(f32::INFINITY), tanh(f32::NEG_INFINITY)), (1.0, -1.0));
-        assert_eq!((sigmoid(f32::INFINITY), sigmoid(f32::NEG_INFINITY)), (1.0, 0.0));
-        assert_eq!(tanh(-0.0).to_bits(), (-0.0f32).to_bits());
+            }
+        });
     }
 }

@@ -4,6 +4,8 @@ mod backward;
 #[cfg(feature = "flex")]
 mod flex;
 
+use crate::{fused_activation::FusedActivation, relu::ConfigError};
+use backward::FusedLinearOps as _;
 use burn::{
     backend::Dispatch,
     config::Config,
@@ -11,44 +13,6 @@ use burn::{
     nn::{Linear, LinearConfig},
     tensor::{Device, Tensor},
 };
-use serde::{Deserialize, Serialize};
-
-use crate::relu::{ConfigError, GradientRule};
-use backward::FusedLinearOps as _;
-
-/// φ of a [`FusedLinear`]: the functions whose derivative their output tells.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum FusedActivation {
-    /// φ(z) = z, φ′ = 1.
-    Identity,
-    /// φ(z) = max(0, z), with a rule that needs the output only: `Heaviside { at_zero: 0.0 }`, `Leaky`, `Guided` or
-    /// `Deconv`.
-    Relu(GradientRule),
-    /// φ(z) = a = 1 / (1 + e⁻ᶻ), φ′ = a (1 − a).
-    Sigmoid,
-    /// φ(z) = a = tanh z, φ′ = 1 − a².
-    Tanh,
-}
-
-impl FusedActivation {
-    /// Whether the parameters are in range and the output is all that the derivative needs.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names the field, or the rule that needs the input.
-    pub fn check(self) -> Result<(), ConfigError> {
-        match self {
-            Self::Relu(rule) => {
-                rule.check()?;
-                match rule.needs_input() {
-                    false => Ok(()),
-                    true => Err(ConfigError::NeedsInput(rule)),
-                }
-            }
-            Self::Identity | Self::Sigmoid | Self::Tanh => Ok(()),
-        }
-    }
-}
 
 /// Configuration of a [`FusedLinear`].
 #[derive(Config, Debug)]

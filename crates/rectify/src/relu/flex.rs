@@ -168,7 +168,7 @@ fn fresh<F: Real>(len: usize, write: impl Fn(&mut [MaybeUninit<F>], Range<usize>
 }
 
 /// The tensor with its elements in order and nothing else in its storage.
-fn dense(x: FlexTensor) -> FlexTensor {
+pub(crate) fn dense(x: FlexTensor) -> FlexTensor {
     let size = x.layout().num_elements() * x.dtype().size();
     match x.is_contiguous() && x.layout().start_offset() == 0 && x.bytes().len() == size {
         true => x,

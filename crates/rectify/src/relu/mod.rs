@@ -4,7 +4,7 @@ mod backward;
 #[cfg(feature = "cube")]
 mod cube;
 #[cfg(feature = "flex")]
-mod flex;
+pub(crate) mod flex;
 mod gradient;
 #[cfg(feature = "ndarray")]
 mod ndarray;

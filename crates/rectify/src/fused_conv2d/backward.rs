@@ -1,0 +1,221 @@
+//! The operation on each backend, and its explicit backward step on Burn's autodiff graph.
+
+use burn::backend::{
+    Autodiff, AutodiffBackend, TensorMetadata,
+    autodiff::{
+        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        grads::Gradients,
+        ops::{Backward, Ops, OpsKind},
+    },
+    backend_extension,
+    tensor::FloatTensor,
+};
+
+use crate::{
+    fused_activation::{FusedActivation, operations},
+    relu::ReluOps,
+};
+
+/// The layer and the parts of its gradient. The defaults are Burn's own operations.
+#[backend_extension(
+    Autodiff,
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion")
+)]
+pub trait FusedConv2dOps: ReluOps {
+    /// φ(x ∗ W + b).
+    #[fusion(default)]
+    fn rectify_fused_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: FusedActivation,
+    ) -> FloatTensor<Self> {
+        default::fused_conv2d::<Self>(x, weight, bias, activation)
+    }
+
+    /// (z, φ(z)). `tap` is there for its gradient.
+    #[fusion(default)]
+    fn rectify_fused_conv2d_watched(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        tap: FloatTensor<Self>,
+        activation: FusedActivation,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        default::fused_conv2d_watched::<Self>(x, weight, bias, tap, activation)
+    }
+
+    /// The gradients of the pre-activations, φ′ · grad, and of the bias, their sum over batch, height and width.
+    #[fusion(default)]
+    fn rectify_fused_conv2d_z_backward(
+        output: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        activation: FusedActivation,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        default::fused_conv2d_z_backward::<Self>(output, grad, activation)
+    }
+
+    /// The gradient of W. `weight` is there for its shape.
+    #[fusion(default)]
+    fn rectify_fused_conv2d_weight_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        z_grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        default::fused_conv2d_weight_backward::<Self>(x, weight, z_grad)
+    }
+
+    /// The gradient of x.
+    #[fusion(default)]
+    fn rectify_fused_conv2d_x_backward(weight: FloatTensor<Self>, z_grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        default::fused_conv2d_x_backward::<Self>(weight, z_grad)
+    }
+}
+
+/// Burn's own operations in the layer's order: for every backend, and where a kernel does not apply.
+pub mod default {
+    use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+
+    use super::{FloatTensor, FusedActivation, ReluOps, TensorMetadata, operations};
+
+    /// On each side as much as keeps height and width.
+    fn padding<B: ReluOps>(weight: &FloatTensor<B>) -> [usize; 2] {
+        let [_, _, height, width] = weight.shape().dims();
+        [height / 2, width / 2]
+    }
+
+    fn conv2d<B: ReluOps>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
+        let options = ConvOptions::new([1, 1], padding::<B>(&weight), [1, 1], 1);
+        B::conv2d(x, weight, Some(bias), options)
+    }
+
+    pub fn fused_conv2d<B: ReluOps>(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: FloatTensor<B>,
+        activation: FusedActivation,
+    ) -> FloatTensor<B> {
+        operations::value::<B>(conv2d::<B>(x, weight, bias), activation)
+    }
+
+    pub fn fused_conv2d_watched<B: ReluOps>(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: FloatTensor<B>,
+        _tap: FloatTensor<B>,
+        activation: FusedActivation,
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        let z = conv2d::<B>(x, weight, bias);
+        (z.clone(), operations::value::<B>(z, activation))
+    }
+
+    pub fn fused_conv2d_z_backward<B: ReluOps>(
+        output: FloatTensor<B>,
+        grad: FloatTensor<B>,
+        activation: FusedActivation,
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        let grad = operations::slope::<B>(output, grad, activation);
+        let [batch, channels, height, width] = grad.shape().dims();
+        let planes = B::float_reshape(grad.clone(), [batch, channels, height * width].into());
+        let sums = B::float_sum_dim(B::float_sum_dim(planes, 2), 0);
+        (grad, B::float_reshape(sums, [channels].into()))
+    }
+
+    pub fn fused_conv2d_weight_backward<B: ReluOps>(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        z_grad: FloatTensor<B>,
+    ) -> FloatTensor<B> {
+        let options = ConvOptions::new([1, 1], padding::<B>(&weight), [1, 1], 1);
+        B::conv2d_weight_backward(x, weight, z_grad, options)
+    }
+
+    pub fn fused_conv2d_x_backward<B: ReluOps>(weight: FloatTensor<B>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
+        let options = ConvTransposeOptions::new([1, 1], padding::<B>(&weight), [0, 0], [1, 1], 1);
+        B::conv_transpose2d(z_grad, weight, None, options)
+    }
+}
+
+#[cfg(feature = "ndarray")]
+impl FusedConv2dOps for burn::backend::NdArray {}
+
+#[cfg(feature = "cube")]
+impl FusedConv2dOps for burn_cubecl::CubeBackend {}
+
+/// What the graph holds on to between the passes.
+#[derive(Debug, Clone)]
+struct State<T> {
+    /// `None` where W does not learn.
+    x: Option<T>,
+    x_tracked: bool,
+    weight: T,
+    output: T,
+}
+
+#[derive(Debug)]
+struct FusedConv2dBackward(FusedActivation);
+
+/// One step for the layer (3 parents) and for the watched layer (4: the tap comes last).
+impl<B: FusedConv2dOps, const N: usize> Backward<B, N> for FusedConv2dBackward {
+    type State = State<FloatTensor<B>>;
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let State { x, x_tracked, weight, output } = ops.state;
+        let (z_grad, bias_grad) = B::rectify_fused_conv2d_z_backward(output, grad, self.0);
+        let weight_grad = x.map(|x| B::rectify_fused_conv2d_weight_backward(x, weight.clone(), z_grad.clone()));
+        let x_grad = x_tracked.then(|| B::rectify_fused_conv2d_x_backward(weight, z_grad.clone()));
+        let gradients = [x_grad, weight_grad, Some(bias_grad), Some(z_grad)];
+        for (parent, grad) in ops.parents.into_iter().zip(gradients) {
+            if let (Some(parent), Some(grad)) = (parent, grad) {
+                grads.register::<B>(parent.id, grad);
+            }
+        }
+    }
+}
+
+impl<B: FusedConv2dOps, C: CheckpointStrategy> FusedConv2dOps for Autodiff<B, C> {
+    fn rectify_fused_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: FusedActivation,
+    ) -> FloatTensor<Self> {
+        let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        match FusedConv2dBackward(activation).prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let output = B::rectify_fused_conv2d(x.clone(), weight.clone(), bias, activation);
+                let state = State { x: weight_tracked.then_some(x), x_tracked, weight, output: output.clone() };
+                prepared.finish(state, output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::rectify_fused_conv2d(x, weight, bias, activation)),
+        }
+    }
+
+    fn rectify_fused_conv2d_watched(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        tap: FloatTensor<Self>,
+        activation: FusedActivation,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
+        let nodes = [x.node(), weight.node(), bias.node(), tap.node()];
+        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let (z, output) =
+            B::rectify_fused_conv2d_watched(x.clone(), weight.clone(), bias, tap.into_primitive(), activation);
+        let output = match FusedConv2dBackward(activation).prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let state = State { x: weight_tracked.then_some(x), x_tracked, weight, output: output.clone() };
+                prepared.finish(state, output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        };
+        (Self::from_inner(z), output)
+    }
+}

@@ -1,0 +1,174 @@
+//! φ(x ∗ W + b) as one operation.
+
+mod backward;
+#[cfg(feature = "flex")]
+mod flex;
+
+use burn::{
+    backend::Dispatch,
+    module::{Content, DisplaySettings, Module, ModuleDisplay, Param},
+    nn::{PaddingConfig2d, conv::Conv2d},
+    tensor::Tensor,
+};
+
+use crate::{fused_activation::FusedActivation, relu::ConfigError};
+use backward::FusedConv2dOps as _;
+
+/// φ(x ∗ W + b) as one operation with an explicit gradient: the numbers of [`Conv2d`] and then the activation, to
+/// rounding, in less time.
+///
+/// The convolution has stride 1 and a kernel of odd sides, and keeps height and width ([`PaddingConfig2d::Same`]). On
+/// Flex in f32 this is one kernel, which reads shifted rows of the padded image where others copy each kernel's window
+/// out of it, and applies bias and φ while a sample is in cache; the backward pass leaves out the gradient of an input
+/// that nobody asks for. Elsewhere it is Burn's own operations in the same order.
+///
+/// It has the parameters of a [`Conv2d`] under the same names, so a record of one loads into the other.
+///
+/// # Edge values
+///
+/// Padding is computed with as zeros: next to the border an infinite weight, or for the weights' gradient an infinite
+/// input, gives NaN.
+///
+/// ```
+/// use burn::{nn::{PaddingConfig2d, conv::Conv2dConfig}, tensor::{Device, Tensor}};
+/// use rectify::{FusedActivation, FusedConv2d};
+///
+/// let device = Device::flex();
+/// let conv = Conv2dConfig::new([3, 8], [5, 5]).with_padding(PaddingConfig2d::Same).init(&device);
+/// let x = Tensor::<4>::ones([2, 3, 12, 12], &device);
+/// let expected = rectify::relu(conv.forward(x.clone()));
+/// let fused = FusedConv2d::from_conv2d(conv, FusedActivation::Relu(Default::default()))?;
+/// fused.forward(x).into_data().assert_approx_eq::<f32>(&expected.into_data(), Default::default());
+/// # Ok::<(), rectify::FusedConv2dError>(())
+/// ```
+#[derive(Module, Debug)]
+#[module(custom_display)]
+pub struct FusedConv2d {
+    /// W, `[channels_out, channels_in, kernel_height, kernel_width]`.
+    pub weight: Param<Tensor<4>>,
+    /// b, `[channels_out]`. Zeros that do not learn where the layer was made of a [`Conv2d`] without bias.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: FusedActivation,
+}
+
+/// Why a convolution cannot be fused with an activation.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum FusedConv2dError {
+    /// The activation.
+    #[error(transparent)]
+    Activation(#[from] ConfigError),
+    /// A setting of the convolution.
+    #[error("{field} must be {expected} for a fused convolution, got {found}; use Conv2d and then the activation")]
+    Convolution {
+        /// The setting's name.
+        field: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it was.
+        found: String,
+    },
+}
+
+impl FusedConv2d {
+    /// Takes over a [`Conv2d`]'s parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`FusedActivation::check`]; and for a stride, dilation or number of groups other than 1, a kernel with an
+    /// even side, and a padding that does not keep height and width.
+    pub fn from_conv2d(conv: Conv2d, activation: FusedActivation) -> Result<Self, FusedConv2dError> {
+        activation.check()?;
+        let wrong = |field, expected, found| Err(FusedConv2dError::Convolution { field, expected, found });
+        let [height, width] = conv.kernel_size;
+        let same = PaddingConfig2d::Explicit(height / 2, width / 2, height / 2, width / 2);
+        if conv.stride != [1, 1] {
+            return wrong("stride", "[1, 1]", format!("{:?}", conv.stride));
+        }
+        if conv.dilation != [1, 1] {
+            return wrong("dilation", "[1, 1]", format!("{:?}", conv.dilation));
+        }
+        if conv.groups != 1 {
+            return wrong("groups", "1", conv.groups.to_string());
+        }
+        if height % 2 == 0 || width % 2 == 0 {
+            return wrong("kernel_size", "odd", format!("{:?}", conv.kernel_size));
+        }
+        if conv.padding != PaddingConfig2d::Same && conv.padding != same {
+            return wrong("padding", "Same", format!("{:?}", conv.padding));
+        }
+        let Conv2d { weight, bias, .. } = conv;
+        let bias = bias.unwrap_or_else(|| {
+            let [channels, ..] = weight.shape().dims::<4>();
+            let weight = weight.val();
+            Param::from_tensor(Tensor::zeros([channels], (&weight.device(), weight.dtype()))).set_require_grad(false)
+        });
+        Ok(Self { weight, bias, activation })
+    }
+
+    /// φ.
+    pub fn activation(&self) -> FusedActivation {
+        self.activation
+    }
+
+    /// φ(x ∗ W + b).
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, channels_in, height, width]`
+    /// - output: `[batch, channels_out, height, width]`
+    ///
+    /// # Panics
+    ///
+    /// Where the channels of `x` are not `channels_in`, as [`Conv2d`] does.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.check_channels(&x);
+        Tensor::from_dispatch(Dispatch::rectify_fused_conv2d(
+            x.into_dispatch(),
+            self.weight.val().into_dispatch(),
+            self.bias.val().into_dispatch(),
+            self.activation,
+        ))
+    }
+
+    /// (z, φ(z)) with z = x ∗ W + b, for whoever watches a layer: the output has the bits of
+    /// [`forward`](Self::forward).
+    ///
+    /// The pre-activations are a by-product outside of the graph. Where `tap`, of the output's shape, requires
+    /// gradients, its gradient is that of z; its values are not read.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn forward_watched(&self, x: Tensor<4>, tap: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        self.check_channels(&x);
+        let (z, output) = Dispatch::rectify_fused_conv2d_watched(
+            x.into_dispatch(),
+            self.weight.val().into_dispatch(),
+            self.bias.val().into_dispatch(),
+            tap.into_dispatch(),
+            self.activation,
+        );
+        (Tensor::from_dispatch(z), Tensor::from_dispatch(output))
+    }
+
+    fn check_channels(&self, x: &Tensor<4>) {
+        let ([_, found, ..], [_, channels_in, ..]) = (x.dims(), self.weight.shape().dims::<4>());
+        assert_eq!(found, channels_in, "FusedConv2d: the input has {found} channels and the layer takes {channels_in}");
+    }
+}
+
+impl ModuleDisplay for FusedConv2d {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new().with_new_line_after_attribute(false).optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        let [channels_out, channels_in, height, width] = self.weight.shape().dims();
+        content
+            .add_debug_attribute("channels", &[channels_in, channels_out])
+            .add_debug_attribute("kernel_size", &[height, width])
+            .add_debug_attribute("activation", &self.activation)
+            .optional()
+    }
+}
