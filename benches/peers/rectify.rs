@@ -20,6 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 128;
 const BLOCK: usize = 50;
+/// As in step.py, which tells why.
+const CHECK_STEPS: usize = 6;
 
 fn main() -> anyhow::Result<()> {
     // Cargo adds `--bench`.
@@ -68,7 +70,7 @@ fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
                 learner.step(Batch { images, labels }, None).0
             })
         };
-        learner = run(learner, 20);
+        learner = run(learner, CHECK_STEPS);
         let loss = evaluate(&learner.network().valid(), &test).loss;
         learner = run(learner, BLOCK);
         let mut milliseconds = Vec::new();

@@ -9,15 +9,12 @@ use std::{
     time::Instant,
 };
 
-use burn::{
-    optim::GradientsParams,
-    tensor::{Gradients, Int, Tensor, TensorData},
-};
+use burn::tensor::{Int, Tensor, TensorData};
 
 mod learner;
 mod update;
 
-pub use learner::{Learner, Step};
+pub use learner::{Learner, Step, gradients};
 
 use crate::{
     activation::Activation,
@@ -156,10 +153,8 @@ pub fn train<N: Network>(
             update = before.map(|before| Update { before, after: weights(learner.network()) });
             if watched.is_some() {
                 let probing_started = Instant::now();
-                let (traces, gradients): (Vec<Trace>, Vec<Gradients>) = step.watched.into_iter().unzip();
-                let pairs = traces.iter().zip(&gradients).collect();
-                let backward = Backward { passes: pairs, weights: step.weight_gradients };
-                let layers = report(&traces, Some(&backward), update.as_ref());
+                let backward = Backward { passes: &step.watched, weights: step.weight_gradients };
+                let layers = report(&step.watched, Some(&backward), update.as_ref());
                 let probed = StepProbe { step: run.steps, loss: finite(step.loss.clone().into_scalar()), layers };
                 observe(Event::Probe(&probed));
                 run.probes.push(probed);
@@ -234,9 +229,8 @@ fn watch<N: Network>(network: &N, samples: &DeviceSamples, probe: Option<&Probe>
 /// Every layer's figures: activations as `passes` saw them, gradients of the mean loss over `sample`.
 fn look<N: Network>(network: &N, passes: &[Trace], probe: &Probe, sample: Batch, update: Option<Update>) -> Vec<Layer> {
     let mut trace = Trace::gradients(probe);
-    let mut gradients = network.objective(sample, &mut trace).backward();
-    let weights = weight_gradients(network, &GradientsParams::from_module(&mut gradients, network));
-    let backward = Backward { passes: vec![(&trace, &gradients)], weights };
+    let (_, gradients) = gradients(network, sample, &mut trace);
+    let backward = Backward { passes: &[trace], weights: weight_gradients(network, &gradients) };
     report(passes, Some(&backward), update.as_ref())
 }
 

@@ -7,10 +7,11 @@ use burn::{
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
 use rectify_train::{
+    activation::Activation,
     data::{Batch, Dataset, DeviceDataset, DeviceSamples},
-    experiment::{Dtype, Experiment, ModelKind, OptimizerKind},
+    experiment::{Dtype, Experiment, ModelKind, OptimizerKind, ProbeEvery},
     grid,
-    model::{Dense, Model, Network, Shape},
+    model::{Dense, Mlp, Model, Network, Shape},
     probe::Trace,
     results::{Run, Status},
     statistics::hidden,
@@ -201,6 +202,75 @@ fn threads_share_a_training_whatever_the_optimizer_even_where_there_are_more_of_
     for (one, many) in parameters(&alone).into_iter().zip(parameters(&shared)) {
         assert!((one - many).abs() < 1e-9, "plain gradient descent: {many}, alone {one}");
     }
+}
+
+/// The same network, its gradients left to Burn's autodiff.
+#[derive(Module, Debug)]
+struct Implicit {
+    model: Model,
+}
+
+impl Network for Implicit {
+    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+        self.model.forward(images, trace)
+    }
+}
+
+#[test]
+fn explicit_gradients_are_those_of_autodiff_to_the_bit() {
+    let data = some_of_mnist(200);
+    let device = data.train.device().autodiff();
+    let shape = Shape { height: data.height, width: data.width, classes: data.classes };
+    for (model, activation, threads) in [
+        (ModelKind::Mlp, "relu", 1),
+        (ModelKind::Mlp, "sigmoid", 2),
+        (ModelKind::Mlp, "relu:leaky=0.1", 2),
+        (ModelKind::Cnn, "tanh", 1),
+        (ModelKind::Cnn, "relu", 2),
+    ] {
+        let activation: Activation = activation.parse().unwrap();
+        let experiment = Experiment {
+            model,
+            hidden: Some(vec![24, 17]),
+            activations: vec![activation.clone()],
+            batch_size: 50,
+            lr: Some(0.1),
+            epochs: 2,
+            threads,
+            probe_every: ProbeEvery::Steps(1),
+            ..Experiment::default()
+        };
+        let model = Model::new(&experiment, &activation, shape, 3, &device);
+        assert!(model.explicit().is_some());
+        let implicit = Implicit { model: model.clone() };
+        let stop = AtomicBool::new(false);
+        let (_, explicit) = train(model, &activation, 3, &experiment, &data, &stop, &mut |_| {});
+        let (_, implicit) = train(implicit, &activation, 3, &experiment, &data, &stop, &mut |_| {});
+        let bits = |run: &Run| {
+            let probes = run.probes.iter().map(|probe| (probe.loss, probe.layers.clone()));
+            let epochs = run.epochs.iter().map(|epoch| (epoch.test_loss, epoch.layers.clone()));
+            probes.chain(epochs).collect::<Vec<_>>()
+        };
+        assert_eq!(bits(&explicit), bits(&implicit), "{activation}");
+    }
+}
+
+#[test]
+fn a_frozen_parameter_stays_as_it_is() {
+    let data = some_of_mnist(200);
+    let experiment = Experiment { hidden: Some(vec![8]), steps: Some(3), ..Experiment::default() };
+    let shape = Shape { height: data.height, width: data.width, classes: data.classes };
+    let relu = "relu".parse().unwrap();
+    let Model::Mlp(mut mlp) = Model::new(&experiment, &relu, shape, 0, &data.train.device().autodiff()) else {
+        panic!("it is an MLP")
+    };
+    mlp.output.weight = mlp.output.weight.set_require_grad(false);
+    let weights = |mlp: &Mlp| [mlp.output.weight.val().into_data(), mlp.hidden[0].parameters().0.into_data()];
+    let before = weights(&mlp);
+    let (after, _) = train(mlp, &relu, 0, &experiment, &data, &AtomicBool::new(false), &mut |_| {});
+    let after = weights(&after);
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
 }
 
 #[test]

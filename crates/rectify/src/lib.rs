@@ -81,6 +81,7 @@
 #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "cube")))]
 compile_error!("rectify needs a backend: enable at least one of the features flex, ndarray, wgpu");
 
+mod cross_entropy;
 mod fused_activation;
 mod fused_conv2d;
 mod fused_linear;
@@ -88,8 +89,9 @@ pub mod gradcheck;
 mod max_pool;
 mod relu;
 
-pub use fused_activation::FusedActivation;
+pub use cross_entropy::{cross_entropy, cross_entropy_backward};
+pub use fused_activation::{FusedActivation, FusedGradients};
 pub use fused_conv2d::{FusedConv2d, FusedConv2dError};
 pub use fused_linear::{FusedLinear, FusedLinearConfig};
-pub use max_pool::max_pool_2x2;
+pub use max_pool::{max_pool_2x2, max_pool_2x2_backward};
 pub use relu::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate, relu};

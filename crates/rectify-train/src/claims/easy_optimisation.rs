@@ -11,7 +11,12 @@ use super::{
     lab::{ClaimError, Lab, Training, seeds_in_words},
     verdict::{Direction, Hypothesis},
 };
-use crate::{data::Batch, model::Network, probe::Trace, train::Event};
+use crate::{
+    data::Batch,
+    model::Network,
+    probe::Trace,
+    train::{Event, gradients},
+};
 
 /// The claim.
 pub static CLAIM: Claim = Claim {
@@ -174,9 +179,8 @@ struct Slope {
 }
 
 fn slope<N: Network>(network: &N, batch: &Batch) -> Slope {
-    let loss = network.objective(batch.clone(), &mut Trace::off());
-    let mut gradients = loss.backward();
-    Slope { loss: loss.into_scalar(), gradients: GradientsParams::from_module(&mut gradients, network) }
+    let (loss, gradients) = gradients(network, batch.clone(), &mut Trace::off());
+    Slope { loss: loss.into_scalar(), gradients }
 }
 
 /// Σ a b over the gradients of all parameters, in f32.

@@ -91,6 +91,8 @@ struct Observed {
     alive: Tensor<1>,
     /// A zero that was added to the pre-activations: its gradient is theirs.
     leaf: Option<Tensor<2>>,
+    /// The gradient of the pre-activations.
+    gradient: Option<Tensor<1>>,
     sample: Option<Tensor<1>>,
 }
 
@@ -187,6 +189,21 @@ impl Trace {
         activation
     }
 
+    /// Takes the pre-activations' gradients from a backward pass by autodiff.
+    pub fn take_gradients(&mut self, gradients: &Gradients) {
+        for layer in &mut self.layers {
+            let gradient = layer.leaf.take().and_then(|leaf| leaf.grad(gradients));
+            layer.gradient = gradient.map(|gradient| gradient.reshape([layer.values]));
+        }
+    }
+
+    /// Takes a layer's pre-activations' gradient from a backward pass that is written by hand.
+    pub fn set_gradient<const D: usize>(&mut self, name: &str, gradient: Tensor<D>) {
+        if let Some(layer) = self.layers.iter_mut().find(|layer| layer.name == name) {
+            layer.gradient = Some(gradient.reshape([layer.values]));
+        }
+    }
+
     fn observe<const D: usize>(&mut self, name: &str, z: Tensor<D>, a: Tensor<D>, leaf: Option<Tensor<2>>) {
         let Some(watch) = &self.watch else {
             return;
@@ -209,6 +226,7 @@ impl Trace {
             sums,
             alive,
             leaf,
+            gradient: None,
             sample: watch.histogram.then(|| a.reshape([values]).narrow(0, 0, values.min(HISTOGRAM_SAMPLE))),
         });
     }
@@ -274,8 +292,8 @@ fn read<M: Module>(module: &M, gradients: Option<&GradientsParams>) -> Weights {
 
 /// What a backward pass left behind.
 pub struct Backward<'a> {
-    /// The traces of the passes that were differentiated, each with its gradients.
-    pub passes: Vec<(&'a Trace, &'a Gradients)>,
+    /// The traces of the passes that were differentiated, with their gradients.
+    pub passes: &'a [Trace],
     /// [`weight_gradients`] of the network, summed over the passes.
     pub weights: Weights,
 }
@@ -325,11 +343,7 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 Some((figures.push(norm(tensors)?), values))
             });
             let gradient = backward.and_then(|backward| {
-                let of_pass = |(trace, gradients): &(&Trace, &Gradients)| {
-                    let gradient = trace.layers.get(i)?.leaf.as_ref()?.grad(gradients)?;
-                    let values = gradient.shape().num_elements();
-                    Some(gradient.reshape([values]))
-                };
+                let of_pass = |trace: &Trace| trace.layers.get(i)?.gradient.clone();
                 let parts = backward.passes.iter().map(of_pass).collect::<Option<Vec<_>>>()?;
                 let values = parts.iter().map(|part| part.shape().num_elements()).sum();
                 Some((figures.push(norm(parts)?), values))

@@ -7,8 +7,9 @@ use std::{
 };
 
 use burn::{
+    module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
-    tensor::{Gradients, Tensor},
+    tensor::Tensor,
 };
 
 use super::update::{Updater, handles, sum};
@@ -16,7 +17,7 @@ use crate::{
     data::Batch,
     experiment::Experiment,
     grid::alone,
-    model::Network,
+    model::{Explicit, Network},
     probe::{Probe, Trace, Weights, weight_gradients},
 };
 
@@ -33,7 +34,7 @@ pub struct Step {
     /// The batch's mean loss, not yet read back.
     pub loss: Tensor<1>,
     /// What was watched, part by part of the batch. Empty where nobody watched, as the next.
-    pub watched: Vec<(Trace, Gradients)>,
+    pub watched: Vec<Trace>,
     /// [`weight_gradients`] of the whole batch, before clipping.
     pub weight_gradients: Weights,
 }
@@ -41,20 +42,26 @@ pub struct Step {
 impl<N: Network> Learner<N> {
     /// `network` must track gradients.
     pub fn new(network: N, experiment: &Experiment) -> Self {
-        let replica = Replica { network, updater: Updater::new(experiment) };
+        let explicit = network.explicit().filter(|_| all_learn(&network));
+        // What has no use for a graph is not to leave its weights in one.
+        let network = if explicit.is_some() { network.valid() } else { network };
+        let replica = Replica { network, explicit, updater: Updater::new(experiment) };
         // Where no thread is to be had, those that are there do all.
         let helpers = (1..experiment.threads).map_while(|_| Helper::new(replica.apart())).collect();
         Self { replica, helpers }
     }
 
-    /// The network as it is now.
+    /// The network as it is now. It tracks no gradients where it gives [`Explicit`] ones.
     pub fn network(&self) -> &N {
         &self.replica.network
     }
 
-    /// The network, which learns no more.
+    /// The network, which learns no more, tracking gradients as it did at first.
     pub fn into_network(self) -> N {
-        self.replica.network
+        match self.replica.explicit {
+            Some(_) => self.replica.network.train(),
+            None => self.replica.network,
+        }
     }
 
     /// Forward, backward, update; with a probe, watching.
@@ -77,13 +84,13 @@ impl<N: Network> Learner<N> {
         for (i, helper) in helpers.iter().enumerate() {
             helper.begin(Task::Part(Box::new(work(i + 1))));
         }
-        let Part { mut loss, gradients, watched } = self.replica.part(work(0));
-        let (mut gradients, mut watched) = (vec![gradients], vec![watched]);
+        let Part { mut loss, gradients, trace } = self.replica.part(work(0));
+        let (mut gradients, mut watched) = (vec![gradients], vec![trace]);
         // In the order of the parts, not as they come: the last bits of a sum depend on it.
         for part in helpers.iter().map(Helper::end) {
             loss = loss + part.loss;
             gradients.push(part.gradients);
-            watched.push(part.watched);
+            watched.push(part.trace);
         }
         let network = &self.replica.network;
         for helper in &self.helpers {
@@ -105,6 +112,7 @@ impl<N: Network> Learner<N> {
 /// bit, and no weight travels from one processor's cache to another's.
 struct Replica<N> {
     network: N,
+    explicit: Option<Explicit<N>>,
     updater: Updater,
 }
 
@@ -117,23 +125,58 @@ impl<N: Network> Replica<N> {
             Some(device) => network.fork(device),
             None => network,
         };
-        Self { network, updater: self.updater.clone() }
+        Self { network, explicit: self.explicit, updater: self.updater.clone() }
     }
 
     fn part(&self, Work { batch, share, mut trace }: Work) -> Part {
-        let mut loss = self.network.objective(batch, &mut trace);
-        if share < 1.0 {
-            loss = loss * share;
-        }
-        let mut all = loss.backward();
-        let gradients = GradientsParams::from_module(&mut all, &self.network);
-        Part { loss: loss.without_autodiff(), gradients, watched: (trace, all) }
+        let (loss, gradients) = match self.explicit {
+            Some(explicit) => explicit(&self.network, batch, share, &mut trace),
+            None => by_autodiff(&self.network, batch, share, &mut trace),
+        };
+        Part { loss, gradients, trace }
     }
 
     fn update(mut self, parts: Vec<GradientsParams>) -> Self {
         self.network = self.updater.step(self.network, parts);
+        if self.explicit.is_some() {
+            // Burn's optimizers give weights back to the graph.
+            self.network = self.network.valid();
+        }
         self
     }
+}
+
+/// A batch's mean loss and its gradients, watched by `trace`.
+pub fn gradients<N: Network>(network: &N, batch: Batch, trace: &mut Trace) -> (Tensor<1>, GradientsParams) {
+    match network.explicit() {
+        Some(explicit) => explicit(network, batch, 1.0, trace),
+        None => by_autodiff(network, batch, 1.0, trace),
+    }
+}
+
+/// What [`Explicit`] gives, for any network that tracks gradients.
+fn by_autodiff<N: Network>(network: &N, batch: Batch, share: f64, trace: &mut Trace) -> (Tensor<1>, GradientsParams) {
+    let mut loss = network.objective(batch, trace);
+    if share < 1.0 {
+        loss = loss * share;
+    }
+    let mut all = loss.backward();
+    trace.take_gradients(&all);
+    let gradients = GradientsParams::from_module(&mut all, network);
+    (loss.without_autodiff(), gradients)
+}
+
+/// Whether no parameter is frozen.
+fn all_learn<N: Module>(network: &N) -> bool {
+    struct All(bool);
+    impl ModuleVisitor for All {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 &= param.is_require_grad();
+        }
+    }
+    let mut all = All(true);
+    network.visit(&mut all);
+    all.0
 }
 
 /// A part of a batch.
@@ -148,7 +191,7 @@ struct Work {
 struct Part {
     loss: Tensor<1>,
     gradients: GradientsParams,
-    watched: (Trace, Gradients),
+    trace: Trace,
 }
 
 /// What a helper is to do.

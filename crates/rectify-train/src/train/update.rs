@@ -43,9 +43,18 @@ impl Updater {
             None => network.map(&mut Descent { lr: self.lr, parts }),
             Some(optimizer) => {
                 let gradients = sum(&network, parts);
-                optimizer.step(self.lr, network, gradients)
+                // Burn's optimizers take what could be part of a graph, whether it is or not.
+                optimizer.step(self.lr, network.map(&mut Lift), gradients)
             }
         }
+    }
+}
+
+struct Lift;
+
+impl ModuleMapper for Lift {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(Tensor::autodiff)
     }
 }
 

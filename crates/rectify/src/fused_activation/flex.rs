@@ -48,7 +48,7 @@ fn tanh(z: f32) -> f32 {
 /// eˣ without a branch, so that loops over it vectorise: 2ⁿ times a polynomial in the rest (Moshier, *Cephes*, expf).
 /// ∞ from 88.4 on, the smallest normal number below −87.3.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // Adding it leaves n, rounded, in the last bits.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.3, 89.0);

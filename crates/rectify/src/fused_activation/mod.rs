@@ -4,6 +4,7 @@
 pub(crate) mod flex;
 pub(crate) mod operations;
 
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::relu::{ConfigError, GradientRule};
@@ -40,4 +41,17 @@ impl FusedActivation {
             Self::Identity | Self::Sigmoid | Self::Tanh => Ok(()),
         }
     }
+}
+
+/// What a fused layer's backward pass gives. `D` is the rank of its input, its output and its weights.
+#[derive(Debug, Clone)]
+pub struct FusedGradients<const D: usize> {
+    /// Of the input; `None` where nobody asked.
+    pub x: Option<Tensor<D>>,
+    /// Of W.
+    pub weight: Tensor<D>,
+    /// Of b.
+    pub bias: Tensor<1>,
+    /// Of the pre-activations.
+    pub z: Tensor<D>,
 }

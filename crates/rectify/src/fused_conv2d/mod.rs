@@ -11,7 +11,10 @@ use burn::{
     tensor::Tensor,
 };
 
-use crate::{fused_activation::FusedActivation, relu::ConfigError};
+use crate::{
+    fused_activation::{FusedActivation, FusedGradients},
+    relu::ConfigError,
+};
 use backward::FusedConv2dOps as _;
 
 /// φ(x ∗ W + b) as one operation with an explicit gradient: the numbers of [`Conv2d`] and then the activation, to
@@ -150,6 +153,24 @@ impl FusedConv2d {
             self.activation,
         );
         (Tensor::from_dispatch(z), Tensor::from_dispatch(output))
+    }
+
+    /// The gradients where that of the output is `grad`: what autodiff computes, to the bit, for a backward pass that
+    /// is written by hand. It tracks nothing: gradients are constants.
+    ///
+    /// `x` and `output` are what [`forward`](Self::forward) took and gave; `x_grad` tells whether the gradient of `x` is
+    /// wanted.
+    pub fn backward(&self, x: Tensor<4>, output: Tensor<4>, grad: Tensor<4>, x_grad: bool) -> FusedGradients<4> {
+        let [x, output, grad, weight] =
+            [x, output, grad, self.weight.val()].map(|tensor| tensor.without_autodiff().into_dispatch());
+        let (z, bias) = Dispatch::rectify_fused_conv2d_z_backward(output, grad, self.activation);
+        let of_weight = Dispatch::rectify_fused_conv2d_weight_backward(x, weight.clone(), z.clone());
+        FusedGradients {
+            weight: Tensor::from_dispatch(of_weight),
+            x: x_grad.then(|| Tensor::from_dispatch(Dispatch::rectify_fused_conv2d_x_backward(weight, z.clone()))),
+            bias: Tensor::from_dispatch(bias),
+            z: Tensor::from_dispatch(z),
+        }
     }
 
     fn check_channels(&self, x: &Tensor<4>) {

@@ -4,7 +4,10 @@ mod backward;
 #[cfg(feature = "flex")]
 mod flex;
 
-use crate::{fused_activation::FusedActivation, relu::ConfigError};
+use crate::{
+    fused_activation::{FusedActivation, FusedGradients},
+    relu::ConfigError,
+};
 use backward::FusedLinearOps as _;
 use burn::{
     backend::Dispatch,
@@ -141,6 +144,35 @@ impl FusedLinear {
             self.activation,
         );
         (Tensor::from_dispatch(z), Tensor::from_dispatch(output))
+    }
+
+    /// The gradients where that of the output is `grad`: what autodiff computes, to the bit, for a backward pass that
+    /// is written by hand. It tracks nothing: gradients are constants.
+    ///
+    /// `x` and `output` are what [`forward`](Self::forward) took and gave; `x_grad` tells whether the gradient of `x` is
+    /// wanted.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use rectify::{FusedActivation, FusedLinearConfig};
+    ///
+    /// let layer = FusedLinearConfig::new(4, 3, FusedActivation::Tanh).init(&Device::flex())?;
+    /// let x = Tensor::<2>::ones([2, 4], &Device::flex());
+    /// let output = layer.forward(x.clone());
+    /// let gradients = layer.backward(x, output.clone(), output.ones_like(), false);
+    /// assert_eq!(gradients.weight.dims(), [4, 3]);
+    /// # Ok::<(), rectify::ConfigError>(())
+    /// ```
+    pub fn backward(&self, x: Tensor<2>, output: Tensor<2>, grad: Tensor<2>, x_grad: bool) -> FusedGradients<2> {
+        let [x, output, grad, weight] =
+            [x, output, grad, self.weight.val()].map(|tensor| tensor.without_autodiff().into_dispatch());
+        let (z, bias) = Dispatch::rectify_fused_linear_z_backward(output, grad, self.activation);
+        FusedGradients {
+            weight: Tensor::from_dispatch(Dispatch::rectify_fused_linear_weight_backward(x, z.clone())),
+            x: x_grad.then(|| Tensor::from_dispatch(Dispatch::rectify_fused_linear_x_backward(weight, z.clone()))),
+            bias: Tensor::from_dispatch(bias),
+            z: Tensor::from_dispatch(z),
+        }
     }
 
     fn check_width(&self, x: &Tensor<2>) {

@@ -34,3 +34,9 @@ use backward::MaxPoolOps as _;
 pub fn max_pool_2x2(x: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::rectify_max_pool(x.into_dispatch()))
 }
+
+/// The gradient of `x` where that of [`max_pool_2x2`]'s output is `grad`: what autodiff computes, for a backward pass
+/// that is written by hand.
+pub fn max_pool_2x2_backward(x: Tensor<4>, grad: Tensor<4>) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::rectify_max_pool_backward(x.into_dispatch(), grad.into_dispatch()))
+}
