@@ -12,7 +12,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::update::{Updater, handles, sum};
+use super::update::{Parts, Updater};
 use crate::{
     data::Batch,
     experiment::Experiment,
@@ -92,14 +92,14 @@ impl<N: Network> Learner<N> {
             gradients.push(part.gradients);
             watched.push(part.trace);
         }
-        let network = &self.replica.network;
+        let gradients = Parts::new(gradients);
         for helper in &self.helpers {
-            helper.begin(Task::Update(gradients.iter().map(|part| handles(network, part)).collect()));
+            helper.begin(Task::Update(gradients.clone()));
         }
         let mut weights = Weights::new();
         if probe.is_some() {
-            gradients = vec![sum(network, gradients)];
-            weights = weight_gradients(network, &gradients[0]);
+            let network = &self.replica.network;
+            weights = weight_gradients(network, &gradients.sum(network));
         } else {
             watched.clear();
         }
@@ -136,12 +136,8 @@ impl<N: Network> Replica<N> {
         Part { loss, gradients, trace }
     }
 
-    fn update(mut self, parts: Vec<GradientsParams>) -> Self {
+    fn update(mut self, parts: Parts) -> Self {
         self.network = self.updater.step(self.network, parts);
-        if self.explicit.is_some() {
-            // Burn's optimizers give weights back to the graph.
-            self.network = self.network.valid();
-        }
         self
     }
 }
@@ -199,7 +195,7 @@ enum Task {
     /// Forward and backward.
     Part(Box<Work>),
     /// An update by the gradients of all parts.
-    Update(Vec<GradientsParams>),
+    Update(Parts),
 }
 
 /// A thread for a part of every batch.

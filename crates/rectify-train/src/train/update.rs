@@ -1,7 +1,9 @@
 //! From the gradients of a batch's parts to new weights.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use burn::{
-    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
     optim::{
         AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig,
         momentum::MomentumConfig,
@@ -14,6 +16,42 @@ use crate::{
     experiment::{Experiment, OptimizerKind},
     memory::in_memory,
 };
+
+/// The gradients of a batch's parts, for all threads to read. A clone is a handle.
+#[derive(Clone)]
+pub struct Parts(Arc<Mutex<Vec<GradientsParams>>>);
+
+impl Parts {
+    pub fn new(parts: Vec<GradientsParams>) -> Self {
+        Self(Arc::new(Mutex::new(parts)))
+    }
+
+    /// A parameter's gradient in each part, in their order.
+    fn of<const D: usize>(&self, id: ParamId) -> Vec<Tensor<D>> {
+        // Whoever reads handles leaves them as they were, panic or not.
+        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().filter_map(|part| part.get(id)).collect()
+    }
+
+    /// The sum over the parts, in their order.
+    pub fn sum<N: Module>(&self, network: &N) -> GradientsParams {
+        struct Sum<'a> {
+            parts: &'a Parts,
+            total: GradientsParams,
+        }
+        impl ModuleVisitor for Sum<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let gradients = self.parts.of::<D>(param.id).into_iter();
+                if let Some(sum) = gradients.reduce(|sum, gradient| sum + gradient) {
+                    self.total.register(param.id, sum);
+                }
+            }
+        }
+        let mut sum = Sum { parts: self, total: GradientsParams::new() };
+        network.visit(&mut sum);
+        sum.total
+    }
+}
 
 /// An experiment's optimizer with its learning rate and clipping.
 #[derive(Clone)]
@@ -35,25 +73,31 @@ impl Updater {
     }
 
     /// The network after a step by the sum of `parts`.
-    pub fn step<N: Module>(&mut self, network: N, mut parts: Vec<GradientsParams>) -> N {
-        if let Some(norm) = self.clip_norm {
-            parts = vec![clip(&network, sum(&network, parts), norm)];
-        }
+    pub fn step<N: Module>(&mut self, network: N, parts: Parts) -> N {
+        let parts = match self.clip_norm {
+            Some(norm) => Parts::new(vec![clip(&network, parts.sum(&network), norm)]),
+            None => parts,
+        };
         match &mut self.optimizer {
             None => network.map(&mut Descent { lr: self.lr, parts }),
             Some(optimizer) => {
-                let gradients = sum(&network, parts);
-                // Burn's optimizers take what could be part of a graph, whether it is or not.
-                optimizer.step(self.lr, network.map(&mut Lift), gradients)
+                let gradients = parts.sum(&network);
+                // Burn's optimizers take only what could be part of a graph, and give that back.
+                let mut lift = Lift { lifted: false };
+                let network = optimizer.step(self.lr, network.map(&mut lift), gradients);
+                if lift.lifted { network.valid() } else { network }
             }
         }
     }
 }
 
-struct Lift;
+struct Lift {
+    lifted: bool,
+}
 
 impl ModuleMapper for Lift {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.lifted |= !param.val().is_autodiff();
         param.map(Tensor::autodiff)
     }
 }
@@ -77,22 +121,26 @@ fn optimizer(experiment: &Experiment) -> ModuleOptimizer {
 /// Gradient descent, w − η Σ g, as Burn's SGD computes it from the sum over the parts, to the bit.
 struct Descent {
     lr: f64,
-    parts: Vec<GradientsParams>,
+    parts: Parts,
 }
 
 impl ModuleMapper for Descent {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, weight, mapper) = param.consume();
-        let gradients: Vec<Tensor<D>> = self.parts.iter_mut().filter_map(|part| part.remove(id)).collect();
+        let gradients: Vec<Tensor<D>> = self.parts.of(id);
         let weight = match gradients.is_empty() {
             true => weight,
             false => {
-                let strategy = weight.gradient_checkpointing_strategy();
-                let mut weight = Tensor::from_inner(descend(weight.inner(), gradients, self.lr));
-                if let Some(strategy) = strategy {
-                    weight = weight.with_gradient_checkpointing_strategy(strategy);
+                let (tracked, strategy) = (weight.is_autodiff(), weight.gradient_checkpointing_strategy());
+                let mut weight = descend(weight.without_autodiff(), gradients, self.lr);
+                if tracked {
+                    weight = weight.autodiff();
+                    if let Some(strategy) = strategy {
+                        weight = weight.with_gradient_checkpointing_strategy(strategy);
+                    }
+                    weight = weight.require_grad();
                 }
-                weight.require_grad()
+                weight
             }
         };
         Param::from_mapped_value(id, weight, mapper)
@@ -148,45 +196,6 @@ impl NullaryFnOnce for OnePass<'_> {
             }
         }
     }
-}
-
-/// The sum of the parts' gradients, in their order.
-pub fn sum<N: Module>(network: &N, parts: Vec<GradientsParams>) -> GradientsParams {
-    struct Sum {
-        total: GradientsParams,
-        part: GradientsParams,
-    }
-    impl ModuleVisitor for Sum {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let sum = match (self.total.remove::<D>(param.id), self.part.remove::<D>(param.id)) {
-                (Some(total), Some(part)) => total + part,
-                (Some(one), None) | (None, Some(one)) => one,
-                (None, None) => return,
-            };
-            self.total.register(param.id, sum);
-        }
-    }
-    let add = |total, part| {
-        let mut sum = Sum { total, part };
-        network.visit(&mut sum);
-        sum.total
-    };
-    parts.into_iter().reduce(add).unwrap_or_default()
-}
-
-/// Second handles of the same gradients.
-pub fn handles<N: Module>(network: &N, gradients: &GradientsParams) -> GradientsParams {
-    struct Handles<'a>(&'a GradientsParams, GradientsParams);
-    impl ModuleVisitor for Handles<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1.register(param.id, gradient);
-            }
-        }
-    }
-    let mut handles = Handles(gradients, GradientsParams::new());
-    network.visit(&mut handles);
-    handles.1
 }
 
 /// Scales all gradients together so that their L2 norm is at most `max_norm` (Pascanu et al. 2013).
@@ -260,12 +269,11 @@ mod tests {
             for (count, [d_input, d_output]) in [(1, [3, 1]), (2, [127, 129]), (3, [1, 127]), (5, [129, 3])] {
                 let layer = LinearConfig::new(d_input, d_output).init(&device);
                 let parts = parts(&layer, count);
-                let second = parts.iter().map(|part| handles(&layer, part)).collect();
+                let parts = Parts::new(parts);
                 let mut burn = optimizer(&experiment);
-                let expected = burn.step(0.3, layer.clone(), sum(&layer, second));
+                let expected = burn.step(0.3, layer.clone(), parts.sum(&layer));
 
-                let second: Vec<_> = parts.iter().map(|part| handles(&layer, part)).collect();
-                let found = Updater::new(&experiment).step(layer.clone(), second);
+                let found = Updater::new(&experiment).step(layer.clone(), parts.clone());
                 assert_eq!(values(&found), values(&expected), "{count} parts");
                 assert_ne!(values(&found), values(&layer), "the layer that was shared is as it was");
                 assert!(found.weight.is_require_grad() && found.weight.id == layer.weight.id);
@@ -280,7 +288,7 @@ mod tests {
     #[test]
     fn what_has_no_gradient_stays() {
         let layer = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
-        let found = Updater::new(&Experiment::default()).step(layer.clone(), vec![GradientsParams::new()]);
+        let found = Updater::new(&Experiment::default()).step(layer.clone(), Parts::new(vec![GradientsParams::new()]));
         assert_eq!(values(&found), values(&layer));
     }
 }
