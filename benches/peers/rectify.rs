@@ -67,7 +67,7 @@ fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
                 k += 1;
                 let images = train.images.clone().slice(begin..begin + BATCH);
                 let labels = train.labels.clone().slice(begin..begin + BATCH);
-                learner.step(Batch { images, labels }, None).0
+                learner.step(Batch { images, labels }, None, false).0
             })
         };
         learner = run(learner, CHECK_STEPS);

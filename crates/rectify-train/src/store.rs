@@ -126,9 +126,16 @@ impl RunFolder {
             .map_err(|error| StoreError::Damaged { path: path.clone(), reason: error.to_string() })?;
         line.push(b'\n');
         let _one_at_a_time = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        fs::create_dir_all(&folder).map_err(io_error(&folder))?;
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(io_error(&path))?;
-        file.write_all(&line).map_err(io_error(&path))
+        let open = || OpenOptions::new().create(true).append(true).open(&path);
+        let file = match open() {
+            // The training's first line, or somebody removed the folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&folder).map_err(io_error(&folder))?;
+                open()
+            }
+            file => file,
+        };
+        file.and_then(|mut file| file.write_all(&line)).map_err(io_error(&path))
     }
 
     /// Writes a training's network, whole and then renamed into place.

@@ -21,7 +21,7 @@ use crate::{
     data::{Batch, DeviceDataset, DeviceSamples, shuffled},
     experiment::{Experiment, ProbeEvery},
     model::{Model, Network, outputs},
-    probe::{Backward, Probe, Trace, Update, report, weight_gradients, weights},
+    probe::{Backward, Probe, Trace, Update, report, weight_gradients},
     results::{Epoch, Layer, Run, Status, StepProbe},
 };
 
@@ -145,12 +145,11 @@ pub fn train<N: Network>(
                 (Some(probe), ProbeEvery::Steps(every)) if run.steps.is_multiple_of(every) => Some(probe),
                 _ => None,
             };
-            let before =
-                (probe.is_some() && (watched.is_some() || run.steps == last_step)).then(|| weights(learner.network()));
+            let measure_update = watched.is_some() || (probe.is_some() && run.steps == last_step);
 
             let step;
-            (learner, step) = learner.step(batch.clone(), watched);
-            update = before.map(|before| Update { before, after: weights(learner.network()) });
+            (learner, step) = learner.step(batch.clone(), watched, measure_update);
+            update = step.update;
             if watched.is_some() {
                 let probing_started = Instant::now();
                 let backward = Backward { passes: &step.watched, weights: step.weight_gradients };

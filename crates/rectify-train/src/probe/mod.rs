@@ -14,7 +14,8 @@ use burn::{
 };
 use rectify::{FusedConv2d, FusedLinear};
 
-use self::reduce::{distance, moments, norm};
+pub use self::reduce::Moved;
+use self::reduce::{moments, norm};
 use crate::{
     activation::Activation,
     results::{Histogram, Layer},
@@ -298,13 +299,19 @@ pub struct Backward<'a> {
     pub weights: Weights,
 }
 
-/// The weights on both sides of a training step.
-#[derive(Debug)]
-pub struct Update {
-    /// [`weights`] before the step.
-    pub before: Weights,
-    /// [`weights`] after it.
-    pub after: Weights,
+/// What an update did to each of a module's weights, by path.
+pub type Update = Vec<(String, Moved)>;
+
+/// What led from `before` to `after`, both [`weights`] of the same module.
+pub fn update_between(before: Weights, after: Weights) -> Update {
+    let moved = |((path, before), (_, after))| Some((path, Moved::between(before, after)?));
+    before.into_iter().zip(after).filter_map(moved).collect()
+}
+
+/// What belongs to the weights of a layer.
+fn of_layer<'a, T>(weights: &'a [(String, T)], layer: &str) -> impl Iterator<Item = &'a T> {
+    let layer = format!(".{layer}.");
+    weights.iter().filter(move |(path, _)| format!(".{path}.").contains(&layer)).map(|(_, value)| value)
 }
 
 /// Figures of every layer, fetched in one read-back.
@@ -315,10 +322,6 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
         return Vec::new();
     };
     let mut figures = Figures::default();
-    let of_layer = |weights: &Weights, layer: &str| -> Vec<Tensor<1>> {
-        let part = |path: &str| format!(".{path}.").contains(&format!(".{layer}."));
-        weights.iter().filter(|(path, _)| part(path)).map(|(_, tensor)| tensor.clone()).collect()
-    };
 
     struct Columns {
         sums: Vec<usize>,
@@ -326,7 +329,7 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
         sample: Option<usize>,
         weight_gradient: Option<(usize, usize)>,
         gradient: Option<(usize, usize)>,
-        update: Option<(usize, usize)>,
+        update: Vec<(usize, usize)>,
     }
     let columns: Vec<Columns> = (0..first.layers.len())
         .map(|i| {
@@ -338,7 +341,7 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
             let sample = batches().find_map(|layer| layer.sample.clone()).map(|sample| figures.push(sample));
 
             let weight_gradient = backward.and_then(|backward| {
-                let tensors = of_layer(&backward.weights, name);
+                let tensors: Vec<Tensor<1>> = of_layer(&backward.weights, name).cloned().collect();
                 let values = tensors.iter().map(|tensor| tensor.shape().num_elements()).sum();
                 Some((figures.push(norm(tensors)?), values))
             });
@@ -348,10 +351,10 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 let values = parts.iter().map(|part| part.shape().num_elements()).sum();
                 Some((figures.push(norm(parts)?), values))
             });
-            let update = update.and_then(|update| {
-                let (before, after) = (of_layer(&update.before, name), of_layer(&update.after, name));
-                Some((figures.push(distance(before.clone(), after)?), figures.push(norm(before)?)))
-            });
+            let update = update.into_iter().flat_map(|update| of_layer(update, name));
+            let update = update
+                .map(|moved| (figures.push(moved.distance.clone()), figures.push(moved.length.clone())))
+                .collect();
             Columns { sums, alive, sample, weight_gradient, gradient, update }
         })
         .collect();
@@ -390,9 +393,13 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 dead_fraction: hidden
                     .then(|| alive.iter().filter(|&&alive| alive == 0.0).count() as f64 / alive.len() as f64),
                 saturated_fraction: (hidden && saturates).then(|| total(4)),
-                update_to_weight_ratio: columns
-                    .update
-                    .and_then(|(moved, weight)| finite(length(moved) / length(weight))),
+                update_to_weight_ratio: {
+                    let total = |figure: fn(&(usize, usize)) -> usize| {
+                        columns.update.iter().map(|both| length(figure(both)).powi(2)).sum::<f64>().sqrt()
+                    };
+                    // Without weights 0 / 0, which is not finite.
+                    finite(total(|both| both.0) / total(|both| both.1))
+                },
                 histogram: columns.sample.and_then(|column| histogram(&figures[column])),
             }
         })

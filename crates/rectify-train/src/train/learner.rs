@@ -18,7 +18,7 @@ use crate::{
     experiment::Experiment,
     grid::alone,
     model::{Explicit, Network},
-    probe::{Probe, Trace, Weights, weight_gradients},
+    probe::{Probe, Trace, Update, Weights, weight_gradients},
 };
 
 /// A network that learns, a step at a time.
@@ -37,6 +37,8 @@ pub struct Step {
     pub watched: Vec<Trace>,
     /// [`weight_gradients`] of the whole batch, before clipping.
     pub weight_gradients: Weights,
+    /// What the step did to the weights, if that was to be measured.
+    pub update: Option<Update>,
 }
 
 impl<N: Network> Learner<N> {
@@ -64,10 +66,10 @@ impl<N: Network> Learner<N> {
         }
     }
 
-    /// Forward, backward, update; with a probe, watching.
+    /// Forward, backward, update; with a probe, watching. The update may be measured whether the rest is watched or not.
     ///
     /// By value, as Burn's optimizers take a network: a handle that stayed behind would make them copy every weight.
-    pub fn step(mut self, batch: Batch, probe: Option<&Probe>) -> (Self, Step) {
+    pub fn step(mut self, batch: Batch, probe: Option<&Probe>, measure_update: bool) -> (Self, Step) {
         let size = batch.labels.dims()[0];
         let helpers = &self.helpers[..self.helpers.len().min(size - 1)];
         let parts = helpers.len() + 1;
@@ -103,8 +105,9 @@ impl<N: Network> Learner<N> {
         } else {
             watched.clear();
         }
-        self.replica = self.replica.update(gradients);
-        (self, Step { loss, watched, weight_gradients: weights })
+        let update;
+        (self.replica, update) = self.replica.update(gradients, measure_update);
+        (self, Step { loss, watched, weight_gradients: weights, update })
     }
 }
 
@@ -136,9 +139,10 @@ impl<N: Network> Replica<N> {
         Part { loss, gradients, trace }
     }
 
-    fn update(mut self, parts: Parts) -> Self {
-        self.network = self.updater.step(self.network, parts);
-        self
+    fn update(mut self, parts: Parts, measure: bool) -> (Self, Option<Update>) {
+        let update;
+        (self.network, update) = self.updater.step(self.network, parts, measure);
+        (self, update)
     }
 }
 
@@ -211,7 +215,7 @@ impl Helper {
         let serve = move || {
             while let Some(task) = receive(&incoming) {
                 match task {
-                    Task::Update(gradients) => replica = replica.update(gradients),
+                    Task::Update(gradients) => (replica, _) = replica.update(gradients, false),
                     Task::Part(work) => {
                         if outgoing.send(replica.part(*work)).is_err() {
                             break;

@@ -15,6 +15,7 @@ use pulp::{Arch, NullaryFnOnce};
 use crate::{
     experiment::{Experiment, OptimizerKind},
     memory::in_memory,
+    probe::{Moved, Update, update_between, weights},
 };
 
 /// The gradients of a batch's parts, for all threads to read. A clone is a handle.
@@ -72,20 +73,27 @@ impl Updater {
         }
     }
 
-    /// The network after a step by the sum of `parts`.
-    pub fn step<N: Module>(&mut self, network: N, parts: Parts) -> N {
+    /// The network after a step by the sum of `parts`, and if it is to be measured what the step did to its weights.
+    pub fn step<N: Module>(&mut self, network: N, parts: Parts, measure: bool) -> (N, Option<Update>) {
         let parts = match self.clip_norm {
             Some(norm) => Parts::new(vec![clip(&network, parts.sum(&network), norm)]),
             None => parts,
         };
         match &mut self.optimizer {
-            None => network.map(&mut Descent { lr: self.lr, parts }),
+            None => {
+                let update = measure.then(Update::new);
+                let mut descent = Descent { lr: self.lr, parts, path: Vec::new(), update };
+                (network.map(&mut descent), descent.update)
+            }
             Some(optimizer) => {
                 let gradients = parts.sum(&network);
                 // Burn's optimizers take only what could be part of a graph, and give that back.
+                let before = measure.then(|| weights(&network));
                 let mut lift = Lift { lifted: false };
                 let network = optimizer.step(self.lr, network.map(&mut lift), gradients);
-                if lift.lifted { network.valid() } else { network }
+                let network = if lift.lifted { network.valid() } else { network };
+                let update = before.map(|before| update_between(before, weights(&network)));
+                (network, update)
             }
         }
     }
@@ -122,79 +130,136 @@ fn optimizer(experiment: &Experiment) -> ModuleOptimizer {
 struct Descent {
     lr: f64,
     parts: Parts,
+    path: Vec<String>,
+    update: Option<Update>,
 }
 
 impl ModuleMapper for Descent {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        if self.update.is_some() {
+            self.path.push(name.to_owned());
+        }
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, weight, mapper) = param.consume();
         let gradients: Vec<Tensor<D>> = self.parts.of(id);
-        let weight = match gradients.is_empty() {
-            true => weight,
-            false => {
-                let (tracked, strategy) = (weight.is_autodiff(), weight.gradient_checkpointing_strategy());
-                let mut weight = descend(weight.without_autodiff(), gradients, self.lr);
-                if tracked {
-                    weight = weight.autodiff();
-                    if let Some(strategy) = strategy {
-                        weight = weight.with_gradient_checkpointing_strategy(strategy);
-                    }
-                    weight = weight.require_grad();
-                }
-                weight
+        if gradients.is_empty() {
+            return Param::from_mapped_value(id, weight, mapper);
+        }
+        let (tracked, strategy) = (weight.is_autodiff(), weight.gradient_checkpointing_strategy());
+        let measured = self.update.as_mut().filter(|_| D > 1);
+        let (mut weight, moved) = descend(weight.without_autodiff(), gradients, self.lr, measured.is_some());
+        if let (Some(update), Some(moved)) = (measured, moved) {
+            update.push((self.path.join("."), moved));
+        }
+        if tracked {
+            weight = weight.autodiff();
+            if let Some(strategy) = strategy {
+                weight = weight.with_gradient_checkpointing_strategy(strategy);
             }
-        };
+            weight = weight.require_grad();
+        }
         Param::from_mapped_value(id, weight, mapper)
     }
 }
 
-fn descend<const D: usize>(weight: Tensor<D>, gradients: Vec<Tensor<D>>, lr: f64) -> Tensor<D> {
+fn descend<const D: usize>(
+    weight: Tensor<D>,
+    gradients: Vec<Tensor<D>>,
+    lr: f64,
+    measure: bool,
+) -> (Tensor<D>, Option<Moved>) {
     let tensors: Vec<&Tensor<D>> = std::iter::once(&weight).chain(&gradients).collect();
     if in_memory(&tensors, |_| ()).is_none() {
-        return match gradients.into_iter().reduce(|sum, gradient| sum + gradient) {
+        let before = measure.then(|| weight.clone());
+        let weight = match gradients.into_iter().reduce(|sum, gradient| sum + gradient) {
             Some(sum) => weight - sum * lr,
             None => weight,
         };
+        let flat = |weight: Tensor<D>| weight.flatten::<1>(0, D - 1);
+        let moved = before.and_then(|before| Moved::between(flat(before), flat(weight.clone())));
+        return (weight, moved);
     }
     let device = weight.device();
     // The weight's own memory, unless another handle shares it.
     let mut data = weight.into_data();
     let weights = data.as_mut_slice().expect("`in_memory` gives f32 only");
     let gradients: Vec<&Tensor<D>> = gradients.iter().collect();
-    in_memory(&gradients, |gradients| Arch::new().dispatch(OnePass { weights, gradients, lr: lr as f32 }));
-    Tensor::from_data(data, (&device, DType::F32))
+    let squares = in_memory(&gradients, |gradients| {
+        let pass = OnePass { weights, gradients, lr: lr as f32, measure };
+        Arch::new().dispatch(pass)
+    });
+    let moved = squares.filter(|_| measure).map(|[moved, length]| Moved::of_squares(moved, length, &device));
+    (Tensor::from_data(data, (&device, DType::F32)), moved)
 }
 
 // A functor and not a closure, which the compiler need not inline into the code for the processor's vectors.
 struct OnePass<'a> {
     weights: &'a mut [f32],
+    /// Of as many values each.
     gradients: &'a [&'a [f32]],
     lr: f32,
+    measure: bool,
 }
 
 impl NullaryFnOnce for OnePass<'_> {
-    type Output = ();
+    /// Squared L2 norms, where they are measured: of the move, and of the weights before.
+    type Output = [f64; 2];
 
     #[inline(always)]
-    fn call(self) {
-        let Self { weights, gradients, lr } = self;
-        match gradients {
-            [] => {}
-            [gradient] => {
-                for (w, g) in weights.iter_mut().zip(*gradient) {
-                    *w -= *g * lr;
+    fn call(self) -> [f64; 2] {
+        match self.measure {
+            true => self.pass::<true>(),
+            false => self.pass::<false>(),
+        }
+    }
+}
+
+impl OnePass<'_> {
+    #[inline(always)]
+    fn pass<const MEASURE: bool>(self) -> [f64; 2] {
+        /// Values that are updated at once: some vectors, whose sums need not wait for each other.
+        const LANES: usize = 32;
+        let Self { weights, gradients, lr, .. } = self;
+        let (mut moved, mut length) = ([0.0; LANES], [0.0; LANES]);
+        let mut update = |weights: &mut [f32; LANES], sum: [f32; LANES]| {
+            for lane in 0..LANES {
+                let before = weights[lane];
+                weights[lane] = before - sum[lane] * lr;
+                if MEASURE {
+                    let step = f64::from(weights[lane] - before);
+                    moved[lane] += step * step;
+                    length[lane] += f64::from(before) * f64::from(before);
                 }
             }
-            [first, second] => {
-                for ((w, g), h) in weights.iter_mut().zip(*first).zip(*second) {
-                    *w -= (*g + *h) * lr;
+        };
+        let (chunks, rest) = weights.as_chunks_mut::<LANES>();
+        for (i, weights) in chunks.iter_mut().enumerate() {
+            let mut sum = [0.0; LANES];
+            for (part, gradient) in gradients.iter().enumerate() {
+                let gradient = &gradient[i * LANES..][..LANES];
+                for lane in 0..LANES {
+                    sum[lane] = if part == 0 { gradient[lane] } else { sum[lane] + gradient[lane] };
                 }
             }
-            [first, others @ ..] => {
-                for (i, (w, g)) in weights.iter_mut().zip(*first).enumerate() {
-                    *w -= others.iter().fold(*g, |sum, other| sum + other[i]) * lr;
-                }
+            update(weights, sum);
+        }
+        // The last ones, with zeros behind them, which stay.
+        let (mut last, mut sum) = ([0.0; LANES], [0.0; LANES]);
+        last[..rest.len()].copy_from_slice(rest);
+        for (part, gradient) in gradients.iter().enumerate() {
+            for (sum, g) in sum.iter_mut().zip(&gradient[gradient.len() - rest.len()..]) {
+                *sum = if part == 0 { *g } else { *sum + *g };
             }
         }
+        update(&mut last, sum);
+        rest.copy_from_slice(&last[..rest.len()]);
+        [moved.iter().sum(), length.iter().sum()]
     }
 }
 
@@ -273,14 +338,16 @@ mod tests {
                 let mut burn = optimizer(&experiment);
                 let expected = burn.step(0.3, layer.clone(), parts.sum(&layer));
 
-                let found = Updater::new(&experiment).step(layer.clone(), parts.clone());
+                let (found, _) = Updater::new(&experiment).step(layer.clone(), parts.clone(), false);
                 assert_eq!(values(&found), values(&expected), "{count} parts");
                 assert_ne!(values(&found), values(&layer), "the layer that was shared is as it was");
                 assert!(found.weight.is_require_grad() && found.weight.id == layer.weight.id);
 
-                // Alone, in place.
-                let in_place = Updater::new(&experiment).step(layer, parts);
+                // Alone, in place, and measured.
+                let expected_update = update_between(weights(&layer), weights(&expected));
+                let (in_place, update) = Updater::new(&experiment).step(layer, parts, true);
                 assert_eq!(values(&in_place), values(&expected), "{count} parts, in place");
+                assert_eq!(format!("{update:?}"), format!("{:?}", Some(expected_update)));
             }
         }
     }
@@ -288,7 +355,8 @@ mod tests {
     #[test]
     fn what_has_no_gradient_stays() {
         let layer = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
-        let found = Updater::new(&Experiment::default()).step(layer.clone(), Parts::new(vec![GradientsParams::new()]));
+        let parts = Parts::new(vec![GradientsParams::new()]);
+        let (found, _) = Updater::new(&Experiment::default()).step(layer.clone(), parts, false);
         assert_eq!(values(&found), values(&layer));
     }
 }

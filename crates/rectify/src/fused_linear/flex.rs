@@ -41,16 +41,14 @@ impl FusedLinearOps for Flex {
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if Matrices::of(&x, &weight).is_none() {
+        let (Some(matrices), Some(bias)) = (Matrices::of(&x, &weight), row(&bias)) else {
             return default::fused_linear_watched::<Self>(x, weight, bias, tap, activation);
-        }
-        let z = Self::rectify_fused_linear(x, weight, bias, FusedActivation::Identity);
-        let mut output = z.storage::<f32>().to_vec();
-        let columns = z.shape()[1];
-        // −0.0, the neutral element of addition, keeps every bit of z.
-        value(activation, Rows { z: &mut output, bias: &vec![-0.0; columns] });
-        let output = tensor(output, [z.shape()[0], columns]);
-        (z, output)
+        };
+        let mut z = matrices.product();
+        let mut output = Vec::with_capacity(z.len());
+        value(activation, WatchedRows { z: &mut z, output: &mut output, bias });
+        let shape = [matrices.rows, matrices.columns];
+        (tensor(z, shape), tensor(output, shape))
     }
 
     fn rectify_fused_linear_z_backward(
@@ -202,6 +200,29 @@ impl Apply<f32> for Rows<'_> {
                 for (z, b) in row.iter_mut().zip(bias) {
                     *z = phi(*z, *b);
                 }
+            }
+        });
+    }
+}
+
+/// z + b in place of z and φ(z + b) behind one another in `output`, row by row.
+struct WatchedRows<'a> {
+    z: &'a mut [f32],
+    output: &'a mut Vec<f32>,
+    bias: &'a [f32],
+}
+
+impl Apply<f32> for WatchedRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) {
+        let Self { z, output, bias } = self;
+        Arch::new().dispatch(|| {
+            for row in z.chunks_exact_mut(bias.len()) {
+                row.iter_mut().zip(bias).for_each(|(z, b)| *z += *b);
+                // −0.0, the neutral element of addition, keeps every bit of z.
+                output.extend(row.iter().map(|z| phi(*z, -0.0)));
             }
         });
     }
