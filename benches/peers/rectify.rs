@@ -8,6 +8,7 @@ use burn::{
     tensor::{DType, Device, Int, Tensor, TensorData, activation},
 };
 use gemm::Parallelism;
+use rectify::Relu;
 use rectify_train::{
     data::{Batch, Dataset},
     experiment::{Experiment, ModelKind},
@@ -148,7 +149,8 @@ fn in_file_order(dataset: &Dataset, device: &Device) -> anyhow::Result<(Batch, r
     Ok((Batch { images: images(&train.bytes), labels: train_labels }, test.into()))
 }
 
-/// Nanoseconds an element, forward and backward, where a fresh output is made at each call.
+/// Nanoseconds an element, forward and backward, as the peers' `activation.py` tells them: a fresh output at each call,
+/// or for `-into` the input's own memory.
 fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
     let dtype_of = match dtype {
         "f32" => DType::F32,
@@ -160,33 +162,30 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
     pool.install(|| {
         for exponent in (10..=24).step_by(2) {
             let elements = 1usize << exponent;
+            let print = |what: &str, mut work: Box<dyn FnMut() + '_>| {
+                let (ns, _) = median_and_min((0..9).map(|_| time(elements, &mut work)).collect());
+                println!(
+                    "{{\"who\": \"rectify\", \"what\": \"{what}\", \"dtype\": \"{dtype}\", \"threads\": {threads}, \
+                     \"elements\": {elements}, \"ns_per_element\": {ns}}}"
+                );
+            };
             let values: Vec<f32> = (0..elements).map(|i| ((i * 2_654_435_761) % 1000) as f32 / 250.0 - 2.0).collect();
-            let plain = Tensor::<1>::from_data(TensorData::new(values, [elements]), (&Device::flex(), dtype_of));
-            let functions: [(&str, fn(Tensor<1>) -> Tensor<1>); 3] =
-                [("relu", rectify::relu), ("sigmoid", activation::sigmoid), ("tanh", activation::tanh)];
+            let x = Tensor::<1>::from_data(TensorData::new(values, [elements]), (&Device::flex(), dtype_of));
+
+            let relu = Relu::default();
+            let (y, grad) = (relu.forward(x.clone()), x.clone() + 0.5);
+            print("relu-forward", Box::new(|| drop(black_box(relu.forward(x.clone())))));
+            print("relu-backward", Box::new(|| drop(black_box(relu.backward(y.clone(), grad.clone())))));
+            // A tensor that nobody else holds goes round.
+            let mut own = Some(x.clone() + 0.0);
+            print("relu-forward-into", Box::new(|| own = own.take().map(|x| relu.forward(x))));
+            let mut own = Some(grad + 0.0);
+            print("relu-backward-into", Box::new(|| own = own.take().map(|grad| relu.backward(y.clone(), grad))));
+
+            let functions: [(&str, fn(Tensor<1>) -> Tensor<1>); 2] =
+                [("sigmoid", activation::sigmoid), ("tanh", activation::tanh)];
             for (name, function) in functions {
-                // A factor after the function makes the gradient that arrives at it a tensor of its own, as the next
-                // layer does in a network. What the graph costs without the function is taken off, in the same round.
-                let tracked = plain.clone().autodiff().require_grad();
-                let factor = plain.clone().autodiff();
-                let rounds = (0..9).map(|_| {
-                    let forward = time(elements, || drop(black_box(function(plain.clone()))));
-                    let with = time(elements, || {
-                        drop(black_box((function(tracked.clone()) * factor.clone()).sum().backward()));
-                    });
-                    let without = time(elements, || {
-                        drop(black_box((tracked.clone() * factor.clone()).sum().backward()));
-                    });
-                    (forward, with - without - forward)
-                });
-                let (forward, backward): (Vec<f64>, Vec<f64>) = rounds.unzip();
-                for (what, rounds) in [("forward", forward), ("backward", backward)] {
-                    let (ns, _) = median_and_min(rounds);
-                    println!(
-                        "{{\"who\": \"rectify\", \"what\": \"{name}-{what}\", \"dtype\": \"{dtype}\", \"threads\": \
-                         {threads}, \"elements\": {elements}, \"ns_per_element\": {ns}}}"
-                    );
-                }
+                print(&format!("{name}-forward"), Box::new(|| drop(black_box(function(x.clone())))));
             }
         }
     });

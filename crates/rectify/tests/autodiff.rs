@@ -38,6 +38,22 @@ fn gradient<const D: usize>(x: &Tensor<D>, gradients: &Gradients) -> Vec<f32> {
 const X: [f32; 5] = [-2.0, -0.5, 0.0, 0.5, 3.0];
 
 #[test]
+fn backward_by_hand_is_that_of_autodiff() {
+    let weigh = [1.0, -2.0, 3.0, -4.0, 5.0];
+    for rule in RULES {
+        let (x, layer) = (leaf(&X), layer(rule));
+        let y = layer.forward(x.clone());
+        let weigh = Tensor::<1>::from_floats(weigh, &Device::flex());
+        let gradients = (y.clone() * weigh.clone().autodiff()).sum().backward();
+        let expected = gradient(&x, &gradients);
+        assert_eq!(values(layer.backward(x, weigh.clone())), expected, "{rule}, from the input");
+        if !rule.needs_input() {
+            assert_eq!(values(layer.backward(y, weigh)), expected, "{rule}, from the output");
+        }
+    }
+}
+
+#[test]
 fn a_tensor_used_twice_gets_both_gradients() {
     let x = leaf(&X);
     let gradients = (relu(x.clone()) + relu(x.clone()) * 10.0).sum().backward();

@@ -106,6 +106,23 @@ impl Relu {
         (!self.rule.needs_input()).then_some(FusedActivation::Relu(self.rule))
     }
 
+    /// The gradient of the input where that of the output is `grad`: what autodiff computes, for a backward pass that is
+    /// written by hand. It tracks nothing: gradients are constants. In place where nobody else holds `grad`.
+    ///
+    /// `x` is the input or, unless the rule needs that ([`GradientRule::needs_input`]), the output.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let x = Tensor::<1>::from_floats([-1.0, 2.0], &Device::flex());
+    /// let gradient = rectify::Relu::default().backward(x.clone(), x.ones_like());
+    /// assert_eq!(gradient.into_data().to_vec::<f32>().unwrap(), [0.0, 1.0]);
+    /// ```
+    pub fn backward<const D: usize>(&self, x: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
+        let (x, grad) = (x.without_autodiff().into_dispatch(), grad.without_autodiff().into_dispatch());
+        Tensor::from_dispatch(Dispatch::rectify_relu_backward(x, grad, self.rule))
+    }
+
     /// max(0, x); see [`relu`] for shapes and edge values.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         Tensor::from_dispatch(Dispatch::rectify_relu(x.into_dispatch(), self.rule))
