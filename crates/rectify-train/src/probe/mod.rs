@@ -211,14 +211,15 @@ impl Trace {
         };
         let values = z.shape().num_elements();
         // Sums in f32 at least: a half type would run over.
-        let rows = |x: Tensor<D>| -> Tensor<2> {
+        let planes = |x: Tensor<D>| -> Tensor<3> {
             let x = x.without_autodiff();
             let x = if x.dtype() == DType::F64 { x } else { x.cast(DType::F32) };
+            let dims = x.dims();
             let unit_dim = if D == 4 { 1 } else { D - 1 };
-            let units = x.dims()[unit_dim];
-            x.movedim(unit_dim, D - 1).reshape([values / units.max(1), units])
+            let product = |dims: &[usize]| dims.iter().product();
+            x.reshape([product(&dims[..unit_dim]), dims[unit_dim], product(&dims[unit_dim + 1..])])
         };
-        let (z, a) = (rows(z), rows(a));
+        let (z, a) = (planes(z), planes(a));
         let flat = watch.probe.flat.as_deref().unwrap_or_default();
         let (sums, alive) = moments(z, a.clone(), flat);
         self.layers.push(Observed {

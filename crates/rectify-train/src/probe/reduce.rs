@@ -6,10 +6,10 @@ use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use crate::memory::in_memory;
 
 /// Sums over one layer's values: Σz, Σz², Σa, Σa² and how many z lie strictly inside of one of the intervals `flat`;
-/// and for each unit the number of activations that are not zero. `z` and `a` are `[values of a unit, units]`.
-pub fn moments(z: Tensor<2>, a: Tensor<2>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
-    let units = z.dims()[1];
-    let one_pass = in_memory(&[&z, &a], |both| host::moments(both[0], both[1], units, flat));
+/// and for each unit the number of activations that are not zero. `z` and `a` are `[samples, units, values of a unit]`.
+pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
+    let [_, units, plane] = z.dims();
+    let one_pass = in_memory(&[&z, &a], |both| host::moments(both[0], both[1], [units, plane], flat));
     let Some((sums, alive)) = one_pass else {
         return operations::moments(z, a, flat);
     };
@@ -67,14 +67,15 @@ mod host {
     /// Partial sums side by side, so that the loops vectorise, in more than one vector, as each waits for the last sum.
     const LANES: usize = 32;
 
-    pub fn moments(z: &[f32], a: &[f32], units: usize, flat: &[(f64, f64)]) -> ([f64; 5], Vec<f32>) {
-        Arch::new().dispatch(Moments { z, a, units, flat })
+    pub fn moments(z: &[f32], a: &[f32], unit: [usize; 2], flat: &[(f64, f64)]) -> ([f64; 5], Vec<f32>) {
+        Arch::new().dispatch(Moments { z, a, unit, flat })
     }
 
     struct Moments<'a> {
         z: &'a [f32],
         a: &'a [f32],
-        units: usize,
+        /// Units, and values of each in a sample.
+        unit: [usize; 2],
         flat: &'a [(f64, f64)],
     }
 
@@ -83,11 +84,17 @@ mod host {
 
         #[inline(always)]
         fn call(self) -> Self::Output {
-            let Self { z, a, units, flat } = self;
+            let Self { z, a, unit: [units, plane], flat } = self;
             let mut alive = vec![0.0; units];
-            for a in a.chunks_exact(units.max(1)) {
-                for (alive, a) in alive.iter_mut().zip(a) {
-                    *alive += if *a == 0.0 { 0.0 } else { 1.0 };
+            for a in a.chunks_exact((units * plane).max(1)) {
+                if plane == 1 {
+                    for (alive, a) in alive.iter_mut().zip(a) {
+                        *alive += if *a == 0.0 { 0.0 } else { 1.0 };
+                    }
+                } else {
+                    for (alive, a) in alive.iter_mut().zip(a.chunks_exact(plane)) {
+                        *alive += a.iter().map(|a| u32::from(*a != 0.0)).sum::<u32>() as f32;
+                    }
                 }
             }
             let [z1, z2] = powers(z);
@@ -157,15 +164,17 @@ mod host {
 mod operations {
     use super::{Bool, DType, Tensor};
 
-    pub fn moments(z: Tensor<2>, a: Tensor<2>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
-        let count = |mask: Tensor<2, Bool>| mask.float().cast(z.dtype()).sum();
+    pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
+        let [_, units, _] = z.dims();
+        let count = |mask: Tensor<3, Bool>| mask.float().cast(z.dtype()).sum();
         let flat = flat
             .iter()
             .map(|&(low, high)| count(z.clone().greater_elem(low).bool_and(z.clone().lower_elem(high))))
             .reduce(|a, b| a + b)
             .unwrap_or_else(|| Tensor::zeros([1], (&z.device(), z.dtype())));
         let sums = vec![z.clone().sum(), z.clone().square().sum(), a.clone().sum(), a.clone().square().sum(), flat];
-        (Tensor::cat(sums, 0), a.not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(0).squeeze_dim(0))
+        let alive = a.not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(2).sum_dim(0);
+        (Tensor::cat(sums, 0), alive.reshape([units]))
     }
 
     pub fn norm(tensors: Vec<Tensor<1>>) -> Tensor<1> {
@@ -190,29 +199,30 @@ mod tests {
     #[test]
     fn one_pass_finds_what_operations_find() {
         let flat = [(f64::NEG_INFINITY, -1.0), (0.5, 0.75)];
-        for [rows, units] in [[1, 1], [3, 7], [129, 127], [64, 128]] {
-            let random = || Tensor::<2>::random([rows, units], Distribution::Normal(0.3, 1.0), &Device::flex());
+        for [rows, units, plane] in [[1, 1, 1], [3, 7, 1], [129, 127, 1], [64, 128, 1], [3, 5, 49], [2, 1, 33]] {
+            let shape = [rows, units, plane];
+            let random = || Tensor::<3>::random(shape, Distribution::Normal(0.3, 1.0), &Device::flex());
             let (z, a) = (random(), rectify::relu(random()));
             let (sums, alive) = moments(z.clone(), a.clone(), &flat);
             let (expected_sums, expected_alive) = operations::moments(z.clone(), a.clone(), &flat);
             close(sums, expected_sums);
             close(alive, expected_alive);
 
-            let parts = || vec![z.clone().reshape([rows * units]), a.clone().reshape([rows * units])];
+            let parts = || vec![z.clone().reshape([rows * units * plane]), a.clone().reshape([rows * units * plane])];
             let length = |x: Tensor<1>| x.clone().narrow(0, 0, 1) * x.narrow(0, 1, 1).sqrt();
             close(length(norm(parts()).unwrap()), length(operations::norm(parts())));
             let moved = Moved::between(parts().remove(0), parts().remove(1)).unwrap();
             close(
                 length(moved.distance.clone()),
-                length(operations::norm(vec![(a.clone() - z.clone()).reshape([rows * units])])),
+                length(operations::norm(vec![(a.clone() - z.clone()).reshape([rows * units * plane])])),
             );
         }
     }
 
     #[test]
     fn strided_tensors_and_other_types_are_not_misread() {
-        let x = Tensor::<2>::from_floats([[1.0, 0.0, 3.0], [0.0, 0.0, 6.0]], &Device::flex());
-        for (x, alive) in [(x.clone().transpose(), vec![2.0, 1.0]), (x.cast(DType::F64), vec![1.0, 0.0, 2.0])] {
+        let x = Tensor::<3>::from_floats([[[1.0], [0.0], [3.0]], [[0.0], [0.0], [6.0]]], &Device::flex());
+        for (x, alive) in [(x.clone().swap_dims(0, 1), vec![2.0, 1.0]), (x.cast(DType::F64), vec![1.0, 0.0, 2.0])] {
             let (sums, found) = moments(x.clone(), x, &[]);
             assert_eq!(sums.into_data().iter::<f64>().collect::<Vec<_>>(), [10.0, 46.0, 10.0, 46.0, 0.0]);
             assert_eq!(found.into_data().iter::<f64>().collect::<Vec<_>>(), alive);
