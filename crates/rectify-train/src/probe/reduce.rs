@@ -25,7 +25,7 @@ pub fn norm(tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
     one_or_other(squares, tensors)
 }
 
-/// How far a weight moved in an update, and its length before: what [`norm`] gives.
+/// How far a weight moved in an update, and its length before, still on the device.
 #[derive(Debug, Clone)]
 pub struct Moved {
     pub(super) distance: Tensor<1>,
