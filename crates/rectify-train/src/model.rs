@@ -79,7 +79,7 @@ pub trait Network: Module + 'static {
     }
 
     /// The objective's gradients by a backward pass that the network writes out itself. `None` leaves them to Burn's
-    /// autodiff, which is right for every network; without its graph a small network's step is shorter by a fifth.
+    /// autodiff, which is right for every network; without its graph a small network's step is a tenth shorter.
     fn explicit(&self) -> Option<Explicit<Self>> {
         None
     }
