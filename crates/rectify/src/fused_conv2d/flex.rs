@@ -447,3 +447,58 @@ impl Apply<f32> for Planes<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both kernels on `simd`'s vectors, on numbers that are the same at every call.
+    fn run(simd: impl Simd) -> [Vec<f32>; 2] {
+        let numbers = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect::<Vec<f32>>();
+        let images = Images { batch: 1, channels: 3, height: 9, width: 13, kernel: [3, 5], taps: 45 };
+        let (area, channels_out, places) = (images.height * images.width, 7, images.places());
+        let offsets = images.tap_offsets();
+        let pad = |planes: &[f32]| {
+            let mut padded = vec![0.0; planes.len() / area * images.plane()];
+            images.pad(planes, &mut padded);
+            padded
+        };
+        let padded = pad(&numbers(images.channels * area));
+        let weights = numbers(images.taps * channels_out);
+        let mut planes = vec![0.0; channels_out * places];
+        simd.vectorize(Correlate {
+            padded: &padded,
+            offsets: &offsets,
+            weights: &weights,
+            planes: &mut planes,
+            places,
+        });
+        let mut gradient = vec![0.0; images.taps * channels_out];
+        simd.vectorize(WeightGradient {
+            padded: &padded,
+            sample: padded.len(),
+            offsets: &offsets,
+            grads: &pad(&numbers(channels_out * area)),
+            plane: images.plane(),
+            origin: images.origin(),
+            gradient: &mut gradient,
+        });
+        [planes, gradient]
+    }
+
+    #[test]
+    fn vectors_of_every_length_give_the_same_numbers() {
+        let expected = run(pulp::Scalar::new());
+        assert!(expected.iter().all(|values| values.iter().any(|value| *value != 0.0)));
+        let close = |found: [Vec<f32>; 2]| {
+            for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+                assert!((found - expected).abs() < 1e-4, "{found}, one by one {expected}");
+            }
+        };
+        #[cfg(target_arch = "x86_64")]
+        {
+            pulp::x86::V3::try_new().map(run).map(close);
+            pulp::x86::V4::try_new().map(run).map(close);
+        }
+    }
+}
