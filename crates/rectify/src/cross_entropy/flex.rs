@@ -5,13 +5,13 @@ use burn::{
         Flex, TensorMetadata,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::{Bytes, DType, Shape},
+    tensor::DType,
 };
-use burn_flex::{FlexTensor, Layout};
+use burn_flex::FlexTensor;
 use pulp::{Arch, NullaryFnOnce};
 
 use super::backward::{CrossEntropyOps, default};
-use crate::relu::flex::dense;
+use crate::relu::flex::{dense, tensor};
 
 impl CrossEntropyOps for Flex {
     fn rectify_cross_entropy(logits: FloatTensor<Self>, labels: IntTensor<Self>) -> FloatTensor<Self> {
@@ -40,10 +40,6 @@ impl CrossEntropyOps for Flex {
     }
 }
 
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
-}
-
 /// Each sample's class. `None` where the kernels do not apply: another type, an empty batch, a label that is no class.
 fn classes(logits: &FlexTensor, labels: &FlexTensor) -> Option<Vec<usize>> {
     let [batch, classes] = logits.shape().dims();
@@ -56,14 +52,14 @@ fn classes(logits: &FlexTensor, labels: &FlexTensor) -> Option<Vec<usize>> {
     (fit && logits.dtype() == DType::F32).then_some(labels)
 }
 
-/// exp(z − max z), which does not run over, for a row of logits, and the sum of these.
+/// exp(z − max z), which does not run over, for a row of logits; the sum of these, and max z.
 ///
 /// In f64: the gradient of a sample that is classified well is a small difference of numbers near 1.
 #[inline(always)]
-fn exponentials(z: &[f32], row: &mut [f64]) -> f64 {
+fn exponentials(z: &[f32], row: &mut [f64]) -> (f64, f64) {
     let largest = f64::from(z.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     row.iter_mut().zip(z).for_each(|(e, z)| *e = exp(f64::from(*z) - largest));
-    row.iter().sum()
+    (row.iter().sum(), largest)
 }
 
 /// eˣ for x ≤ 0, to 3e-10 of it, without a branch, so that loops over it vectorise: 2ⁿ times Taylor's polynomial of the
@@ -98,9 +94,8 @@ impl NullaryFnOnce for Loss<'_> {
         let mut row = vec![0.0; self.logits.len() / self.labels.len()];
         let mut sum = 0.0;
         for (z, &label) in self.logits.chunks_exact(row.len()).zip(self.labels) {
-            let all = exponentials(z, &mut row);
-            let largest = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            sum += all.ln() - (f64::from(z[label]) - f64::from(largest));
+            let (all, largest) = exponentials(z, &mut row);
+            sum += all.ln() - (f64::from(z[label]) - largest);
         }
         (sum / self.labels.len() as f64) as f32
     }
@@ -121,7 +116,7 @@ impl NullaryFnOnce for LossGradient<'_> {
         let Self { logits, labels, scale } = self;
         let mut row = vec![0.0; logits.len() / labels.len()];
         for (z, &label) in logits.chunks_exact_mut(row.len()).zip(labels) {
-            let all = exponentials(z, &mut row);
+            let (all, _) = exponentials(z, &mut row);
             row.iter_mut().for_each(|p| *p *= scale / all);
             row[label] -= scale;
             z.iter_mut().zip(&row).for_each(|(z, p)| *z = *p as f32);

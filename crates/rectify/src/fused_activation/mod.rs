@@ -4,7 +4,7 @@
 pub(crate) mod flex;
 pub(crate) mod operations;
 
-use burn::tensor::Tensor;
+use burn::{module::Param, tensor::Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::relu::{ConfigError, GradientRule};
@@ -54,4 +54,10 @@ pub struct FusedGradients<const D: usize> {
     pub bias: Tensor<1>,
     /// Of the pre-activations.
     pub z: Tensor<D>,
+}
+
+/// The bias of a layer that was made without one: zeros that do not learn.
+pub(crate) fn no_bias<const D: usize>(weight: &Param<Tensor<D>>, units: usize) -> Param<Tensor<1>> {
+    let weight = weight.val();
+    Param::from_tensor(Tensor::zeros([units], (&weight.device(), weight.dtype()))).set_require_grad(false)
 }

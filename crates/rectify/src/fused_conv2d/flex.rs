@@ -7,9 +7,9 @@
 
 use burn::{
     backend::{Flex, TensorMetadata, ops::FloatTensorOps, tensor::FloatTensor},
-    tensor::{Bytes, DType, Shape},
+    tensor::{DType, Shape},
 };
-use burn_flex::{FlexTensor, Layout};
+use burn_flex::FlexTensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -19,7 +19,10 @@ use crate::{
         FusedActivation,
         flex::{slope, value},
     },
-    relu::{flex::dense, real::Apply},
+    relu::{
+        flex::{dense, tensor},
+        real::Apply,
+    },
 };
 
 impl FusedConv2dOps for Flex {
@@ -102,13 +105,9 @@ impl FusedConv2dOps for Flex {
         // The way back is a convolution too, from the channels that came out, with the kernel turned round.
         let [_, channels_in, ..] = weight.shape().dims::<4>();
         let weight = Self::float_flip(weight.transpose(0, 1), &[2, 3]);
-        let bias = tensor(vec![-0.0; channels_in], [channels_in]);
+        let bias = tensor(vec![-0.0f32; channels_in], [channels_in]);
         Self::rectify_fused_conv2d(z_grad, weight, bias, FusedActivation::Identity)
     }
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
 }
 
 /// A vector's numbers on every processor are a divisor of this.

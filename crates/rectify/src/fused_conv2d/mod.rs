@@ -12,7 +12,7 @@ use burn::{
 };
 
 use crate::{
-    fused_activation::{FusedActivation, FusedGradients},
+    fused_activation::{FusedActivation, FusedGradients, no_bias},
     relu::ConfigError,
 };
 use backward::FusedConv2dOps as _;
@@ -101,11 +101,8 @@ impl FusedConv2d {
             return wrong("padding", "Same", format!("{:?}", conv.padding));
         }
         let Conv2d { weight, bias, .. } = conv;
-        let bias = bias.unwrap_or_else(|| {
-            let [channels, ..] = weight.shape().dims::<4>();
-            let weight = weight.val();
-            Param::from_tensor(Tensor::zeros([channels], (&weight.device(), weight.dtype()))).set_require_grad(false)
-        });
+        let [channels_out, ..] = weight.shape().dims::<4>();
+        let bias = bias.unwrap_or_else(|| no_bias(&weight, channels_out));
         Ok(Self { weight, bias, activation })
     }
 

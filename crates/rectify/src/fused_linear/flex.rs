@@ -4,9 +4,9 @@ use std::sync::Once;
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
-    tensor::{Bytes, DType, Shape},
+    tensor::DType,
 };
-use burn_flex::{FlexTensor, Layout};
+use burn_flex::FlexTensor;
 use gemm::Parallelism;
 use pulp::Arch;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     fused_activation::flex::{slope, value},
-    relu::real::Apply,
+    relu::{flex::tensor, real::Apply},
 };
 
 impl FusedLinearOps for Flex {
@@ -91,10 +91,6 @@ impl FusedLinearOps for Flex {
             None => default::fused_linear_x_backward::<Self>(weight, z_grad),
         }
     }
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
 }
 
 /// All values of a matrix whose storage holds nothing else.

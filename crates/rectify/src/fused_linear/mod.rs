@@ -5,7 +5,7 @@ mod backward;
 mod flex;
 
 use crate::{
-    fused_activation::{FusedActivation, FusedGradients},
+    fused_activation::{FusedActivation, FusedGradients, no_bias},
     relu::ConfigError,
 };
 use backward::FusedLinearOps as _;
@@ -93,11 +93,8 @@ impl FusedLinear {
     /// As [`FusedActivation::check`].
     pub fn from_linear(linear: Linear, activation: FusedActivation) -> Result<Self, ConfigError> {
         let Linear { weight, bias } = linear;
-        let bias = bias.unwrap_or_else(|| {
-            let [_, d_output] = weight.shape().dims();
-            let weight = weight.val();
-            Param::from_tensor(Tensor::zeros([d_output], (&weight.device(), weight.dtype()))).set_require_grad(false)
-        });
+        let [_, d_output] = weight.shape().dims();
+        let bias = bias.unwrap_or_else(|| no_bias(&weight, d_output));
         Self::new(weight, bias, activation)
     }
 

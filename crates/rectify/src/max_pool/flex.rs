@@ -2,14 +2,13 @@
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
-    tensor::{Bytes, DType, Shape},
+    tensor::DType,
 };
-use burn_flex::{FlexTensor, Layout};
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::backward::{MaxPoolOps, default};
-use crate::relu::flex::dense;
+use crate::relu::flex::{dense, tensor};
 
 impl MaxPoolOps for Flex {
     fn rectify_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -46,10 +45,6 @@ impl MaxPoolOps for Flex {
 
 /// Planes that a thread takes at a time at least.
 const PLANES: usize = 64;
-
-fn tensor(values: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape)), DType::F32)
-}
 
 /// Whether the maximum of two is the second: the first is it where they are equal, the last NaN where there is one.
 #[inline(always)]

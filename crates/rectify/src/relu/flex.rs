@@ -4,7 +4,7 @@ use std::{mem::MaybeUninit, ops::Range};
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
-    tensor::{Bytes, DType},
+    tensor::{Bytes, DType, Element, Shape},
 };
 use burn_flex::{FlexTensor, Layout};
 use bytemuck::Pod;
@@ -55,7 +55,7 @@ fn forward<F: Real>(x: FlexTensor) -> FlexTensor {
     let output = fresh(input.len(), |output, range, way| {
         Arch::new().dispatch(ForwardInto { input: &input[range], output, way });
     });
-    tensor(output, &x)
+    tensor(output, x.shape())
 }
 
 // Functors and not closures, which the compiler need not inline into the code for the processor's vectors.
@@ -115,7 +115,7 @@ impl<F: Real> Apply<F> for Pair {
             let (kept, grad) = (&kept[range.clone()], &grad[range]);
             Arch::new().dispatch(BackwardInto { kept, grad, output, way, df: &df });
         });
-        tensor(output, &self.grad)
+        tensor(output, self.grad.shape())
     }
 }
 
@@ -241,8 +241,9 @@ pub(crate) fn dense(x: FlexTensor) -> FlexTensor {
     }
 }
 
-fn tensor<F: Pod + Send + Sync>(elements: Vec<F>, like: &FlexTensor) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(elements), Layout::contiguous(like.shape()), like.dtype())
+/// A tensor of these elements, in order.
+pub(crate) fn tensor<F: Element + Pod + Send + Sync>(elements: Vec<F>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(elements), Layout::contiguous(shape.into()), F::dtype())
 }
 
 #[cfg(test)]
