@@ -45,7 +45,7 @@ impl FusedLinearOps for Flex {
             return default::fused_linear_watched::<Self>(x, weight, bias, tap, activation);
         };
         let mut z = matrices.product();
-        let mut output = Vec::with_capacity(z.len());
+        let mut output = vec![0.0; z.len()];
         value(activation, WatchedRows { z: &mut z, output: &mut output, bias });
         let shape = [matrices.rows, matrices.columns];
         (tensor(z, shape), tensor(output, shape))
@@ -201,10 +201,10 @@ impl Apply<f32> for Rows<'_> {
     }
 }
 
-/// z + b in place of z and φ(z + b) behind one another in `output`, row by row.
+/// z + b in place of z and φ(z + b) in place of `output`, row by row.
 struct WatchedRows<'a> {
     z: &'a mut [f32],
-    output: &'a mut Vec<f32>,
+    output: &'a mut [f32],
     bias: &'a [f32],
 }
 
@@ -215,10 +215,12 @@ impl Apply<f32> for WatchedRows<'_> {
     fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) {
         let Self { z, output, bias } = self;
         Arch::new().dispatch(|| {
-            for row in z.chunks_exact_mut(bias.len()) {
-                row.iter_mut().zip(bias).for_each(|(z, b)| *z += *b);
-                // −0.0, the neutral element of addition, keeps every bit of z.
-                output.extend(row.iter().map(|z| phi(*z, -0.0)));
+            for (row, output) in z.chunks_exact_mut(bias.len()).zip(output.chunks_exact_mut(bias.len())) {
+                for ((z, a), b) in row.iter_mut().zip(output).zip(bias) {
+                    *z += *b;
+                    // −0.0, the neutral element of addition, keeps every bit of z.
+                    *a = phi(*z, -0.0);
+                }
             }
         });
     }
