@@ -1,8 +1,9 @@
 //! Every activation with every seed: trainings side by side.
 
 use std::{
-    collections::VecDeque,
+    cmp::Reverse,
     num::NonZero,
+    ops::ControlFlow,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +19,7 @@ use crate::{
     experiment::Experiment,
     model::{Model, Shape},
     results::Run,
-    train::{Event, total_steps, train},
+    train::{Event, Trainer, total_steps},
 };
 
 /// What one training of a grid is.
@@ -45,9 +46,10 @@ pub fn grid_steps(experiment: &Experiment, data: &Dataset) -> usize {
 
 /// Trains every cell, and gives the runs back in the order of [`cells`] whatever order they ended in.
 ///
-/// `experiment.jobs` trainings run [`side_by_side`], each on a thread of its own that shares nothing with the others but
-/// the data: small matrix products gain little from a second thread, and whole trainings gain everything. So a
-/// training gives the same bits whatever `jobs` is.
+/// `experiment.jobs` trainings run side by side, each on a thread of its own that shares nothing with the others but the
+/// data: small matrix products gain little from a second thread, and whole trainings gain everything. So a training
+/// gives the same bits whatever `jobs` is. Where the last trainings are fewer than the threads, they and those before
+/// them take turns by epochs, so that all threads end at about the same time.
 ///
 /// `observe` is told of every cell's events, and `finished` gets its network; an error of `finished` ends the grid.
 /// After `stop` is set, cells that have not begun are left out.
@@ -64,13 +66,28 @@ pub fn run<E: Send>(
     finished: &(dyn Fn(&Cell, &Run, Model) -> Result<(), E> + Sync),
 ) -> Result<Vec<Run>, E> {
     let device = data.train.device();
-    side_by_side(jobs(experiment, &device), stop, &cells(experiment), &|cell| {
-        let network = Model::new(experiment, &cell.activation, shape, cell.seed, &device.clone().autodiff());
-        let observe_cell = &mut |event: Event<'_>| observe(cell, event);
-        let (network, run) = train(network, &cell.activation, cell.seed, experiment, data, stop, observe_cell);
-        finished(cell, &run, network)?;
-        Ok(run)
-    })
+    // No trainer before a training begins.
+    let tasks: Vec<(Cell, Option<Trainer<Model>>)> = cells(experiment).into_iter().map(|cell| (cell, None)).collect();
+    let turn = |(cell, trainer): (Cell, _)| {
+        let observe_cell = &mut |event: Event<'_>| observe(&cell, event);
+        let trainer = match trainer {
+            Some(trainer) => trainer,
+            None => {
+                let network = Model::new(experiment, &cell.activation, shape, cell.seed, &device.clone().autodiff());
+                Trainer::begin(network, &cell.activation, cell.seed, experiment, data, observe_cell)
+            }
+        };
+        match trainer.epoch(stop, observe_cell) {
+            ControlFlow::Continue(trainer) => Ok(ControlFlow::Continue((cell, Some(trainer)))),
+            ControlFlow::Break((network, run)) => {
+                finished(&cell, &run, network)?;
+                Ok(ControlFlow::Break(run))
+            }
+        }
+    };
+    let left =
+        |(_, trainer): &(Cell, Option<Trainer<Model>>)| trainer.as_ref().map_or(usize::MAX, Trainer::epochs_left);
+    in_turns(jobs(experiment, &device), stop, tasks, &turn, &left)
 }
 
 /// Does `work` for every item, `jobs` of them at a time, each on a thread with a pool of one thread for the matrix
@@ -87,7 +104,25 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: &(dyn Fn(&T) -> Result<R, E> + Sync),
 ) -> Result<Vec<R>, E> {
-    let queue: Mutex<VecDeque<(usize, &T)>> = Mutex::new(items.iter().enumerate().collect());
+    in_turns(jobs, stop, items.iter().collect(), &|item| work(item).map(ControlFlow::Break), &|_| 1)
+}
+
+/// [`side_by_side`] for tasks that are done in several turns: `turn` does a part of one, of which so many are `left`.
+fn in_turns<T: Send, R: Send, E: Send>(
+    jobs: usize,
+    stop: &AtomicBool,
+    tasks: Vec<T>,
+    turn: &(dyn Fn(T) -> Result<ControlFlow<R, T>, E> + Sync),
+    left: &(dyn Fn(&T) -> usize + Sync),
+) -> Result<Vec<R>, E> {
+    struct Waiting<T> {
+        place: usize,
+        begun: bool,
+        task: T,
+    }
+    let wait = |(place, task)| Waiting { place, begun: false, task };
+    let threads = jobs.min(tasks.len());
+    let waiting: Mutex<Vec<Waiting<T>>> = Mutex::new(tasks.into_iter().enumerate().map(wait).collect());
     let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::new());
     let failure: Mutex<Option<E>> = Mutex::new(None);
     // The locks are held for a push or a pop, which do not panic.
@@ -95,13 +130,28 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    let next = |mine: Option<Waiting<T>>| {
+        let mut waiting = lock(&waiting);
+        if stop.load(Ordering::Relaxed) {
+            waiting.retain(|other| other.begun);
+        }
+        // Those with the most turns left are to end when the others do. As long as there is one for every thread, whoever
+        // has begun goes on.
+        let longest = (0..waiting.len()).min_by_key(|&i| (Reverse(left(&waiting[i].task)), waiting[i].place));
+        match (mine, longest) {
+            (Some(mine), Some(i)) if waiting.len() < threads && left(&waiting[i].task) > left(&mine.task) => {
+                Some(std::mem::replace(&mut waiting[i], mine))
+            }
+            (None, Some(i)) => Some(waiting.remove(i)),
+            (mine, _) => mine,
+        }
+    };
     let worker = || {
-        while !stop.load(Ordering::Relaxed) {
-            let Some((i, item)) = lock(&queue).pop_front() else {
-                break;
-            };
-            match work(item) {
-                Ok(outcome) => lock(&done).push((i, outcome)),
+        let mut mine = None;
+        while let Some(Waiting { place, task, .. }) = next(mine.take()) {
+            match turn(task) {
+                Ok(ControlFlow::Continue(task)) => mine = Some(Waiting { place, begun: true, task }),
+                Ok(ControlFlow::Break(outcome)) => lock(&done).push((place, outcome)),
                 Err(error) => {
                     lock(&failure).get_or_insert(error);
                     stop.store(true, Ordering::Relaxed);
@@ -110,7 +160,7 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
         }
     };
     thread::scope(|scope| {
-        for _ in 0..jobs.min(items.len()) {
+        for _ in 0..threads {
             scope.spawn(|| alone(worker));
         }
     });
@@ -118,7 +168,7 @@ pub fn side_by_side<T: Sync, R: Send, E: Send>(
         return Err(error);
     }
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(i, _)| *i);
+    done.sort_by_key(|(place, _)| *place);
     Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
@@ -138,4 +188,47 @@ pub fn jobs(experiment: &Experiment, device: &Device) -> usize {
     let on_cpu = crate::backend::adapter_name(device).is_none();
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     experiment.jobs.unwrap_or(if on_cpu { processors } else { 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Condvar, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn all_threads_have_work_until_the_end() {
+        // Three tasks of four turns on two threads, which begin each turn together: six times, or one waits in vain.
+        let (begun, others) = (Mutex::new(0_usize), Condvar::new());
+        let turn = |left: usize| {
+            let mut count = begun.lock().unwrap();
+            *count += 1;
+            let pair = (*count).next_multiple_of(2);
+            others.notify_all();
+            let (_count, waited) =
+                others.wait_timeout_while(count, Duration::from_secs(20), |count| *count < pair).unwrap();
+            if waited.timed_out() {
+                return Err("one thread had no work");
+            }
+            Ok(if left > 1 { ControlFlow::Continue(left - 1) } else { ControlFlow::Break(()) })
+        };
+        let outcomes = in_turns(2, &AtomicBool::new(false), vec![4; 3], &turn, &|left| *left);
+        assert_eq!(outcomes, Ok(vec![(); 3]));
+    }
+
+    #[test]
+    fn what_has_begun_is_ended_when_all_is_to_stop() {
+        let stop = AtomicBool::new(false);
+        let turn = |turns: usize| {
+            if turns == 2 {
+                stop.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, ()>(if stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(turns)
+            } else {
+                ControlFlow::Continue(turns + 1)
+            })
+        };
+        assert_eq!(in_turns(1, &stop, vec![0, 0, 0], &turn, &|_| 1), Ok(vec![2]));
+    }
 }

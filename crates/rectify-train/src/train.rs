@@ -5,8 +5,9 @@
 //! it is built from is Burn's: modules, losses, optimizers.
 
 use std::{
+    ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use burn::tensor::{Int, Tensor, TensorData};
@@ -82,86 +83,118 @@ pub fn train<N: Network>(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event<N>),
 ) -> (N, Run) {
-    let started = Instant::now();
-    let device = data.train.device();
-    let mut learner = Learner::new(network, experiment);
-    let total = total_steps(experiment, data.train.len());
-    let steps_an_epoch = data.train.len().div_ceil(experiment.batch_size);
-    let probe = (experiment.probe_every != ProbeEvery::Off).then(|| Probe::new(activation));
-
-    let mut run = Run {
-        activation: activation.to_string(),
-        seed,
-        status: Status::Completed,
-        diverged_at_step: None,
-        wall_seconds: 0.0,
-        steps: 0,
-        parameters: learner.network().num_params(),
-        epochs: Vec::new(),
-        probes: Vec::new(),
-    };
-    let sample = data.train.slice(0..data.train.len().min(GRADIENT_SAMPLE));
-    let measure = |network: &N, epoch, step, seconds, train_loss, update: Option<Update>| {
-        let valid = network.valid();
-        let (validation, passes) = watch(&valid, &data.validation, probe.as_ref());
-        let test = evaluate(&valid, &data.test);
-        let layers = probe.as_ref().map(|probe| look(network, &passes, probe, sample.clone(), update));
-        Epoch {
-            epoch,
-            step,
-            seconds,
-            train_loss,
-            validation_loss: validation.loss,
-            validation_accuracy: validation.accuracy,
-            test_loss: test.loss,
-            test_accuracy: test.accuracy,
-            layers: layers.unwrap_or_default(),
+    let mut trainer = Trainer::begin(network, activation, seed, experiment, data, observe);
+    loop {
+        match trainer.epoch(stop, observe) {
+            ControlFlow::Continue(next) => trainer = next,
+            ControlFlow::Break(done) => return done,
         }
-    };
-    let initial = evaluate(&learner.network().valid(), &sample.clone().into()).loss;
-    run.epochs.push(measure(learner.network(), 0, 0, 0.0, initial, None));
-    observe(Event::Epoch(&run.epochs[0]));
+    }
+}
 
-    let mut best = (run.epochs[0].validation_accuracy, 0);
-    let mut epoch = 0;
-    while run.steps < total && run.status == Status::Completed {
-        epoch += 1;
-        let epoch_started = Instant::now();
-        let mut probing = 0.0;
-        let order = shuffled(data.train.len(), seed, epoch);
-        let order = Tensor::<1, Int>::from_data(TensorData::new(order, [data.train.len()]), &device);
-        let last_step = total.min(run.steps + steps_an_epoch);
+/// A training that goes on epoch by epoch, whenever and on whichever thread it is told to. [`train`] is all of them.
+pub struct Trainer<'a, N> {
+    experiment: &'a Experiment,
+    data: &'a DeviceDataset,
+    learner: Learner<N>,
+    probe: Option<Probe>,
+    /// What gradients are measured on.
+    sample: Batch,
+    total_steps: usize,
+    run: Run,
+    /// The best validation accuracy, and the epoch that had it.
+    best: (f64, usize),
+}
+
+impl<'a, N: Network> Trainer<'a, N> {
+    /// Measures the network before training. The arguments are those of [`train`].
+    pub fn begin(
+        network: N,
+        activation: &Activation,
+        seed: u64,
+        experiment: &'a Experiment,
+        data: &'a DeviceDataset,
+        observe: &mut dyn FnMut(Event<N>),
+    ) -> Self {
+        let started = Instant::now();
+        let learner = Learner::new(network, experiment);
+        let run = Run {
+            activation: activation.to_string(),
+            seed,
+            status: Status::Completed,
+            diverged_at_step: None,
+            wall_seconds: 0.0,
+            steps: 0,
+            parameters: learner.network().num_params(),
+            epochs: Vec::new(),
+            probes: Vec::new(),
+        };
+        let mut trainer = Self {
+            experiment,
+            data,
+            learner,
+            probe: (experiment.probe_every != ProbeEvery::Off).then(|| Probe::new(activation)),
+            sample: data.train.slice(0..data.train.len().min(GRADIENT_SAMPLE)),
+            total_steps: total_steps(experiment, data.train.len()),
+            run,
+            best: (0.0, 0),
+        };
+        let loss = evaluate(&trainer.learner.network().valid(), &trainer.sample.clone().into()).loss;
+        let measured = trainer.measure(0.0, loss, None);
+        trainer.run.wall_seconds = started.elapsed().as_secs_f64();
+        observe(Event::Epoch(&measured));
+        trainer.best.0 = measured.validation_accuracy;
+        trainer.run.epochs.push(measured);
+        trainer
+    }
+
+    /// Epochs that are still to come, unless something ends the training before.
+    pub fn epochs_left(&self) -> usize {
+        (self.total_steps - self.run.steps).div_ceil(self.steps_an_epoch())
+    }
+
+    /// Trains for an epoch and measures. When that was the last one: the network and all that was measured.
+    pub fn epoch(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> ControlFlow<(N, Run), Self> {
+        if self.run.steps == self.total_steps {
+            return ControlFlow::Break((self.learner.into_network(), self.run));
+        }
+        let started = Instant::now();
+        let Self { experiment, data, total_steps, .. } = self;
+        let epoch = self.run.epochs.len();
+        let mut looked_on = Duration::ZERO;
+        let order = shuffled(data.train.len(), self.run.seed, epoch);
+        let order = Tensor::<1, Int>::from_data(TensorData::new(order, [data.train.len()]), &data.train.device());
+        let first_step = self.run.steps;
+        let last_step = total_steps.min(first_step + self.steps_an_epoch());
         let mut update = None;
         let mut unread = Vec::new();
-        let mut losses: Vec<f64> = Vec::with_capacity(steps_an_epoch);
+        let mut losses: Vec<f64> = Vec::with_capacity(last_step - first_step);
 
-        let first_step = run.steps;
+        let run = &mut self.run;
         while run.steps < last_step && run.status == Status::Completed {
             let begin = (run.steps - first_step) * experiment.batch_size;
             let end = data.train.len().min(begin + experiment.batch_size);
             let batch = data.train.gather(order.clone().slice(begin..end));
             run.steps += 1;
-            let watched = match (&probe, experiment.probe_every) {
+            let watched = match (&self.probe, experiment.probe_every) {
                 (Some(probe), ProbeEvery::Steps(every)) if run.steps.is_multiple_of(every) => Some(probe),
                 _ => None,
             };
-            let measure_update = watched.is_some() || (probe.is_some() && run.steps == last_step);
+            let measure_update = watched.is_some() || (self.probe.is_some() && run.steps == last_step);
 
             let step;
-            (learner, step) = learner.step(batch.clone(), watched, measure_update);
+            (self.learner, step) = self.learner.step(batch.clone(), watched, measure_update);
             update = step.update;
+            let looking_on = Instant::now();
             if watched.is_some() {
-                let probing_started = Instant::now();
                 let backward = Backward { passes: &step.watched, weights: step.weight_gradients };
                 let layers = report(&step.watched, Some(&backward), update.as_ref());
                 let probed = StepProbe { step: run.steps, loss: finite(step.loss.clone().into_scalar()), layers };
                 observe(Event::Probe(&probed));
                 run.probes.push(probed);
-                probing += probing_started.elapsed().as_secs_f64();
             }
-            let looking_on = Instant::now();
-            observe(Event::Step { step: run.steps, network: learner.network(), batch: &batch });
-            probing += looking_on.elapsed().as_secs_f64();
+            observe(Event::Step { step: run.steps, network: self.learner.network(), batch: &batch });
+            looked_on += looking_on.elapsed();
             unread.push(step.loss);
             if unread.len() == READ_BACK || run.steps == last_step {
                 let first_unread = run.steps - unread.len();
@@ -172,29 +205,53 @@ pub fn train<N: Network>(
                 if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
                     run.status = Status::Diverged;
                     run.diverged_at_step = Some(first_unread + 1 + i - (seen - (run.steps - first_unread)));
-                } else if run.steps < total && stop.load(Ordering::Relaxed) {
+                } else if run.steps < total_steps && stop.load(Ordering::Relaxed) {
                     run.status = Status::Interrupted;
                 }
             }
         }
-        if run.status == Status::Diverged {
-            break;
+        let seconds = (started.elapsed() - looked_on).as_secs_f64();
+        let mut patient = true;
+        if run.status != Status::Diverged {
+            let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
+            let measured = self.measure(seconds, train_loss, update);
+            if measured.validation_accuracy > self.best.0 {
+                self.best = (measured.validation_accuracy, epoch);
+            }
+            patient = experiment.patience.is_none_or(|patience| epoch - self.best.1 < patience);
+            observe(Event::Epoch(&measured));
+            self.run.epochs.push(measured);
         }
-        let seconds = epoch_started.elapsed().as_secs_f64() - probing;
-        let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
-        let measured = measure(learner.network(), epoch, run.steps, seconds, train_loss, update.take());
-        if measured.validation_accuracy > best.0 {
-            best = (measured.validation_accuracy, epoch);
+        self.run.wall_seconds += started.elapsed().as_secs_f64();
+        if patient && self.run.status == Status::Completed && self.run.steps < total_steps {
+            return ControlFlow::Continue(self);
         }
-        let out_of_patience = experiment.patience.is_some_and(|patience| epoch - best.1 >= patience);
-        observe(Event::Epoch(&measured));
-        run.epochs.push(measured);
-        if out_of_patience {
-            break;
+        ControlFlow::Break((self.learner.into_network(), self.run))
+    }
+
+    fn steps_an_epoch(&self) -> usize {
+        self.data.train.len().div_ceil(self.experiment.batch_size)
+    }
+
+    /// The network as it is after the epoch's steps, which took so many `seconds`.
+    fn measure(&self, seconds: f64, train_loss: Option<f64>, update: Option<Update>) -> Epoch {
+        let (network, probe) = (self.learner.network(), self.probe.as_ref());
+        let valid = network.valid();
+        let (validation, passes) = watch(&valid, &self.data.validation, probe);
+        let test = evaluate(&valid, &self.data.test);
+        let layers = probe.map(|probe| look(network, &passes, probe, self.sample.clone(), update));
+        Epoch {
+            epoch: self.run.epochs.len(),
+            step: self.run.steps,
+            seconds,
+            train_loss,
+            validation_loss: validation.loss,
+            validation_accuracy: validation.accuracy,
+            test_loss: test.loss,
+            test_accuracy: test.accuracy,
+            layers: layers.unwrap_or_default(),
         }
     }
-    run.wall_seconds = started.elapsed().as_secs_f64();
-    (learner.into_network(), run)
 }
 
 /// Mean loss and accuracy of a network that tracks no gradients (`network.valid()`).

@@ -440,7 +440,7 @@ fn a_seed_gives_the_same_bits_whatever_the_number_of_jobs() {
             model,
             jobs,
             seeds: 2,
-            epochs: 1,
+            epochs: 3,
             hidden: Some(vec![16]),
             ..Experiment::default()
         };
@@ -458,6 +458,8 @@ fn a_seed_gives_the_same_bits_whatever_the_number_of_jobs() {
         let order: Vec<_> = one.iter().map(|run| (run.activation.as_str(), run.seed)).collect();
         assert_eq!(order, [("relu", 0), ("tanh", 0), ("relu", 1), ("tanh", 1)]);
         assert_eq!(one, runs(2, model));
+        // The fourth takes turns with the others.
+        assert_eq!(one, runs(3, model));
         assert_ne!(one[0].epochs, one[2].epochs, "another seed is another training");
     }
 }
