@@ -7,6 +7,8 @@
 
 mod reduce;
 
+use std::ops::Range;
+
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
@@ -14,8 +16,9 @@ use burn::{
 };
 use rectify::{FusedConv2d, FusedLinear};
 
-pub use self::reduce::Moved;
-use self::reduce::{moments, norm};
+pub(crate) use self::reduce::host;
+use self::reduce::{Figure, moments, read};
+pub use self::reduce::{Moved, Norm};
 use crate::{
     activation::Activation,
     results::{Histogram, Layer},
@@ -81,19 +84,19 @@ struct Watch {
     histogram: bool,
 }
 
-/// One layer's figures for one batch, still on the device.
+/// One layer's figures for one batch.
 #[derive(Debug)]
 struct Observed {
     name: String,
     values: usize,
     /// Σz, Σz², Σa, Σa², and how many z are where φ is flat.
-    sums: Tensor<1>,
+    sums: Figure,
     /// For each unit the number of activations that are not zero.
-    alive: Tensor<1>,
+    alive: Figure,
     /// A zero that was added to the pre-activations: its gradient is theirs.
     leaf: Option<Tensor<2>>,
-    /// The gradient of the pre-activations.
-    gradient: Option<Tensor<1>>,
+    /// Of the gradient of the pre-activations.
+    gradient: Option<Norm>,
     sample: Option<Tensor<1>>,
 }
 
@@ -194,14 +197,14 @@ impl Trace {
     pub fn take_gradients(&mut self, gradients: &Gradients) {
         for layer in &mut self.layers {
             let gradient = layer.leaf.take().and_then(|leaf| leaf.grad(gradients));
-            layer.gradient = gradient.map(|gradient| gradient.reshape([layer.values]));
+            layer.gradient = gradient.map(|gradient| Norm::of(gradient.reshape([layer.values])));
         }
     }
 
     /// Takes a layer's pre-activations' gradient from a backward pass that is written by hand.
     pub fn set_gradient<const D: usize>(&mut self, name: &str, gradient: Tensor<D>) {
         if let Some(layer) = self.layers.iter_mut().find(|layer| layer.name == name) {
-            layer.gradient = Some(gradient.reshape([layer.values]));
+            layer.gradient = Some(Norm::of(gradient.reshape([layer.values])));
         }
     }
 
@@ -221,7 +224,7 @@ impl Trace {
         };
         let (z, a) = (planes(z), planes(a));
         let flat = watch.probe.flat.as_deref().unwrap_or_default();
-        let (sums, alive) = moments(z, a.clone(), flat);
+        let [sums, alive] = moments(z, a.clone(), flat);
         self.layers.push(Observed {
             name: name.to_owned(),
             values,
@@ -238,11 +241,9 @@ impl Trace {
 pub fn dead_units(passes: &[Trace]) -> Vec<Vec<bool>> {
     let layers = passes.first().map_or(0, |pass| pass.layers.len());
     let mut figures = Figures::default();
-    for i in 0..layers {
-        let alive = passes.iter().filter_map(|pass| pass.layers.get(i)).map(|layer| layer.alive.clone());
-        alive.reduce(|a, b| a + b).map(|alive| figures.push(alive));
-    }
-    figures.read().into_iter().map(|layer| layer.into_iter().map(|alive| alive == 0.0).collect()).collect()
+    let columns: Vec<_> = (0..layers).map(|i| figures.push_all(passes, i, |layer| &layer.alive)).collect();
+    let figures = read(figures.0);
+    columns.into_iter().map(|columns| sum(&figures[columns]).into_iter().map(|alive| alive == 0.0).collect()).collect()
 }
 
 /// The weights of a module (parameters of rank 2 and more), flattened, with their paths.
@@ -250,15 +251,18 @@ pub type Weights = Vec<(String, Tensor<1>)>;
 
 /// Reads a module's weights; the tensors are handles, not copies.
 pub fn weights<M: Module>(module: &M) -> Weights {
-    read(module, None)
+    collect(module, None)
 }
 
-/// Reads the gradients of a module's weights.
-pub fn weight_gradients<M: Module>(module: &M, gradients: &GradientsParams) -> Weights {
-    read(module, Some(gradients))
+/// Norms of the gradients of a module's weights, with the weights' paths.
+pub type WeightGradients = Vec<(String, Norm)>;
+
+/// Measures the gradients of a module's weights.
+pub fn weight_gradients<M: Module>(module: &M, gradients: &GradientsParams) -> WeightGradients {
+    collect(module, Some(gradients)).into_iter().map(|(path, gradient)| (path, Norm::of(gradient))).collect()
 }
 
-fn read<M: Module>(module: &M, gradients: Option<&GradientsParams>) -> Weights {
+fn collect<M: Module>(module: &M, gradients: Option<&GradientsParams>) -> Weights {
     struct Reader<'a> {
         gradients: Option<&'a GradientsParams>,
         path: Vec<String>,
@@ -296,8 +300,8 @@ fn read<M: Module>(module: &M, gradients: Option<&GradientsParams>) -> Weights {
 pub struct Backward<'a> {
     /// The traces of the passes that were differentiated, with their gradients.
     pub passes: &'a [Trace],
-    /// [`weight_gradients`] of the network, summed over the passes.
-    pub weights: Weights,
+    /// [`weight_gradients`] of the network, from the gradients' sum over the passes.
+    pub weights: WeightGradients,
 }
 
 /// What an update did to each of a module's weights, by path.
@@ -305,14 +309,21 @@ pub type Update = Vec<(String, Moved)>;
 
 /// What led from `before` to `after`, both [`weights`] of the same module.
 pub fn update_between(before: Weights, after: Weights) -> Update {
-    let moved = |((path, before), (_, after))| Some((path, Moved::between(before, after)?));
-    before.into_iter().zip(after).filter_map(moved).collect()
+    let moved = |((path, before), (_, after))| (path, Moved::between(before, after));
+    before.into_iter().zip(after).map(moved).collect()
 }
 
 /// What belongs to the weights of a layer.
 fn of_layer<'a, T>(weights: &'a [(String, T)], layer: &str) -> impl Iterator<Item = &'a T> {
-    let layer = format!(".{layer}.");
-    weights.iter().filter(move |(path, _)| format!(".{path}.").contains(&layer)).map(|(_, value)| value)
+    let begins =
+        move |path: &str| path.strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    weights
+        .iter()
+        .filter(move |(path, _)| {
+            let mut inner = std::iter::successors(Some(path.as_str()), |path| Some(path.split_once('.')?.1));
+            inner.any(begins)
+        })
+        .map(|(_, value)| value)
 }
 
 /// Figures of every layer, fetched in one read-back.
@@ -325,42 +336,34 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
     let mut figures = Figures::default();
 
     struct Columns {
-        sums: Vec<usize>,
-        alive: usize,
+        sums: Range<usize>,
+        alive: Range<usize>,
         sample: Option<usize>,
-        weight_gradient: Option<(usize, usize)>,
-        gradient: Option<(usize, usize)>,
-        update: Vec<(usize, usize)>,
+        weight_gradient: Lengths,
+        gradient: Lengths,
+        distance: Lengths,
+        length: Lengths,
     }
     let columns: Vec<Columns> = (0..first.layers.len())
         .map(|i| {
-            let batches = || passes.iter().filter_map(|pass| pass.layers.get(i));
             let name = &first.layers[i].name;
-            let sums = batches().map(|layer| figures.push(layer.sums.clone())).collect();
-            let alive = batches().map(|layer| layer.alive.clone()).reduce(|a, b| a + b);
-            let alive = figures.push(alive.unwrap_or_else(|| first.layers[i].alive.clone()));
-            let sample = batches().find_map(|layer| layer.sample.clone()).map(|sample| figures.push(sample));
+            let sums = figures.push_all(passes, i, |layer| &layer.sums);
+            let alive = figures.push_all(passes, i, |layer| &layer.alive);
+            let sample = passes.iter().find_map(|pass| pass.layers.get(i)?.sample.clone());
+            let sample = sample.map(|sample| figures.push(Figure::on_device(sample)));
 
-            let weight_gradient = backward.and_then(|backward| {
-                let tensors: Vec<Tensor<1>> = of_layer(&backward.weights, name).cloned().collect();
-                let values = tensors.iter().map(|tensor| tensor.shape().num_elements()).sum();
-                Some((figures.push(norm(tensors)?), values))
-            });
-            let gradient = backward.and_then(|backward| {
-                let of_pass = |trace: &Trace| trace.layers.get(i)?.gradient.clone();
-                let parts = backward.passes.iter().map(of_pass).collect::<Option<Vec<_>>>()?;
-                let values = parts.iter().map(|part| part.shape().num_elements()).sum();
-                Some((figures.push(norm(parts)?), values))
-            });
-            let update = update.into_iter().flat_map(|update| of_layer(update, name));
-            let update = update
-                .map(|moved| (figures.push(moved.distance.clone()), figures.push(moved.length.clone())))
-                .collect();
-            Columns { sums, alive, sample, weight_gradient, gradient, update }
+            let weights = backward.iter().flat_map(|backward| of_layer(&backward.weights, name));
+            let weight_gradient = figures.push_norms(weights);
+            let passes = backward.iter().flat_map(|backward| backward.passes);
+            let gradient = figures.push_norms(passes.filter_map(|pass| pass.layers.get(i)?.gradient.as_ref()));
+            let update = || update.into_iter().flat_map(|update| of_layer(update, name));
+            let distance = figures.push_norms(update().map(|moved| &moved.distance));
+            let length = figures.push_norms(update().map(|moved| &moved.length));
+            Columns { sums, alive, sample, weight_gradient, gradient, distance, length }
         })
         .collect();
 
-    let figures = figures.read();
+    let figures = read(figures.0);
     let finite = |value: f64| value.is_finite().then_some(value);
     first
         .layers
@@ -369,12 +372,13 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
         .enumerate()
         .map(|(i, (layer, columns))| {
             let values: usize = passes.iter().filter_map(|pass| pass.layers.get(i)).map(|layer| layer.values).sum();
-            let total = |k: usize| columns.sums.iter().map(|&column| figures[column][k]).sum::<f64>() / values as f64;
+            let sums = sum(&figures[columns.sums]);
+            let total = |k: usize| sums[k] / values as f64;
             let std = |mean: f64, square: f64| finite((square - mean * mean).max(0.0).sqrt());
-            let alive = &figures[columns.alive];
-            let length = |column: usize| figures[column][0] * figures[column][1].sqrt();
-            let l2 = |(column, _): (usize, usize)| finite(length(column));
-            let rms = |(column, values): (usize, usize)| finite(length(column) / (values as f64).sqrt());
+            let alive = sum(&figures[columns.alive]);
+            // Without values 0 / 0, which is not finite.
+            let l2 = |of: &Lengths| of.length(&figures).and_then(finite);
+            let rms = |of: &Lengths| finite(of.length(&figures)? / (of.values as f64).sqrt());
             let saturates =
                 passes.iter().any(|pass| pass.watch.as_ref().is_some_and(|watch| watch.probe.flat.is_some()));
             // Logits pass no activation: nothing there is zero, dead or saturated by one.
@@ -382,10 +386,10 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
             Layer {
                 layer: layer.name.clone(),
                 units: alive.len(),
-                weight_grad_rms: columns.weight_gradient.and_then(rms),
-                weight_grad_norm: columns.weight_gradient.and_then(l2),
-                preactivation_grad_rms: columns.gradient.and_then(rms),
-                preactivation_grad_norm: columns.gradient.and_then(l2),
+                weight_grad_rms: rms(&columns.weight_gradient),
+                weight_grad_norm: l2(&columns.weight_gradient),
+                preactivation_grad_rms: rms(&columns.gradient),
+                preactivation_grad_norm: l2(&columns.gradient),
                 preactivation_mean: finite(total(0)),
                 preactivation_std: std(total(0), total(1)),
                 activation_mean: finite(total(2)),
@@ -394,13 +398,7 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 dead_fraction: hidden
                     .then(|| alive.iter().filter(|&&alive| alive == 0.0).count() as f64 / alive.len() as f64),
                 saturated_fraction: (hidden && saturates).then(|| total(4)),
-                update_to_weight_ratio: {
-                    let total = |figure: fn(&(usize, usize)) -> usize| {
-                        columns.update.iter().map(|both| length(figure(both)).powi(2)).sum::<f64>().sqrt()
-                    };
-                    // Without weights 0 / 0, which is not finite.
-                    finite(total(|both| both.0) / total(|both| both.1))
-                },
+                update_to_weight_ratio: l2(&columns.distance).zip(l2(&columns.length)).and_then(|(d, w)| finite(d / w)),
                 histogram: columns.sample.and_then(|column| histogram(&figures[column])),
             }
         })
@@ -422,26 +420,53 @@ fn histogram(values: &[f64]) -> Option<Histogram> {
     Some(Histogram { low, high, counts })
 }
 
-/// Tensors that are read back together.
+/// Figures that are read back together.
 #[derive(Default)]
-struct Figures {
-    tensors: Vec<Tensor<1>>,
-}
+struct Figures(Vec<Figure>);
 
 impl Figures {
-    fn push(&mut self, tensor: Tensor<1>) -> usize {
-        self.tensors.push(tensor.without_autodiff());
-        self.tensors.len() - 1
+    fn push(&mut self, figure: Figure) -> usize {
+        self.0.push(figure);
+        self.0.len() - 1
     }
 
-    fn read(self) -> Vec<Vec<f64>> {
-        let lengths: Vec<usize> = self.tensors.iter().map(|tensor| tensor.shape().num_elements()).collect();
-        if lengths.is_empty() {
-            return Vec::new();
+    fn push_norms<'a>(&mut self, norms: impl Iterator<Item = &'a Norm>) -> Lengths {
+        let (begin, mut values) = (self.0.len(), 0);
+        for norm in norms {
+            self.0.push(norm.figure.clone());
+            values += norm.values;
         }
-        let dtype = self.tensors[0].dtype();
-        let tensors = self.tensors.into_iter().map(|tensor| tensor.cast(dtype)).collect();
-        let mut values = Tensor::cat(tensors, 0).into_data().iter::<f64>().collect::<Vec<_>>().into_iter();
-        lengths.into_iter().map(|length| values.by_ref().take(length).collect()).collect()
+        Lengths { columns: begin..self.0.len(), values }
+    }
+
+    /// A layer's figure from each pass that has the layer.
+    fn push_all(&mut self, passes: &[Trace], layer: usize, figure: fn(&Observed) -> &Figure) -> Range<usize> {
+        let begin = self.0.len();
+        self.0.extend(passes.iter().filter_map(|pass| pass.layers.get(layer)).map(figure).cloned());
+        begin..self.0.len()
+    }
+}
+
+/// Columns of the norms of tensors that count as one, and how many values these have.
+struct Lengths {
+    columns: Range<usize>,
+    values: usize,
+}
+
+impl Lengths {
+    /// The L2 norm of all of them together. `None` without tensors.
+    fn length(&self, figures: &[Vec<f64>]) -> Option<f64> {
+        let norms = &figures[self.columns.clone()];
+        let length = |norm: &Vec<f64>| norm[0] * norm[1].sqrt();
+        (!norms.is_empty()).then(|| norms.iter().map(|norm| length(norm).powi(2)).sum::<f64>().sqrt())
+    }
+}
+
+/// The numbers of all figures added up, place by place.
+fn sum(figures: &[Vec<f64>]) -> Vec<f64> {
+    let add = |sum: Vec<f64>, more: &Vec<f64>| sum.iter().zip(more).map(|(a, b)| a + b).collect();
+    match figures {
+        [] => Vec::new(),
+        [first, others @ ..] => others.iter().fold(first.clone(), add),
     }
 }

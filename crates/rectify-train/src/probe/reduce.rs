@@ -1,71 +1,110 @@
 //! What a probe reduces tensors to, where they are: on Flex in one pass over the values, elsewhere by Burn's
 //! operations.
 
-use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Tensor};
 
 use crate::memory::in_memory;
 
+/// Some numbers. Of tensors in this process's memory they are there at once; others are read back from their device, all
+/// together and later.
+#[derive(Debug, Clone)]
+pub enum Figure {
+    Here(Vec<f64>),
+    OnDevice(Box<Tensor<1>>),
+}
+
+impl Figure {
+    pub fn on_device(tensor: Tensor<1>) -> Self {
+        Self::OnDevice(Box::new(tensor))
+    }
+}
+
+/// All figures' numbers, in their order, by one read-back at most.
+pub fn read(figures: Vec<Figure>) -> Vec<Vec<f64>> {
+    let on_device = figures.iter().filter_map(|figure| match figure {
+        Figure::OnDevice(tensor) => Some(Tensor::clone(tensor)),
+        Figure::Here(_) => None,
+    });
+    let tensors: Vec<Tensor<1>> = on_device.collect();
+    let mut values = Vec::new();
+    if let Some(dtype) = tensors.first().map(Tensor::dtype) {
+        let tensors = tensors.into_iter().map(|tensor| tensor.cast(dtype)).collect();
+        values = Tensor::cat(tensors, 0).into_data().iter::<f64>().collect();
+    }
+    let mut values = values.into_iter();
+    let numbers = |figure| match figure {
+        Figure::Here(numbers) => numbers,
+        Figure::OnDevice(tensor) => values.by_ref().take(tensor.shape().num_elements()).collect(),
+    };
+    figures.into_iter().map(numbers).collect()
+}
+
 /// Sums over one layer's values: Σz, Σz², Σa, Σa² and how many z lie strictly inside of one of the intervals `flat`;
 /// and for each unit the number of activations that are not zero. `z` and `a` are `[samples, units, values of a unit]`.
-pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
+pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> [Figure; 2] {
     let [_, units, plane] = z.dims();
-    let one_pass = in_memory(&[&z, &a], |both| host::moments(both[0], both[1], [units, plane], flat));
-    let Some((sums, alive)) = one_pass else {
-        return operations::moments(z, a, flat);
-    };
-    let device = z.device();
-    let sums = Tensor::from_data(TensorData::from(sums.map(|sum| sum as f32)), &device);
-    (sums, Tensor::from_data(TensorData::new(alive, [units]), &device))
+    match in_memory(&[&z, &a], |both| host::moments(both[0], both[1], [units, plane], flat)) {
+        Some((sums, alive)) => [sums.to_vec(), alive.into_iter().map(f64::from).collect()].map(Figure::Here),
+        None => operations::moments(z, a, flat).map(Figure::on_device),
+    }
 }
 
-/// A number and a sum whose root times that number is the L2 norm of all the tensors together: the square of a vanished
-/// gradient is no f32. `None` without tensors.
-pub fn norm(tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
-    let squares = tensors.iter().map(|x| in_memory(&[x], |x| host::squares(x[0], None))).sum::<Option<f64>>();
-    one_or_other(squares, tensors)
+/// A tensor's L2 norm.
+#[derive(Debug, Clone)]
+pub struct Norm {
+    /// A number and a sum whose root times that number is the norm: the square of a vanished gradient is no f32.
+    pub(super) figure: Figure,
+    pub(super) values: usize,
 }
 
-/// How far a weight moved in an update, and its length before, still on the device.
+impl Norm {
+    /// Of all the tensor's values.
+    pub fn of(tensor: Tensor<1>) -> Self {
+        let values = tensor.shape().num_elements();
+        let squares = if values == 0 { Some(0.0) } else { in_memory(&[&tensor], |x| host::squares(x[0], None)) };
+        match squares {
+            Some(squares) => Self::of_squares(squares, values),
+            None => Self { figure: Figure::on_device(operations::norm(tensor)), values },
+        }
+    }
+
+    /// From the sum of the squares of so many values.
+    pub(crate) fn of_squares(squares: f64, values: usize) -> Self {
+        Self { figure: Figure::Here(vec![1.0, squares]), values }
+    }
+}
+
+/// How far a weight moved in an update, and its length before.
 #[derive(Debug, Clone)]
 pub struct Moved {
-    pub(super) distance: Tensor<1>,
-    pub(super) length: Tensor<1>,
+    pub(crate) distance: Norm,
+    pub(crate) length: Norm,
 }
 
 impl Moved {
-    /// From sums of squares in this process's memory.
-    pub(crate) fn of_squares(distance: f64, length: f64, device: &Device) -> Self {
-        let figure = |squares: f64| Tensor::from_data(TensorData::from([squares.sqrt() as f32, 1.0]), device);
-        Self { distance: figure(distance), length: figure(length) }
-    }
-
-    /// `None` for an empty weight.
-    pub fn between(before: Tensor<1>, after: Tensor<1>) -> Option<Self> {
+    /// Of a weight before and after.
+    pub fn between(before: Tensor<1>, after: Tensor<1>) -> Self {
         let squares = in_memory(&[&before, &after], |both| host::squares(both[1], Some(both[0])));
         let distance = match squares {
-            Some(_) => one_or_other(squares, vec![after]),
-            None => one_or_other(None, vec![after - before.clone()]),
+            Some(squares) => Norm::of_squares(squares, before.shape().num_elements()),
+            None => Norm::of(after - before.clone()),
         };
-        Some(Self { distance: distance?, length: norm(vec![before])? })
+        Self { distance, length: Norm::of(before) }
     }
 }
 
-fn one_or_other(squares: Option<f64>, tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
-    let device = tensors.first()?.device();
-    Some(match squares {
-        Some(squares) => Tensor::from_data(TensorData::from([squares.sqrt() as f32, 1.0]), &device),
-        None => operations::norm(tensors),
-    })
-}
-
-/// One pass over values in memory. Sums are f64.
+/// One pass over values in memory.
 ///
 /// Functors and not closures, which the compiler need not inline into the code for the processor's vectors.
-mod host {
+pub(crate) mod host {
     use pulp::{Arch, NullaryFnOnce};
 
-    /// Partial sums side by side, so that the loops vectorise, in more than one vector, as each waits for the last sum.
-    const LANES: usize = 32;
+    /// Values whose sums are f32, and f64 from there on: half of the instructions, and still six digits.
+    pub const BLOCK: usize = 1024;
+    /// Values that stay in a first-level cache.
+    const CACHED: usize = 1 << 12;
+    /// Sums side by side, in more than one vector, as each waits for the last sum.
+    const LANES: usize = 64;
 
     pub fn moments(z: &[f32], a: &[f32], unit: [usize; 2], flat: &[(f64, f64)]) -> ([f64; 5], Vec<f32>) {
         Arch::new().dispatch(Moments { z, a, unit, flat })
@@ -85,46 +124,108 @@ mod host {
         #[inline(always)]
         fn call(self) -> Self::Output {
             let Self { z, a, unit: [units, plane], flat } = self;
-            let mut alive = vec![0.0; units];
-            for a in a.chunks_exact((units * plane).max(1)) {
-                if plane == 1 {
-                    for (alive, a) in alive.iter_mut().zip(a) {
-                        *alive += if *a == 0.0 { 0.0 } else { 1.0 };
+            let (mut alive, mut inside) = (vec![0.0; units], 0);
+            let (mut z_powers, mut a_powers) = (Powers::<true>::new(), Powers::<true>::new());
+            let sample = (units * plane).max(1);
+            // Some samples at once, few enough to be read from memory once.
+            let part = CACHED.div_ceil(sample) * sample;
+            for (z, a) in z.chunks(part).zip(a.chunks(part)) {
+                for a in a.chunks_exact(sample) {
+                    if plane == 1 {
+                        for (alive, a) in alive.iter_mut().zip(a) {
+                            *alive += if *a == 0.0 { 0.0 } else { 1.0 };
+                        }
+                    } else {
+                        for (alive, a) in alive.iter_mut().zip(a.chunks_exact(plane)) {
+                            let mut count = 0;
+                            for a in a {
+                                count += u32::from(*a != 0.0);
+                            }
+                            *alive += count as f32;
+                        }
                     }
-                } else {
-                    for (alive, a) in alive.iter_mut().zip(a.chunks_exact(plane)) {
-                        *alive += a.iter().map(|a| u32::from(*a != 0.0)).sum::<u32>() as f32;
+                }
+                z_powers.add(z);
+                a_powers.add(a);
+                for &(low, high) in flat {
+                    let (low, high) = (low as f32, high as f32);
+                    for z in z {
+                        inside += u32::from((*z > low) & (*z < high));
                     }
                 }
             }
-            let [z1, z2] = powers(z);
-            let [a1, a2] = powers(a);
-            let mut inside = 0;
-            for &(low, high) in flat {
-                let (low, high) = (low as f32, high as f32);
-                inside += z.iter().map(|&z| u32::from((z > low) & (z < high))).sum::<u32>();
-            }
+            let ([z1, z2], [a1, a2]) = (z_powers.sums(), a_powers.sums());
             ([z1, z2, a1, a2, f64::from(inside)], alive)
         }
     }
 
-    /// Σx and Σx².
-    #[inline(always)]
-    fn powers(x: &[f32]) -> [f64; 2] {
-        let (chunks, rest) = x.as_chunks::<LANES>();
-        let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-        for chunk in chunks {
-            for lane in 0..LANES {
-                let x = f64::from(chunk[lane]);
-                first[lane] += x;
-                second[lane] += x * x;
+    /// Σx² of what was [`add`](Self::add)ed and, if `FIRST`, Σx.
+    pub struct Powers<const FIRST: bool> {
+        first: [f64; LANES],
+        second: [f64; LANES],
+        rest: [f64; 2],
+    }
+
+    impl<const FIRST: bool> Powers<FIRST> {
+        pub fn new() -> Self {
+            Self { first: [0.0; LANES], second: [0.0; LANES], rest: [0.0; 2] }
+        }
+
+        /// Best in multiples of a [`BLOCK`].
+        #[inline(always)]
+        pub fn add(&mut self, x: &[f32]) {
+            for block in x.chunks(BLOCK) {
+                let (chunks, rest) = block.as_chunks::<LANES>();
+                let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+                for chunk in chunks {
+                    for lane in 0..LANES {
+                        if FIRST {
+                            first[lane] += chunk[lane];
+                        }
+                        second[lane] = chunk[lane].mul_add(chunk[lane], second[lane]);
+                    }
+                }
+                for (lane, x) in rest.iter().enumerate() {
+                    first[lane] += x;
+                    second[lane] = x.mul_add(*x, second[lane]);
+                }
+                let (mut some, mut all) = (false, true);
+                for square in second {
+                    some |= square > 1e-26;
+                    all &= square < 1e38;
+                }
+                if some & all {
+                    for lane in 0..LANES {
+                        if FIRST {
+                            self.first[lane] += f64::from(first[lane]);
+                        }
+                        self.second[lane] += f64::from(second[lane]);
+                    }
+                } else {
+                    self.add_by_one(block);
+                }
             }
         }
-        let rest = rest.iter().map(|&x| f64::from(x));
-        [
-            first.iter().sum::<f64>() + rest.clone().sum::<f64>(),
-            second.iter().sum::<f64>() + rest.map(|x| x * x).sum::<f64>(),
-        ]
+
+        /// Squares may be too small or too large for an f32.
+        #[cold]
+        fn add_by_one(&mut self, block: &[f32]) {
+            for x in block {
+                self.rest[0] += f64::from(*x);
+                self.rest[1] += f64::from(*x) * f64::from(*x);
+            }
+        }
+
+        /// Σx, 0 unless `FIRST`, and Σx².
+        #[inline(always)]
+        pub fn sums(&self) -> [f64; 2] {
+            let [mut first, mut second] = self.rest;
+            for lane in 0..LANES {
+                first += self.first[lane];
+                second += self.second[lane];
+            }
+            [if FIRST { first } else { 0.0 }, second]
+        }
     }
 
     /// Σ(x − minus)².
@@ -142,20 +243,20 @@ mod host {
 
         #[inline(always)]
         fn call(self) -> f64 {
+            let mut powers = Powers::<false>::new();
             let Some(minus) = self.minus else {
-                return powers(self.x)[1];
+                powers.add(self.x);
+                return powers.sums()[1];
             };
-            let (x, x_rest) = self.x.as_chunks::<LANES>();
-            let (minus, minus_rest) = minus.as_chunks::<LANES>();
-            let mut sums = [0.0; LANES];
-            for (x, minus) in x.iter().zip(minus) {
-                for lane in 0..LANES {
-                    let moved = f64::from(x[lane] - minus[lane]);
-                    sums[lane] += moved * moved;
+            let mut difference = [0.0; BLOCK];
+            for (x, minus) in self.x.chunks(BLOCK).zip(minus.chunks(BLOCK)) {
+                let difference = &mut difference[..x.len()];
+                for ((difference, x), minus) in difference.iter_mut().zip(x).zip(minus) {
+                    *difference = x - minus;
                 }
+                powers.add(difference);
             }
-            let rest = x_rest.iter().zip(minus_rest).map(|(x, minus)| f64::from(x - minus).powi(2));
-            sums.iter().sum::<f64>() + rest.sum::<f64>()
+            powers.sums()[1]
         }
     }
 }
@@ -164,7 +265,7 @@ mod host {
 mod operations {
     use super::{Bool, DType, Tensor};
 
-    pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> (Tensor<1>, Tensor<1>) {
+    pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> [Tensor<1>; 2] {
         let [_, units, _] = z.dims();
         let count = |mask: Tensor<3, Bool>| mask.float().cast(z.dtype()).sum();
         let flat = flat
@@ -174,11 +275,12 @@ mod operations {
             .unwrap_or_else(|| Tensor::zeros([1], (&z.device(), z.dtype())));
         let sums = vec![z.clone().sum(), z.clone().square().sum(), a.clone().sum(), a.clone().square().sum(), flat];
         let alive = a.not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(2).sum_dim(0);
-        (Tensor::cat(sums, 0), alive.reshape([units]))
+        [Tensor::cat(sums, 0), alive.reshape([units])]
     }
 
-    pub fn norm(tensors: Vec<Tensor<1>>) -> Tensor<1> {
-        let tensor = Tensor::cat(tensors, 0).cast(DType::F32);
+    /// Of a tensor that is not empty.
+    pub fn norm(tensor: Tensor<1>) -> Tensor<1> {
+        let tensor = tensor.cast(DType::F32);
         let largest = tensor.clone().abs().max().clamp_min(f32::MIN_POSITIVE);
         let sum = (tensor / largest.clone()).square().sum();
         Tensor::cat(vec![largest, sum], 0)
@@ -192,8 +294,21 @@ mod tests {
 
     use super::*;
 
-    fn close(one: Tensor<1>, other: Tensor<1>) {
-        one.into_data().assert_approx_eq::<f32>(&other.into_data(), burn::tensor::Tolerance::relative(1e-4));
+    /// Both have the same numbers, of which one has read its own at once.
+    fn close<const N: usize>(here: [Figure; N], on_device: [Tensor<1>; N], number: impl Fn(&[f64]) -> Vec<f64>) {
+        assert!(here.iter().all(|figure| matches!(figure, Figure::Here(_))));
+        let (here, on_device) = (read(here.into()), read(on_device.map(Figure::on_device).into()));
+        for (here, on_device) in here.iter().zip(&on_device) {
+            let (here, on_device) = (number(here), number(on_device));
+            assert_eq!(here.len(), on_device.len());
+            for (here, on_device) in here.iter().zip(&on_device) {
+                assert!((here - on_device).abs() <= 1e-4 * on_device.abs(), "{here} and {on_device}");
+            }
+        }
+    }
+
+    fn length(norm: &[f64]) -> Vec<f64> {
+        vec![norm[0] * norm[1].sqrt()]
     }
 
     #[test]
@@ -203,37 +318,46 @@ mod tests {
             let shape = [rows, units, plane];
             let random = || Tensor::<3>::random(shape, Distribution::Normal(0.3, 1.0), &Device::flex());
             let (z, a) = (random(), rectify::relu(random()));
-            let (sums, alive) = moments(z.clone(), a.clone(), &flat);
-            let (expected_sums, expected_alive) = operations::moments(z.clone(), a.clone(), &flat);
-            close(sums, expected_sums);
-            close(alive, expected_alive);
+            let operations = operations::moments(z.clone(), a.clone(), &flat);
+            close(moments(z.clone(), a.clone(), &flat), operations, <[f64]>::to_vec);
 
-            let parts = || vec![z.clone().reshape([rows * units * plane]), a.clone().reshape([rows * units * plane])];
-            let length = |x: Tensor<1>| x.clone().narrow(0, 0, 1) * x.narrow(0, 1, 1).sqrt();
-            close(length(norm(parts()).unwrap()), length(operations::norm(parts())));
-            let moved = Moved::between(parts().remove(0), parts().remove(1)).unwrap();
-            close(
-                length(moved.distance.clone()),
-                length(operations::norm(vec![(a.clone() - z.clone()).reshape([rows * units * plane])])),
-            );
+            let [before, after] = [z, a].map(|x| x.reshape([rows * units * plane]));
+            let distance = operations::norm(after.clone() - before.clone());
+            let moved = Moved::between(before.clone(), after);
+            close([moved.distance.figure, moved.length.figure], [distance, operations::norm(before)], length);
         }
+    }
+
+    #[test]
+    fn figures_are_read_in_their_order_wherever_they_are() {
+        let on_device = |values: &[f32]| Figure::on_device(Tensor::from_floats(values, &Device::flex()));
+        let figures = vec![on_device(&[1.0, 2.0]), Figure::Here(vec![3.0]), on_device(&[4.0])];
+        assert_eq!(read(figures), [vec![1.0, 2.0], vec![3.0], vec![4.0]]);
+        assert!(read(Vec::new()).is_empty());
     }
 
     #[test]
     fn strided_tensors_and_other_types_are_not_misread() {
         let x = Tensor::<3>::from_floats([[[1.0], [0.0], [3.0]], [[0.0], [0.0], [6.0]]], &Device::flex());
         for (x, alive) in [(x.clone().swap_dims(0, 1), vec![2.0, 1.0]), (x.cast(DType::F64), vec![1.0, 0.0, 2.0])] {
-            let (sums, found) = moments(x.clone(), x, &[]);
-            assert_eq!(sums.into_data().iter::<f64>().collect::<Vec<_>>(), [10.0, 46.0, 10.0, 46.0, 0.0]);
-            assert_eq!(found.into_data().iter::<f64>().collect::<Vec<_>>(), alive);
+            assert_eq!(read(moments(x.clone(), x, &[]).into()), [vec![10.0, 46.0, 10.0, 46.0, 0.0], alive]);
         }
     }
 
     #[test]
-    fn vanished_values_have_a_norm() {
-        let x = Tensor::<1>::from_floats([3e-30, -4e-30], &Device::flex());
-        let found: Vec<f64> = norm(vec![x]).unwrap().into_data().iter().collect();
-        assert!((found[0] * found[1].sqrt() / 5e-30 - 1.0).abs() < 1e-5);
-        assert!(norm(Vec::new()).is_none());
+    fn vanished_and_exploded_values_have_a_norm() {
+        for scale in [1e-38, 1e-30, 1e-14, 1.0, 1e18, 1e37] {
+            let x = Tensor::<1>::from_floats([3.0 * scale, -4.0 * scale], &Device::flex());
+            for figure in [Norm::of(x.clone()).figure, Figure::on_device(operations::norm(x))] {
+                let length = length(&read(vec![figure])[0])[0];
+                assert!((length / (5.0 * scale) - 1.0).abs() < 1e-5, "{length} for {scale}");
+            }
+        }
+        // Among others that have not.
+        let mut values = vec![1e-30f32; 2 * host::BLOCK];
+        values[0] = 1.0;
+        let expected = 1.0 + 2047.0 * 1e-60;
+        assert!((host::squares(&values, None) - expected).abs() < 1e-6);
+        assert!(host::squares(&[f32::NAN, 1.0], None).is_nan());
     }
 }

@@ -12,13 +12,13 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::update::{Parts, Updater};
+use super::update::{Measured, Parts, Updater};
 use crate::{
     data::Batch,
     experiment::Experiment,
     grid::alone,
     model::{Explicit, Network},
-    probe::{Probe, Trace, Update, Weights, weight_gradients},
+    probe::{Probe, Trace, Update, WeightGradients},
 };
 
 /// A network that learns, a step at a time.
@@ -33,12 +33,12 @@ pub struct Learner<N> {
 pub struct Step {
     /// The batch's mean loss, not yet read back.
     pub loss: Tensor<1>,
-    /// What was watched, part by part of the batch. Empty where nobody watched, as the next.
+    /// What was watched, part by part of the batch. Empty where nobody watched.
     pub watched: Vec<Trace>,
-    /// [`weight_gradients`] of the whole batch, before clipping.
-    pub weight_gradients: Weights,
     /// What the step did to the weights, if that was to be measured.
     pub update: Option<Update>,
+    /// By which gradients of the whole batch, before clipping; measured where the update is, and else empty.
+    pub weight_gradients: WeightGradients,
 }
 
 impl<N: Network> Learner<N> {
@@ -98,16 +98,13 @@ impl<N: Network> Learner<N> {
         for helper in &self.helpers {
             helper.begin(Task::Update(gradients.clone()));
         }
-        let mut weights = Weights::new();
-        if probe.is_some() {
-            let network = &self.replica.network;
-            weights = weight_gradients(network, &gradients.sum(network));
-        } else {
+        if probe.is_none() {
             watched.clear();
         }
-        let update;
-        (self.replica, update) = self.replica.update(gradients, measure_update);
-        (self, Step { loss, watched, weight_gradients: weights, update })
+        let measured;
+        (self.replica, measured) = self.replica.update(gradients, measure_update);
+        let (update, weight_gradients) = measured.unzip();
+        (self, Step { loss, watched, update, weight_gradients: weight_gradients.unwrap_or_default() })
     }
 }
 
@@ -139,10 +136,10 @@ impl<N: Network> Replica<N> {
         Part { loss, gradients, trace }
     }
 
-    fn update(mut self, parts: Parts, measure: bool) -> (Self, Option<Update>) {
-        let update;
-        (self.network, update) = self.updater.step(self.network, parts, measure);
-        (self, update)
+    fn update(mut self, parts: Parts, measure: bool) -> (Self, Option<Measured>) {
+        let measured;
+        (self.network, measured) = self.updater.step(self.network, parts, measure);
+        (self, measured)
     }
 }
 

@@ -15,7 +15,11 @@ use pulp::{Arch, NullaryFnOnce};
 use crate::{
     experiment::{Experiment, OptimizerKind},
     memory::in_memory,
-    probe::{Moved, Update, update_between, weights},
+    probe::{
+        Moved, Norm, Update, WeightGradients,
+        host::{BLOCK, Powers},
+        update_between, weight_gradients, weights,
+    },
 };
 
 /// The gradients of a batch's parts, for all threads to read. A clone is a handle.
@@ -54,6 +58,9 @@ impl Parts {
     }
 }
 
+/// What a step did to each weight, and by which gradients, before clipping.
+pub type Measured = (Update, WeightGradients);
+
 /// An experiment's optimizer with its learning rate and clipping.
 #[derive(Clone)]
 pub struct Updater {
@@ -73,29 +80,33 @@ impl Updater {
         }
     }
 
-    /// The network after a step by the sum of `parts`, and if it is to be measured what the step did to its weights.
-    pub fn step<N: Module>(&mut self, network: N, parts: Parts, measure: bool) -> (N, Option<Update>) {
-        let parts = match self.clip_norm {
-            Some(norm) => Parts::new(vec![clip(&network, parts.sum(&network), norm)]),
-            None => parts,
-        };
-        match &mut self.optimizer {
+    /// The network after a step by the sum of `parts`, and what that did, if it is to be measured.
+    pub fn step<N: Module>(&mut self, network: N, mut parts: Parts, measure: bool) -> (N, Option<Measured>) {
+        let mut unclipped = None;
+        if let Some(norm) = self.clip_norm {
+            let sum = parts.sum(&network);
+            unclipped = measure.then(|| weight_gradients(&network, &sum));
+            parts = Parts::new(vec![clip(&network, sum, norm)]);
+        }
+        let (network, measured) = match &mut self.optimizer {
             None => {
-                let update = measure.then(Update::new);
-                let mut descent = Descent { lr: self.lr, parts, path: Vec::new(), update };
-                (network.map(&mut descent), descent.update)
+                let mut descent =
+                    Descent { lr: self.lr, parts, path: Vec::new(), measured: measure.then(Measured::default) };
+                (network.map(&mut descent), descent.measured)
             }
             Some(optimizer) => {
                 let gradients = parts.sum(&network);
+                let before = measure.then(|| (weights(&network), weight_gradients(&network, &gradients)));
                 // Burn's optimizers take only what could be part of a graph, and give that back.
-                let before = measure.then(|| weights(&network));
                 let mut lift = Lift { lifted: false };
                 let network = optimizer.step(self.lr, network.map(&mut lift), gradients);
                 let network = if lift.lifted { network.valid() } else { network };
-                let update = before.map(|before| update_between(before, weights(&network)));
-                (network, update)
+                let measured = before.map(|(before, gradients)| (update_between(before, weights(&network)), gradients));
+                (network, measured)
             }
-        }
+        };
+        let measured = measured.map(|(update, clipped)| (update, unclipped.unwrap_or(clipped)));
+        (network, measured)
     }
 }
 
@@ -131,12 +142,12 @@ struct Descent {
     lr: f64,
     parts: Parts,
     path: Vec<String>,
-    update: Option<Update>,
+    measured: Option<Measured>,
 }
 
 impl ModuleMapper for Descent {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
-        if self.update.is_some() {
+        if self.measured.is_some() {
             self.path.push(name.to_owned());
         }
     }
@@ -152,10 +163,11 @@ impl ModuleMapper for Descent {
             return Param::from_mapped_value(id, weight, mapper);
         }
         let (tracked, strategy) = (weight.is_autodiff(), weight.gradient_checkpointing_strategy());
-        let measured = self.update.as_mut().filter(|_| D > 1);
-        let (mut weight, moved) = descend(weight.without_autodiff(), gradients, self.lr, measured.is_some());
-        if let (Some(update), Some(moved)) = (measured, moved) {
+        let all = self.measured.as_mut().filter(|_| D > 1);
+        let (mut weight, measured) = descend(weight.without_autodiff(), gradients, self.lr, all.is_some());
+        if let (Some((update, norms)), Some((moved, norm))) = (all, measured) {
             update.push((self.path.join("."), moved));
+            norms.push((self.path.join("."), norm));
         }
         if tracked {
             weight = weight.autodiff();
@@ -173,19 +185,20 @@ fn descend<const D: usize>(
     gradients: Vec<Tensor<D>>,
     lr: f64,
     measure: bool,
-) -> (Tensor<D>, Option<Moved>) {
+) -> (Tensor<D>, Option<(Moved, Norm)>) {
     let tensors: Vec<&Tensor<D>> = std::iter::once(&weight).chain(&gradients).collect();
     if in_memory(&tensors, |_| ()).is_none() {
-        let before = measure.then(|| weight.clone());
-        let weight = match gradients.into_iter().reduce(|sum, gradient| sum + gradient) {
-            Some(sum) => weight - sum * lr,
-            None => weight,
+        let Some(gradient) = gradients.into_iter().reduce(|sum, gradient| sum + gradient) else {
+            return (weight, None);
         };
-        let flat = |weight: Tensor<D>| weight.flatten::<1>(0, D - 1);
-        let moved = before.and_then(|before| Moved::between(flat(before), flat(weight.clone())));
-        return (weight, moved);
+        let before = measure.then(|| (weight.clone(), gradient.clone()));
+        let weight = weight - gradient * lr;
+        let flat = |tensor: Tensor<D>| tensor.flatten::<1>(0, D - 1);
+        let measured = before
+            .map(|(before, gradient)| (Moved::between(flat(before), flat(weight.clone())), Norm::of(flat(gradient))));
+        return (weight, measured);
     }
-    let device = weight.device();
+    let (device, values) = (weight.device(), weight.shape().num_elements());
     // The weight's own memory, unless another handle shares it.
     let mut data = weight.into_data();
     let weights = data.as_mut_slice().expect("`in_memory` gives f32 only");
@@ -194,72 +207,56 @@ fn descend<const D: usize>(
         let pass = OnePass { weights, gradients, lr: lr as f32, measure };
         Arch::new().dispatch(pass)
     });
-    let moved = squares.filter(|_| measure).map(|[moved, length]| Moved::of_squares(moved, length, &device));
-    (Tensor::from_data(data, (&device, DType::F32)), moved)
+    let measured = squares.filter(|_| measure).map(|squares| {
+        let [distance, length, gradient] = squares.map(|squares| Norm::of_squares(squares, values));
+        (Moved { distance, length }, gradient)
+    });
+    (Tensor::from_data(data, (&device, DType::F32)), measured)
 }
 
 // A functor and not a closure, which the compiler need not inline into the code for the processor's vectors.
 struct OnePass<'a> {
     weights: &'a mut [f32],
-    /// Of as many values each.
+    /// At least one, of as many values each.
     gradients: &'a [&'a [f32]],
     lr: f32,
     measure: bool,
 }
 
 impl NullaryFnOnce for OnePass<'_> {
-    /// Squared L2 norms, where they are measured: of the move, and of the weights before.
-    type Output = [f64; 2];
+    /// Squared L2 norms, where they are measured: of the move, of the weights before, and of the gradients' sum.
+    type Output = [f64; 3];
 
     #[inline(always)]
-    fn call(self) -> [f64; 2] {
-        match self.measure {
-            true => self.pass::<true>(),
-            false => self.pass::<false>(),
-        }
-    }
-}
-
-impl OnePass<'_> {
-    #[inline(always)]
-    fn pass<const MEASURE: bool>(self) -> [f64; 2] {
-        /// Values that are updated at once: some vectors, whose sums need not wait for each other.
-        const LANES: usize = 32;
-        let Self { weights, gradients, lr, .. } = self;
-        let (mut moved, mut length) = ([0.0; LANES], [0.0; LANES]);
-        let mut update = |weights: &mut [f32; LANES], sum: [f32; LANES]| {
-            for lane in 0..LANES {
-                let before = weights[lane];
-                weights[lane] = before - sum[lane] * lr;
-                if MEASURE {
-                    let step = f64::from(weights[lane] - before);
-                    moved[lane] += step * step;
-                    length[lane] += f64::from(before) * f64::from(before);
+    fn call(self) -> [f64; 3] {
+        let Self { weights, gradients, lr, measure } = self;
+        let [mut moved, mut length, mut norm] = std::array::from_fn(|_| Powers::<false>::new());
+        let (mut sum, mut step) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for (i, weights) in weights.chunks_mut(BLOCK).enumerate() {
+            let range = i * BLOCK..i * BLOCK + weights.len();
+            let gradient = match gradients {
+                [gradient] => &gradient[range],
+                _ => {
+                    let sum = &mut sum[..weights.len()];
+                    sum.fill(-0.0);
+                    for gradient in gradients {
+                        sum.iter_mut().zip(&gradient[range.clone()]).for_each(|(sum, gradient)| *sum += gradient);
+                    }
+                    sum
                 }
-            }
-        };
-        let (chunks, rest) = weights.as_chunks_mut::<LANES>();
-        for (i, weights) in chunks.iter_mut().enumerate() {
-            let mut sum = [0.0; LANES];
-            for (part, gradient) in gradients.iter().enumerate() {
-                let gradient = &gradient[i * LANES..][..LANES];
-                for lane in 0..LANES {
-                    sum[lane] = if part == 0 { gradient[lane] } else { sum[lane] + gradient[lane] };
+            };
+            if measure {
+                let step = &mut step[..weights.len()];
+                for ((step, weight), gradient) in step.iter_mut().zip(&*weights).zip(gradient) {
+                    *step = (weight - gradient * lr) - weight;
                 }
+                moved.add(step);
+                length.add(weights);
+                norm.add(gradient);
             }
-            update(weights, sum);
+            weights.iter_mut().zip(gradient).for_each(|(weight, gradient)| *weight -= gradient * lr);
         }
-        // The last ones, with zeros behind them, which stay.
-        let (mut last, mut sum) = ([0.0; LANES], [0.0; LANES]);
-        last[..rest.len()].copy_from_slice(rest);
-        for (part, gradient) in gradients.iter().enumerate() {
-            for (sum, g) in sum.iter_mut().zip(&gradient[gradient.len() - rest.len()..]) {
-                *sum = if part == 0 { *g } else { *sum + *g };
-            }
-        }
-        update(&mut last, sum);
-        rest.copy_from_slice(&last[..rest.len()]);
-        [moved.iter().sum(), length.iter().sum()]
+        [moved, length, norm].each_ref().map(|powers| powers.sums()[1])
     }
 }
 
@@ -345,9 +342,10 @@ mod tests {
 
                 // Alone, in place, and measured.
                 let expected_update = update_between(weights(&layer), weights(&expected));
-                let (in_place, update) = Updater::new(&experiment).step(layer, parts, true);
+                let expected_gradients = weight_gradients(&layer, &parts.sum(&layer));
+                let (in_place, measured) = Updater::new(&experiment).step(layer, parts, true);
                 assert_eq!(values(&in_place), values(&expected), "{count} parts, in place");
-                assert_eq!(format!("{update:?}"), format!("{:?}", Some(expected_update)));
+                assert_eq!(format!("{measured:?}"), format!("{:?}", Some((expected_update, expected_gradients))));
             }
         }
     }

@@ -54,9 +54,7 @@ impl FusedConv2dOps for Flex {
             return default::fused_conv2d_watched::<Self>(x, weight, bias, tap, activation);
         }
         let z = Self::rectify_fused_conv2d(x, weight, bias, FusedActivation::Identity);
-        let mut output = z.storage::<f32>().to_vec();
-        // −0.0, the neutral element of addition, keeps every bit of z.
-        value(activation, Plane { z: &mut output, bias: -0.0 });
+        let output = value(activation, Fresh(z.storage()));
         let output = tensor(output, z.shape().dims::<4>());
         (z, output)
     }
@@ -405,6 +403,28 @@ impl Apply<f32> for Plane<'_> {
     fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) {
         let Self { z, bias } = self;
         Arch::new().dispatch(|| z.iter_mut().for_each(|z| *z = phi(*z, bias)));
+    }
+}
+
+/// φ(z), elsewhere.
+struct Fresh<'a>(&'a [f32]);
+
+impl Apply<f32> for Fresh<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+        let mut output = Vec::with_capacity(self.0.len());
+        let free = &mut output.spare_capacity_mut()[..self.0.len()];
+        Arch::new().dispatch(|| {
+            for (z, output) in self.0.iter().zip(free) {
+                // −0.0, the neutral element of addition, keeps every bit of z.
+                output.write(phi(*z, -0.0));
+            }
+        });
+        // SAFETY: every element is written: both are of the same length.
+        unsafe { output.set_len(self.0.len()) };
+        output
     }
 }
 

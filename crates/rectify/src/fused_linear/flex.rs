@@ -1,6 +1,6 @@
 //! The layer's CPU kernels on Flex, in f32: the function and, below it, its gradient. Other types take the defaults.
 
-use std::sync::Once;
+use std::{mem::MaybeUninit, sync::Once};
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
@@ -45,8 +45,11 @@ impl FusedLinearOps for Flex {
             return default::fused_linear_watched::<Self>(x, weight, bias, tap, activation);
         };
         let mut z = matrices.product();
-        let mut output = vec![0.0; z.len()];
-        value(activation, WatchedRows { z: &mut z, output: &mut output, bias });
+        let mut output = Vec::with_capacity(z.len());
+        let free = &mut output.spare_capacity_mut()[..z.len()];
+        value(activation, WatchedRows { z: &mut z, output: free, bias });
+        // SAFETY: every element is written: both are of the same length, a multiple of the row's.
+        unsafe { output.set_len(z.len()) };
         let shape = [matrices.rows, matrices.columns];
         (tensor(z, shape), tensor(output, shape))
     }
@@ -204,7 +207,7 @@ impl Apply<f32> for Rows<'_> {
 /// z + b in place of z and φ(z + b) in place of `output`, row by row.
 struct WatchedRows<'a> {
     z: &'a mut [f32],
-    output: &'a mut [f32],
+    output: &'a mut [MaybeUninit<f32>],
     bias: &'a [f32],
 }
 
@@ -219,7 +222,7 @@ impl Apply<f32> for WatchedRows<'_> {
                 for ((z, a), b) in row.iter_mut().zip(output).zip(bias) {
                     *z += *b;
                     // −0.0, the neutral element of addition, keeps every bit of z.
-                    *a = phi(*z, -0.0);
+                    a.write(phi(*z, -0.0));
                 }
             }
         });
