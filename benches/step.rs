@@ -19,7 +19,7 @@ use rectify_train::{
     data::{Batch, Dataset},
     experiment::{Experiment, ModelKind},
     model::{Model, Shape},
-    probe::Probe,
+    probe::{Backward, Probe, report},
     train::Learner,
 };
 
@@ -86,7 +86,10 @@ fn steps(criterion: &mut Criterion) {
                         (learner, measured) = match learner.take() {
                             Some(learner) => {
                                 let (learner, step) = learner.step(batch, probe.as_ref(), probe.is_some());
-                                (Some(learner), Some(step))
+                                // What the training loop makes of a step that was watched.
+                                let backward = Backward { passes: &step.watched, weights: step.weight_gradients };
+                                let layers = report(&step.watched, Some(&backward), step.update.as_ref());
+                                (Some(learner), Some((step.loss, layers)))
                             }
                             None => (None, None),
                         };
