@@ -76,6 +76,24 @@ fn two_cheap_claims_leave_a_table_a_page_and_json_and_are_not_tested_again() {
 }
 
 #[test]
+fn every_claim_can_be_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("claims");
+    let arguments = ["--quick", "--format", "json", "--quiet", "--out", out.to_str().unwrap()];
+    let report = stdout_json(&mut claims(&arguments));
+    let tested = report["claims"].as_array().unwrap();
+    assert_eq!(tested.len(), 14);
+    for claim in tested {
+        let conditions = claim["conditions"].as_array().unwrap();
+        assert!(
+            conditions.iter().any(|condition| condition["effect"]["mean"].is_f64()),
+            "{} found nothing",
+            claim["id"]
+        );
+    }
+}
+
+#[test]
 fn folders_that_hold_claims_or_none_are_refused_where_they_do_not_fit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();

@@ -42,7 +42,8 @@ pub enum Event<'a, N = Model> {
     Step {
         /// The step, from 1.
         step: usize,
-        /// The network after it.
+        /// The network after it, as [`Learner::network`] gives it: for gradients of it there is [`gradients`], and
+        /// `network.valid().train()` tracks them.
         network: &'a N,
         /// What it was taken on.
         batch: &'a Batch,

@@ -164,7 +164,9 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 fn landscape<N: Network>(network: &N, batch: &Batch) -> Landscape {
     let here = slope(network, batch);
     let length = dot(network, &here.gradients, &here.gradients).sqrt();
-    let away = SgdConfig::new().init().step(LENGTH / length, network.clone(), copy(network, &here.gradients));
+    // Burn's optimizers take only what tracks gradients, which a network in training may not.
+    let tracking = network.valid().train();
+    let away = SgdConfig::new().init().step(LENGTH / length, tracking, copy(network, &here.gradients));
     let there = slope(&away, batch);
     Landscape {
         prediction_error: prediction_error(there.loss - here.loss, -LENGTH * length),
