@@ -48,7 +48,7 @@ impl ReluOps for Flex {
 fn forward<F: Real>(x: FlexTensor) -> FlexTensor {
     let mut x = dense(x);
     if let Some(elements) = x.try_storage_mut::<F>() {
-        in_parts(elements, |elements, _| Arch::new().dispatch(Forward(elements)));
+        in_parts(elements, IN_PLACE_FROM, |elements, _| Arch::new().dispatch(Forward(elements)));
         return x;
     }
     let input = x.storage::<F>();
@@ -107,7 +107,9 @@ impl<F: Real> Apply<F> for Pair {
     fn apply(mut self, df: impl Fn(F, F) -> F + Sync) -> FlexTensor {
         let kept = self.kept.storage::<F>();
         if let Some(grad) = self.grad.try_storage_mut::<F>() {
-            in_parts(grad, |grad, range| Arch::new().dispatch(Backward { kept: &kept[range], grad, df: &df }));
+            in_parts(grad, IN_PLACE_FROM, |grad, range| {
+                Arch::new().dispatch(Backward { kept: &kept[range], grad, df: &df })
+            });
             return self.grad;
         }
         let grad = self.grad.storage::<F>();
@@ -159,13 +161,18 @@ impl<F: Real, D: Fn(F, F) -> F> NullaryFnOnce for BackwardInto<'_, F, D> {
     }
 }
 
-/// Elements a thread takes at a time. What is smaller than two of these is not worth waking one.
+/// Elements a thread takes at a time.
 const PART: usize = 1 << 17;
+/// From how many elements on it is worth waking a thread, for a new tensor, and for one in place, of which half as much
+/// is read and written (benches/peers, two threads).
+const FRESH_FROM: usize = 2 * PART;
+const IN_PLACE_FROM: usize = 4 * PART;
 
-/// Calls `work` with parts of `elements` and where they are, on the threads of the current pool.
-fn in_parts<T: Send>(elements: &mut [T], work: impl Fn(&mut [T], Range<usize>) + Sync) {
+/// Calls `work` with parts of `elements` and where they are: all at once, or if there are at least `from` on the threads
+/// of the current pool.
+fn in_parts<T: Send>(elements: &mut [T], from: usize, work: impl Fn(&mut [T], Range<usize>) + Sync) {
     let len = elements.len();
-    if len < 2 * PART || rayon::current_num_threads() == 1 {
+    if len < from || rayon::current_num_threads() == 1 {
         return work(elements, 0..len);
     }
     elements.par_chunks_mut(PART).enumerate().for_each(|(i, part)| {
@@ -192,7 +199,7 @@ const STREAM_FROM: usize = 1 << 25;
 fn fresh<F: Real>(len: usize, write: impl Fn(&mut [MaybeUninit<F>], Range<usize>, Way) + Sync) -> Vec<F> {
     let mut output = Vec::with_capacity(len);
     let way = if len * size_of::<F>() > STREAM_FROM { Way::Stream } else { Way::Cached };
-    in_parts(&mut output.spare_capacity_mut()[..len], |output, range| write(output, range, way));
+    in_parts(&mut output.spare_capacity_mut()[..len], FRESH_FROM, |output, range| write(output, range, way));
     // SAFETY: there is room for `len` elements, and both callers write every one of them: their inputs are sliced by
     // the same range as the output, and zipped with it.
     unsafe { output.set_len(len) };
@@ -255,7 +262,7 @@ mod tests {
     #[test]
     fn parts_make_the_whole() {
         // The last one is written past the cache.
-        for len in [PART - 1, 2 * PART, 3 * PART + 129, STREAM_FROM / 4 + 77] {
+        for len in [PART - 1, 2 * PART, 3 * PART, 4 * PART + 129, STREAM_FROM / 4 + 77] {
             let values: Vec<f32> = (0..len).map(|i| (i % 1000) as f32 - 499.5).collect();
             let expected: Vec<f32> = values.iter().map(|x| x.max(0.0)).collect();
             let slopes: Vec<f32> = values.iter().map(|x| if *x > 0.0 { *x } else { 0.0 }).collect();
