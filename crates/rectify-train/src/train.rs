@@ -211,7 +211,7 @@ impl<'a, N: Network> Trainer<'a, N> {
                 }
             }
         }
-        let seconds = (started.elapsed() - looked_on).as_secs_f64();
+        let seconds = started.elapsed().saturating_sub(looked_on).as_secs_f64();
         let mut patient = true;
         if run.status != Status::Diverged {
             let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);

@@ -231,3 +231,22 @@ fn rules_that_need_the_input_or_are_out_of_range_are_errors() {
     }
     assert!(init(GradientRule::Leaky { slope: f64::NAN }).unwrap_err().to_string().contains("slope"));
 }
+
+#[test]
+fn a_bias_of_another_length_is_no_kernels() {
+    let plain = |device: &Device, bias: usize| {
+        let weight = Param::from_tensor(random([4, 3], device));
+        FusedLinear::new(weight, Param::from_tensor(random([bias], device)), FusedActivation::Tanh).unwrap()
+    };
+    for device in devices() {
+        let x = random([1, 4], &device);
+        for bias in [2, 4] {
+            let layer = plain(&device, bias);
+            let watched = || layer.forward_watched(x.clone(), Tensor::zeros([1, 3], &device));
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(watched)).is_err());
+            let forward = || layer.forward(x.clone());
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(forward)).is_err());
+        }
+        assert_eq!(plain(&device, 3).forward(x).dims(), [1, 3]);
+    }
+}

@@ -32,7 +32,8 @@ impl FusedConv2dOps for Flex {
         bias: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
-        let Some(images) = Images::of(&x, &weight) else {
+        let a_bias_each = bias.shape().num_elements() == weight.shape()[0];
+        let Some(images) = Images::of(&x, &weight).filter(|_| a_bias_each) else {
             return default::fused_conv2d::<Self>(x, weight, bias, activation);
         };
         let (x, bias) = (dense(x), dense(bias));

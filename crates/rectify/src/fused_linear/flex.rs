@@ -26,7 +26,7 @@ impl FusedLinearOps for Flex {
         bias: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
-        let (Some(matrices), Some(bias)) = (Matrices::of(&x, &weight), row(&bias)) else {
+        let Some((matrices, bias)) = Matrices::with_bias(&x, &weight, &bias) else {
             return default::fused_linear::<Self>(x, weight, bias, activation);
         };
         let mut z = matrices.product();
@@ -41,14 +41,15 @@ impl FusedLinearOps for Flex {
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (Some(matrices), Some(bias)) = (Matrices::of(&x, &weight), row(&bias)) else {
+        let Some((matrices, bias)) = Matrices::with_bias(&x, &weight, &bias) else {
             return default::fused_linear_watched::<Self>(x, weight, bias, tap, activation);
         };
         let mut z = matrices.product();
         let mut output = Vec::with_capacity(z.len());
         let free = &mut output.spare_capacity_mut()[..z.len()];
         value(activation, WatchedRows { z: &mut z, output: free, bias });
-        // SAFETY: every element is written: both are of the same length, a multiple of the row's.
+        // SAFETY: every element is written: both are of the same length, and `with_bias` has checked that their rows are as
+        // long as the bias, by which they are taken.
         unsafe { output.set_len(z.len()) };
         let shape = [matrices.rows, matrices.columns];
         (tensor(z, shape), tensor(output, shape))
@@ -140,6 +141,12 @@ impl<'a> Matrices<'a> {
         let (left, left_strides, [rows, inner]) = operand(left)?;
         let (right, right_strides, [right_rows, columns]) = operand(right)?;
         (inner == right_rows).then_some(Self { left, left_strides, right, right_strides, rows, inner, columns })
+    }
+
+    /// [`of`](Self::of), and a bias with a number for each column.
+    fn with_bias(left: &'a FlexTensor, right: &'a FlexTensor, bias: &'a FlexTensor) -> Option<(Self, &'a [f32])> {
+        let matrices = Self::of(left, right)?;
+        row(bias).filter(|bias| bias.len() == matrices.columns).map(|bias| (matrices, bias))
     }
 
     /// The product, in rows.
