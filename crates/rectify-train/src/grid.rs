@@ -46,7 +46,7 @@ pub fn grid_steps(experiment: &Experiment, data: &Dataset) -> usize {
 
 /// Trains every cell, and gives the runs back in the order of [`cells`] whatever order they ended in.
 ///
-/// `experiment.jobs` trainings run side by side, each on a thread of its own that shares nothing with the others but the
+/// `experiment.jobs` trainings run side by side, each on one thread at a time and sharing nothing with the others but the
 /// data: small matrix products gain little from a second thread, and whole trainings gain everything. So a training
 /// gives the same bits whatever `jobs` is. Where the last trainings are fewer than the threads, they and those before
 /// them take turns by epochs, so that all threads end at about the same time.
@@ -125,7 +125,7 @@ fn in_turns<T: Send, R: Send, E: Send>(
     let waiting: Mutex<Vec<Waiting<T>>> = Mutex::new(tasks.into_iter().enumerate().map(wait).collect());
     let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::new());
     let failure: Mutex<Option<E>> = Mutex::new(None);
-    // The locks are held for a push or a pop, which do not panic.
+    // What the locks guard is whole even if `left`, all that may panic while one is held, does.
     fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,21 +196,35 @@ mod tests {
 
     use super::*;
 
+    /// Begins a turn when another thread does, and tells how many have begun. An error if no other does.
+    struct Pairs {
+        begun: Mutex<usize>,
+        others: Condvar,
+    }
+
+    impl Pairs {
+        fn new() -> Self {
+            Self { begun: Mutex::new(0), others: Condvar::new() }
+        }
+
+        fn begin(&self, wait: bool) -> Result<usize, &'static str> {
+            let mut count = self.begun.lock().unwrap();
+            *count += 1;
+            let (begun, pair) = (*count, (*count).next_multiple_of(2));
+            self.others.notify_all();
+            let alone = |count: &mut usize| wait && *count < pair;
+            let (_count, waited) = self.others.wait_timeout_while(count, Duration::from_secs(20), alone).unwrap();
+            if waited.timed_out() { Err("one thread had no work") } else { Ok(begun) }
+        }
+    }
+
     #[test]
     fn all_threads_have_work_until_the_end() {
         // Three tasks of four turns on two threads, which begin each turn together: six times, or one waits in vain.
-        let (begun, others) = (Mutex::new(0_usize), Condvar::new());
+        let pairs = Pairs::new();
         let turn = |left: usize| {
-            let mut count = begun.lock().unwrap();
-            *count += 1;
-            let pair = (*count).next_multiple_of(2);
-            others.notify_all();
-            let (_count, waited) =
-                others.wait_timeout_while(count, Duration::from_secs(20), |count| *count < pair).unwrap();
-            if waited.timed_out() {
-                return Err("one thread had no work");
-            }
-            Ok(if left > 1 { ControlFlow::Continue(left - 1) } else { ControlFlow::Break(()) })
+            pairs.begin(true)?;
+            Ok::<_, &str>(if left > 1 { ControlFlow::Continue(left - 1) } else { ControlFlow::Break(()) })
         };
         let outcomes = in_turns(2, &AtomicBool::new(false), vec![4; 3], &turn, &|left| *left);
         assert_eq!(outcomes, Ok(vec![(); 3]));
@@ -230,5 +244,19 @@ mod tests {
             })
         };
         assert_eq!(in_turns(1, &stop, vec![0, 0, 0], &turn, &|_| 1), Ok(vec![2]));
+    }
+
+    #[test]
+    fn what_has_begun_and_waits_is_ended_too() {
+        // In the third pair of turns one of the three tasks, all of them begun, waits for a thread.
+        let (pairs, stop) = (Pairs::new(), AtomicBool::new(false));
+        let turn = |left: usize| {
+            if pairs.begin(!stop.load(Ordering::Relaxed))? >= 5 {
+                stop.store(true, Ordering::Relaxed);
+                return Ok::<_, &str>(ControlFlow::Break(()));
+            }
+            Ok(ControlFlow::Continue(left - 1))
+        };
+        assert_eq!(in_turns(2, &stop, vec![4; 3], &turn, &|left| *left), Ok(vec![(); 3]));
     }
 }

@@ -11,7 +11,7 @@ use rectify::{FusedActivation, FusedLinear};
 use rectify_train::{
     activation::Activation,
     data::{Batch, DeviceDataset, DeviceSamples},
-    experiment::{Dtype, Experiment, ProbeEvery},
+    experiment::{Dtype, Experiment, OptimizerKind, ProbeEvery},
     model::{Dense, Mlp, Network},
     probe::Trace,
     results::{Layer, Run},
@@ -395,6 +395,27 @@ fn a_probed_step_has_the_figures_of_its_own_batch_however_many_threads_share_it(
             close("activation_mean", layer.activation_mean, mean(&pass.activations[l]));
             let ratio = 0.1 * norm(&pass.weight_gradients[l]) / norm(&reference.weights[l]);
             close("update_to_weight_ratio", layer.update_to_weight_ratio, ratio);
+        }
+    }
+}
+
+#[test]
+fn a_probed_steps_gradients_are_those_before_clipping_whatever_the_optimizer() {
+    let (inputs, labels) = inputs_and_labels();
+    let reference = Reference::new(sigmoid, sigmoid_slope);
+    let pass = reference.pass(&inputs, &labels);
+    for optimizer in [OptimizerKind::Sgd, OptimizerKind::Momentum, OptimizerKind::Adam] {
+        for clip_norm in [None, Some(1e-3)] {
+            let experiment = Experiment {
+                epochs: 1,
+                batch_size: 64,
+                optimizer,
+                clip_norm,
+                probe_every: ProbeEvery::Steps(1),
+                ..experiment("sigmoid")
+            };
+            let (_, run) = trained(reference.network("sigmoid"), &experiment, &data(&inputs, &labels, 3));
+            gradients_are(1e-5, &run.probes[0].layers, &pass);
         }
     }
 }

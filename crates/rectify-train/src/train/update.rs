@@ -88,25 +88,28 @@ impl Updater {
             unclipped = measure.then(|| weight_gradients(&network, &sum));
             parts = Parts::new(vec![clip(&network, sum, norm)]);
         }
-        let (network, measured) = match &mut self.optimizer {
+        match &mut self.optimizer {
             None => {
                 let mut descent =
                     Descent { lr: self.lr, parts, path: Vec::new(), measured: measure.then(Measured::default) };
-                (network.map(&mut descent), descent.measured)
+                let network = network.map(&mut descent);
+                let measured = descent.measured.map(|(update, clipped)| (update, unclipped.unwrap_or(clipped)));
+                (network, measured)
             }
             Some(optimizer) => {
                 let gradients = parts.sum(&network);
-                let before = measure.then(|| (weights(&network), weight_gradients(&network, &gradients)));
+                let before = measure.then(|| {
+                    let norms = unclipped.unwrap_or_else(|| weight_gradients(&network, &gradients));
+                    (weights(&network), norms)
+                });
                 // Burn's optimizers take only what could be part of a graph, and give that back.
                 let mut lift = Lift { lifted: false };
                 let network = optimizer.step(self.lr, network.map(&mut lift), gradients);
                 let network = if lift.lifted { network.valid() } else { network };
-                let measured = before.map(|(before, gradients)| (update_between(before, weights(&network)), gradients));
+                let measured = before.map(|(before, norms)| (update_between(before, weights(&network)), norms));
                 (network, measured)
             }
-        };
-        let measured = measured.map(|(update, clipped)| (update, unclipped.unwrap_or(clipped)));
-        (network, measured)
+        }
     }
 }
 
