@@ -95,7 +95,7 @@ pub struct Epoch {
     pub epoch: usize,
     /// Training steps taken so far.
     pub step: usize,
-    /// Seconds this epoch's training steps took, without measuring and evaluating.
+    /// Seconds this epoch's training steps took, without evaluating and reporting.
     pub seconds: f64,
     /// Mean loss over the epoch's training batches as they were trained on; at epoch 0, over the probe set.
     /// `None` where it was not finite.

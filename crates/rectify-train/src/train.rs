@@ -142,10 +142,10 @@ impl<'a, N: Network> Trainer<'a, N> {
         };
         let loss = evaluate(&trainer.learner.network().valid(), &trainer.sample.clone().into()).loss;
         let measured = trainer.measure(0.0, loss, None);
-        trainer.run.wall_seconds = started.elapsed().as_secs_f64();
         observe(Event::Epoch(&measured));
         trainer.best.0 = measured.validation_accuracy;
         trainer.run.epochs.push(measured);
+        trainer.run.wall_seconds = started.elapsed().as_secs_f64();
         trainer
     }
 
