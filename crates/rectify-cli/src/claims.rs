@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     claims_page,
     cli::{ClaimsArgs, Format, Usage},
-    interrupt::{self, INTERRUPTED},
+    interrupt,
     note, print,
     progress::Progress,
     table::{NO_FIGURE, figure},
@@ -106,7 +106,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         note(format_args!("report:  {}", folder.join(PAGE).display()));
         note(format_args!("results: {}", folder.join(RESULTS).display()));
     }
-    Ok(ExitCode::from(if interrupted { INTERRUPTED } else { 0 }))
+    Ok(ExitCode::from(if interrupted { interrupt::exit_code() } else { 0 }))
 }
 
 const RESULTS: &str = "claims.json";

@@ -22,7 +22,7 @@ use rectify_train::{
 
 use crate::{
     cli::{Format, TrainArgs},
-    interrupt::{self, INTERRUPTED},
+    interrupt,
     note, print,
     progress::Progress,
     report, table,
@@ -122,7 +122,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
         note(format_args!("report:  {}", page.display()));
         note(format_args!("results: {}", folder.path().join("results.json").display()));
     }
-    Ok(ExitCode::from(if interrupted { INTERRUPTED } else { 0 }))
+    Ok(ExitCode::from(if interrupted { interrupt::exit_code() } else { 0 }))
 }
 
 /// `runs/2026-01-31-compare-mnist`, or the first of `…-2`, `…-3` that is not there.
