@@ -18,8 +18,8 @@ use rectify::{FusedActivation, FusedConv2d, FusedLinear};
 use rectify_train::{
     data::{Batch, Dataset},
     experiment::{Experiment, ModelKind},
-    model::{Model, Shape},
-    probe::{Backward, Probe, report},
+    network::{Model, Shape},
+    observe::{Backward, Probe, report},
     train::Learner,
 };
 

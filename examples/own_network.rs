@@ -18,8 +18,8 @@ use rectify_train::{
     activation::Activation,
     data::Dataset,
     experiment::Experiment,
-    model::Network,
-    probe::Trace,
+    network::Network,
+    observe::Trace,
     train::{Event, train},
 };
 
@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let network = Residual::new(&device.clone().autodiff())?;
     let (_network, run) = train(network, &activation, 0, &experiment, &data, &AtomicBool::new(false), &mut |event| {
         if let Event::Epoch(epoch) = event {
-            println!("epoch {}: test accuracy {:.2} %", epoch.epoch, 100.0 * epoch.test_accuracy);
+            println!("epoch {}: test accuracy {:.2} %", epoch.epoch, 100.0 * epoch.test_accuracy.unwrap_or(f64::NAN));
             for layer in &epoch.layers {
                 println!(
                     "  {:<6} gradient rms {:.1e}, zero {:>5.1} %",

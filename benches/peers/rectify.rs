@@ -12,7 +12,7 @@ use rectify::Relu;
 use rectify_train::{
     data::{Batch, Dataset},
     experiment::{Experiment, ModelKind},
-    model::{Model, Shape},
+    network::{Model, Shape},
     train::{Learner, evaluate},
 };
 

@@ -1,19 +1,11 @@
 //! The program `rectify`.
 
-mod claims;
-mod claims_page;
 mod cli;
-mod eval;
-mod gradcheck;
+mod command;
+mod draw;
 mod interrupt;
-mod listing;
-mod page;
-mod palette;
-mod plot;
 mod progress;
 mod report;
-mod table;
-mod training;
 
 use std::{
     io::{self, Write},
@@ -30,6 +22,7 @@ use rectify_train::{
 };
 
 use cli::{Cli, Command, Usage};
+use command::{claims, compare, eval, gradcheck, listing, plot};
 
 // Page faults and `malloc` were a fifth of a training step with the system's allocator.
 #[global_allocator]
@@ -73,8 +66,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Compare(args) => training::compare(&args),
-        Command::Train(args) => training::train(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Train(args) => compare::train(&args),
         Command::Claims(args) => claims::claims(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Plot(args) => {

@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use predicates::{prelude::*, str::contains};
 use rectify_train::{
     experiment::{Experiment, ProbeEvery},
-    results::{Epoch, Results, Run, SCHEMA_VERSION, Status},
+    record::{Epoch, Results, Run, SCHEMA_VERSION, Status},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -394,15 +394,15 @@ fn a_checkpoint_evaluates_to_what_its_training_measured() {
             [format!("{out}/runs/{}-seed0", run.activation), format!("{out}/runs/{}-seed0/checkpoint", run.activation)]
         {
             let scores = json(&place.run(&format!("eval {checkpoint} --format json")).success().stderr(""));
-            assert_eq!(scores["test_accuracy"], last.test_accuracy);
+            assert_eq!(scores["test_accuracy"], last.test_accuracy.expect("completed"));
             assert_eq!(scores["test_loss"], last.test_loss.expect("finite"));
-            assert_eq!(scores["validation_accuracy"], last.validation_accuracy);
+            assert_eq!(scores["validation_accuracy"], last.validation_accuracy.expect("completed"));
             assert_eq!(scores["validation_loss"], last.validation_loss.expect("finite"));
         }
     }
     let text = stdout(&place.run("eval mlp/runs/relu-seed0").success());
     let last = place.results("mlp").runs[0].last().expect("measured").clone();
-    let accuracy = format!("accuracy {:.2} %", 100.0 * last.test_accuracy);
+    let accuracy = format!("accuracy {:.2} %", 100.0 * last.test_accuracy.expect("completed"));
     assert!(text.contains(&accuracy), "`{accuracy}` is not in:\n{text}");
 }
 
@@ -412,7 +412,7 @@ fn on_mnist_too_a_checkpoint_evaluates_to_what_its_training_measured() {
     place.run("train --steps 60 --train-size 2000 --hidden 16,16 --out out").success();
     let last = place.results("out").runs[0].last().expect("measured").clone();
     let scores = json(&place.run("eval out/runs/relu-seed0 --format json").success());
-    assert_eq!(scores["test_accuracy"], last.test_accuracy);
+    assert_eq!(scores["test_accuracy"], last.test_accuracy.expect("completed"));
     assert_eq!(scores["test_loss"], last.test_loss.expect("finite"));
 }
 
@@ -493,7 +493,10 @@ fn steps_patience_softmax_regression_and_cnn_do_what_they_say() {
     let run = train("--hidden none --epochs 5", "regression");
     assert_eq!(run.parameters, (SIDE * SIDE + 1) * 10);
     assert_eq!(run.epochs[0].layers.len(), 1, "there is only the output layer");
-    assert!(run.last().expect("measured").test_accuracy > 0.9, "a bright row is linearly separable");
+    assert!(
+        run.last().expect("measured").test_accuracy.expect("completed") > 0.9,
+        "a bright row is linearly separable"
+    );
 
     let run = train("--model cnn --hidden 16 --epochs 6", "cnn");
     let names: Vec<&str> = run.epochs[0].layers.iter().map(|layer| layer.layer.as_str()).collect();

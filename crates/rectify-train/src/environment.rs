@@ -5,7 +5,7 @@ use std::{num::NonZero, thread};
 use burn::tensor::Device;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
-use crate::{backend, results::Environment};
+use crate::{backend, record::Environment};
 
 /// Burn's version, which the workspace pins.
 const BURN: &str = "0.22.1";

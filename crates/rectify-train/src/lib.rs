@@ -7,13 +7,11 @@ pub mod claims;
 pub mod data;
 pub mod environment;
 pub mod experiment;
-pub mod grid;
+pub mod judge;
 mod memory;
-pub mod model;
-pub mod probe;
-pub mod results;
-pub mod sentences;
-pub mod statistics;
+pub mod network;
+pub mod observe;
+pub mod record;
 pub mod store;
 pub mod train;
 

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use rectify_train::{
     experiment::{Experiment, Init, ModelKind},
-    model::{Model, Shape},
+    network::{Model, Shape},
 };
 
 /// Pixels of the images below, which is the first layer's fan-in.

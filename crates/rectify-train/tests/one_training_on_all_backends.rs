@@ -7,8 +7,8 @@ use rectify_train::{
     backend,
     data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ModelKind, ProbeEvery},
-    model::{Model, Shape},
-    probe::weights,
+    network::{Model, Shape},
+    observe::weights,
     train::train,
 };
 

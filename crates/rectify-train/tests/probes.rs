@@ -12,9 +12,9 @@ use rectify_train::{
     activation::Activation,
     data::{Batch, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, OptimizerKind, ProbeEvery},
-    model::{Dense, Mlp, Network},
-    probe::Trace,
-    results::{Layer, Run},
+    network::{Dense, Mlp, Network},
+    observe::Trace,
+    record::{Layer, Run},
     train::{evaluate, train},
 };
 

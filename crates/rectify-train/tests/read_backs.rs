@@ -11,7 +11,7 @@ use rectify_train::{
     backend,
     data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ProbeEvery},
-    model::{Model, Shape},
+    network::{Model, Shape},
     train::train,
 };
 

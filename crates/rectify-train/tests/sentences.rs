@@ -2,8 +2,8 @@
 
 use rectify_train::{
     experiment::Experiment,
-    results::{Environment, Estimate, PairedDifference, Results, SCHEMA_VERSION, Summary},
-    sentences::sentences,
+    judge::sentences::sentences,
+    record::{Environment, Estimate, PairedDifference, Results, SCHEMA_VERSION, Summary},
 };
 
 fn estimate(mean: f64, half_width: Option<f64>) -> Estimate {

@@ -7,12 +7,12 @@ use burn::tensor::{DType, Device, Distribution, Tensor};
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, geometric,
     lab::{ClaimError, Lab, Training},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     activation::{Activation, ActivationLayer},
     backend,
     experiment::Experiment,
+    judge::verdict::{Direction, Hypothesis},
 };
 
 /// The claim.
@@ -224,7 +224,7 @@ fn seconds_a_step(lab: &Lab, training: &Training) -> Result<f64, ClaimError> {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(element: f64, step: f64) -> Verdict {
         let measured = |other: f64| Measured {

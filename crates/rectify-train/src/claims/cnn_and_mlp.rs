@@ -3,11 +3,11 @@
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
     lab::{ClaimError, Lab, Training, accuracy, seeds_in_words, with_test},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     experiment::{Experiment, ModelKind},
-    results::Run,
+    judge::verdict::{Direction, Hypothesis},
+    record::Run,
 };
 
 /// The claim.
@@ -94,7 +94,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             let curve = |(i, name): (usize, &&str)| {
                 let at = |epoch: usize| {
                     let epochs = by_seed.iter().filter_map(|seed| seed[i].epochs.get(epoch));
-                    (epoch as f64, epochs.map(|epoch| epoch.test_accuracy).collect())
+                    (epoch as f64, epochs.filter_map(|epoch| epoch.test_accuracy).collect())
                 };
                 Series::measured(*name, arithmetic, (0..=experiment.epochs).map(at))
             };
@@ -127,7 +127,7 @@ fn seconds(run: &Run) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn measured(accuracy: (f64, f64), seconds: (f64, f64)) -> Measured {
         Measured {

@@ -10,10 +10,10 @@ use burn::module::Module;
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
     lab::{self, ClaimError, Lab, first, seeds_in_words, without_test},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     experiment::{Experiment, ModelKind},
+    judge::verdict::{Direction, Hypothesis},
     train::{Event, evaluate},
 };
 
@@ -252,7 +252,7 @@ fn descend(lab: &Lab, training: &lab::Training) -> Result<Descent, ClaimError> {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(relu: (bool, f64), other: (bool, f64)) -> Verdict {
         let training = |(reached, steps): (bool, f64)| Training { reached, steps, seconds: steps / 1000.0 };

@@ -6,8 +6,8 @@ use rectify::relu;
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series,
     lab::{ClaimError, Lab},
-    verdict::{Direction, Hypothesis},
 };
+use crate::judge::verdict::{Direction, Hypothesis};
 
 /// The claim.
 pub static CLAIM: Claim = Claim {
@@ -169,7 +169,7 @@ pub fn conditions(measured: &[Measured], off_hinge: u64) -> Vec<Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(if_else_max: Agreement, operation: Agreement, off_hinge: u64) -> Verdict {
         let measured =

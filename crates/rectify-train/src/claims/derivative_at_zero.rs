@@ -9,13 +9,13 @@ use burn::{
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
     lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     data::DeviceSamples,
     experiment::{Dtype, Experiment},
-    model::{Mlp, Network},
-    probe::Trace,
+    judge::verdict::{Direction, Hypothesis},
+    network::{Mlp, Network},
+    observe::Trace,
 };
 
 /// The claim.
@@ -186,7 +186,7 @@ fn exact_zeros(network: &Normalised, samples: &DeviceSamples) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(pairs: &[(f64, f64)]) -> Verdict {
         let measured: Vec<_> = pairs

@@ -6,14 +6,14 @@ use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
     lab::{ClaimError, Lab, Training, first, seeds_in_words, without_test},
     theory::born_dead,
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     data::DeviceSamples,
     experiment::{Experiment, Init},
-    model::{Network, Shape, outputs},
-    probe::{Probe, Trace, dead_units},
-    results::Status,
+    judge::verdict::{Direction, Hypothesis},
+    network::{Network, Shape, outputs},
+    observe::{Probe, Trace, dead_units},
+    record::Status,
     train::Event,
 };
 
@@ -280,7 +280,7 @@ fn born_dead_figure(lab: &Lab) -> Result<Figure, ClaimError> {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(stressed: f64, ordinary: f64, stay_dead: f64, cured: f64) -> Verdict {
         let dead = |other: f64| around(stressed).map(|stressed| (stressed, other)).to_vec();

@@ -9,12 +9,12 @@ use burn::{
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
     lab::{ClaimError, Lab, Training, seeds_in_words},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     data::Batch,
-    model::Network,
-    probe::Trace,
+    judge::verdict::{Direction, Hypothesis},
+    network::Network,
+    observe::Trace,
     train::{Event, gradients},
 };
 
@@ -218,7 +218,7 @@ fn copy<N: Network>(network: &N, gradients: &GradientsParams) -> GradientsParams
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(relu: (f64, f64), other: (f64, f64)) -> Verdict {
         let landscape = |(error, cosine): (f64, f64)| Landscape { prediction_error: error, gradient_cosine: cosine };

@@ -6,13 +6,13 @@ use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
     lab::{ClaimError, Lab, Training, seeds_in_words, with_test, without_test},
     theory::{Function, MeanField, RELU, TANH},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     data::DeviceDataset,
     experiment::{Experiment, Init, ProbeEvery},
-    results::{Run, Status},
-    statistics::hidden,
+    judge::statistics::hidden,
+    judge::verdict::{Direction, Hypothesis},
+    record::{Run, Status},
 };
 
 /// The claim.
@@ -140,8 +140,10 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         let count = (seeds.end - seeds.start) as usize;
         &runs[place * count..][..count]
     };
-    let failed =
-        |run: &Run| run.status == Status::Diverged || run.last().is_none_or(|epoch| epoch.test_accuracy <= guessing);
+    let failed = |run: &Run| {
+        run.status == Status::Diverged
+            || run.last().and_then(|epoch| epoch.test_accuracy).is_none_or(|accuracy| accuracy <= guessing)
+    };
     let measure = |condition: String, gradients: &[Vec<f64>]| Measured {
         gradients: gradients.iter().map(|profile| first_and_last(profile)).collect(),
         failed: of(&condition).iter().map(failed).collect(),
@@ -265,7 +267,7 @@ fn gradient_series(label: &str, profiles: &[Vec<f64>], predicted: Vec<f64>) -> [
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(growth: f64, failed: bool, still_failing: bool, seeds: usize) -> Verdict {
         let measured = |failed| Measured {

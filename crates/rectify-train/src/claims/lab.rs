@@ -17,10 +17,10 @@ use crate::{
     backend::{self, BackendError},
     data::{DataError, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ProbeEvery},
-    grid::{jobs, side_by_side},
-    model::{Mlp, Model, Network, Shape},
-    results::{Run, Status},
+    network::{Mlp, Model, Network, Shape},
+    record::{Run, Status},
     train::{Event, train},
+    train::{grid::jobs, schedule::side_by_side},
 };
 
 /// How much is spent on each claim.
@@ -347,8 +347,8 @@ pub fn without_test(data: &DeviceDataset) -> DeviceDataset {
 
 /// Test accuracy at the end; NaN where the training diverged.
 pub fn accuracy(run: &Run) -> f64 {
-    match (run.status, run.last()) {
-        (Status::Completed, Some(epoch)) => epoch.test_accuracy,
+    match (run.status, run.outcome()) {
+        (Status::Completed, Some(epoch)) => epoch.test_accuracy.unwrap_or(f64::NAN),
         _ => f64::NAN,
     }
 }

@@ -5,12 +5,12 @@ use burn::{module::Module, tensor::Tensor};
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
     lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     experiment::{Experiment, OptimizerKind},
-    model::{Dense, Model, Network},
-    probe::Trace,
+    judge::verdict::{Direction, Hypothesis},
+    network::{Dense, Model, Network},
+    observe::Trace,
 };
 
 /// The claim.
@@ -101,7 +101,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         .collect();
     let curve = |network: usize| {
         let runs = || trained.chunks(names.len()).map(move |seed| &seed[network].1);
-        let at = |epoch: usize| runs().filter_map(|run| Some(run.epochs.get(epoch)?.test_accuracy)).collect();
+        let at = |epoch: usize| runs().filter_map(|run| run.epochs.get(epoch)?.test_accuracy).collect();
         Series::measured(names[network], arithmetic, (0..=deep.epochs).map(|epoch| (epoch as f64, at(epoch))))
     };
     Ok(Outcome {
@@ -142,7 +142,7 @@ fn product_error(network: &Model, images: Tensor<2>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(product_error: f64, linear: f64, softmax: f64, relu: f64) -> Verdict {
         let seeds = around(1.0).map(|jitter| Measured {

@@ -6,7 +6,7 @@
 //!
 //! | module | claim |
 //! |---|---|
-//! | [`verdict`] | how estimates become a verdict, for all of them |
+//! | [`verdict`](crate::judge::verdict) | how estimates become a verdict, for all of them |
 //! | [`lab`] | what an experiment works with: a device, data sets, seeds, trainings side by side |
 //! | [`theory`] | mean-field theory and born-dead probabilities, drawn beside the measurements |
 //! | the others | one claim each, listed in [`CLAIMS`] |
@@ -27,15 +27,19 @@ pub mod sigmoid_output;
 pub mod sparsity;
 pub mod theory;
 pub mod vanishing;
-pub mod verdict;
 
 use std::time::Instant;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{results::Estimate, statistics::CONFIDENCE};
-use lab::{ClaimError, Lab};
-use verdict::{Hypothesis, Sample, Verdict, judge};
+use crate::{
+    judge::{
+        statistics::CONFIDENCE,
+        verdict::{Hypothesis, Sample, Verdict, judge},
+    },
+    record::{Environment, Estimate},
+};
+use lab::{ClaimError, Effort, Lab};
 
 /// Every claim, in the order that they are listed.
 pub static CLAIMS: &[&Claim] = &[
@@ -180,6 +184,26 @@ pub struct ClaimResult {
     pub figures: Vec<Figure>,
 }
 
+/// The version written to `schema_version` of `claims.json`.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// `claims.json`: the claims that were tested, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClaimsReport {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// The day that it was begun, as in 2026-01-31.
+    pub date: String,
+    /// The machine and the software.
+    pub environment: Environment,
+    /// How much was spent on each claim.
+    pub effort: Effort,
+    /// The claims asked for.
+    pub requested: Vec<String>,
+    /// The claims tested so far, in the order that they are listed.
+    pub claims: Vec<ClaimResult>,
+}
+
 /// A plot of measurements, with theory on the same axes where it exists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
@@ -284,7 +308,7 @@ impl Claim {
         })
     }
 
-    /// From measurements to a verdict. See [`verdict`] for how conditions combine; a part without any condition leaves
+    /// From measurements to a verdict. See [`verdict`](crate::judge::verdict) for how conditions combine; a part without any condition leaves
     /// the claim not settled.
     pub fn judge(&self, conditions: Vec<Condition>) -> Judgement {
         let evidence: Vec<_> =
@@ -376,10 +400,8 @@ fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        verdict::{Direction, Scale},
-        *,
-    };
+    use super::*;
+    use crate::judge::verdict::{Direction, Scale};
 
     /// Three seeds' figures, close around a value.
     pub(super) fn around(value: f64) -> [f64; 3] {

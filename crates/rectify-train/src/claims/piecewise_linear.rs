@@ -11,12 +11,12 @@ use rectify::relu;
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
     lab::{ClaimError, Lab, Training, seeds_in_words},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     data::DeviceSamples,
     experiment::Experiment,
-    model::{Mlp, Model},
+    judge::verdict::{Direction, Hypothesis},
+    network::{Mlp, Model},
 };
 
 /// The claim.
@@ -248,7 +248,7 @@ fn bends(outputs: &[Vec<f64>]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(additivity: f64, homogeneity: f64, shallow: f64, deep: f64, linear: f64) -> Verdict {
         let seeds = around(1.0).map(|jitter| Measured {

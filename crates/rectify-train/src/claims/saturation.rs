@@ -3,13 +3,13 @@
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
     lab::{ClaimError, Lab, Training, seeds_in_words},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     experiment::{Experiment, Init, ProbeEvery},
-    model::Model,
-    results::{Layer, Run},
-    statistics::hidden,
+    judge::statistics::hidden,
+    judge::verdict::{Direction, Hypothesis},
+    network::Model,
+    record::{Layer, Run},
 };
 
 /// The claim.
@@ -139,7 +139,7 @@ fn figure_of(layers: &[&Layer]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(saturated: f64, zero: f64, dead: f64) -> Verdict {
         // Two epochs, two layers; only the second layer's first epoch is saturated.

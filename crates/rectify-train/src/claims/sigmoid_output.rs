@@ -9,14 +9,14 @@ use burn::{
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
     lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     data::DeviceDataset,
     experiment::{Experiment, OptimizerKind},
-    model::{Model, Network, Shape},
-    probe::Trace,
-    results::Run,
+    judge::verdict::{Direction, Hypothesis},
+    network::{Model, Network, Shape},
+    observe::Trace,
+    record::Run,
 };
 
 /// The claim.
@@ -211,8 +211,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         .map(|seed| Measured { sigmoid: seed[0].0, relu: seed[1].0, linear: seed[2].0, sigmoid_hidden: seed[3].0 })
         .collect();
     let curve = |(i, (name, ..)): (usize, &(&str, Output, &str))| {
-        let at =
-            |epoch: usize| seeds.iter().filter_map(|seed| Some(seed[i].1.epochs.get(epoch)?.test_accuracy)).collect();
+        let at = |epoch: usize| seeds.iter().filter_map(|seed| seed[i].1.epochs.get(epoch)?.test_accuracy).collect();
         Series::measured(*name, arithmetic, (0..=experiment.epochs).map(|epoch| (epoch as f64, at(epoch))))
     };
     let accuracies = Figure {
@@ -272,7 +271,7 @@ fn classifier(predictions: &[(f64, bool)], run: &Run) -> Classifier {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(sigmoid: (f64, f64), other: (f64, f64, f64), hidden: f64) -> Verdict {
         let classifier =

@@ -8,15 +8,15 @@ use burn::{
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
     lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     data::Batch,
     experiment::{Experiment, ProbeEvery},
-    model::{Mlp, Network, outputs},
-    probe::Trace,
-    results::{Epoch, Run},
-    statistics::hidden,
+    judge::statistics::hidden,
+    judge::verdict::{Direction, Hypothesis},
+    network::{Mlp, Network, outputs},
+    observe::Trace,
+    record::{Epoch, Run},
 };
 
 /// The claim.
@@ -217,7 +217,7 @@ fn zeros(epoch: Option<&Epoch>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn verdict(figures: Measured) -> Verdict {
         let seeds = around(1.0).map(|jitter| Measured {

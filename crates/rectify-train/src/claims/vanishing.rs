@@ -6,13 +6,13 @@ use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
     lab::{ClaimError, Lab, Training, accuracy, seeds_in_words, without_test},
     theory::{Function, MeanField, SIGMOID, TANH},
-    verdict::{Direction, Hypothesis},
 };
 use crate::{
     experiment::{Experiment, Init, ProbeEvery},
-    probe::weights,
-    results::{Epoch, Run},
-    statistics::hidden,
+    judge::statistics::hidden,
+    judge::verdict::{Direction, Hypothesis},
+    observe::weights,
+    record::{Epoch, Run},
 };
 
 /// The claim.
@@ -204,7 +204,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         [(false, "trained"), (true, "first half frozen")].map(|(frozen, how)| {
             let of = trained.iter().filter(|(t, f, _)| *f == frozen && matches(t, name, TRAINED_DEPTH, init));
             let runs: Vec<&Run> = of.map(|(_, _, (run, _))| run).collect();
-            let at = |epoch: usize| runs.iter().filter_map(|run| Some(run.epochs.get(epoch)?.test_accuracy)).collect();
+            let at = |epoch: usize| runs.iter().filter_map(|run| run.epochs.get(epoch)?.test_accuracy).collect();
             Series::measured(
                 format!("{name}, {words}, {how}"),
                 arithmetic,
@@ -286,7 +286,7 @@ fn predicted_profile(function: Function, init: Init, layers: usize) -> Vec<f64> 
 #[cfg(test)]
 mod tests {
     use super::{super::tests::around, *};
-    use crate::claims::verdict::Verdict;
+    use crate::judge::verdict::Verdict;
 
     fn measured(ratio: f64, trained: f64, frozen: f64) -> Measured {
         Measured {

@@ -12,13 +12,15 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::update::{Measured, Parts, Updater};
+use super::{
+    schedule::alone,
+    update::{Measured, Parts, Updater},
+};
 use crate::{
     data::Batch,
     experiment::Experiment,
-    grid::alone,
-    model::{Explicit, Network},
-    probe::{Probe, Trace, Update, WeightGradients},
+    network::{Explicit, Network},
+    observe::{Probe, Trace, Update, WeightGradients},
 };
 
 /// A network that learns, a step at a time.

@@ -15,7 +15,7 @@ use pulp::{Arch, NullaryFnOnce};
 use crate::{
     experiment::{Experiment, OptimizerKind},
     memory::in_memory,
-    probe::{
+    observe::{
         Moved, Norm, Update, WeightGradients,
         host::{BLOCK, Powers},
         update_between, weight_gradients, weights,

@@ -14,13 +14,16 @@ use plotly::{
 };
 use rectify_train::{
     experiment::{Experiment, Init},
-    results::{Environment, Epoch, Histogram, Layer, Results, Run, Status},
+    record::{Environment, Epoch, Histogram, Layer, Results, Run, Status},
 };
 
-use crate::{
+pub mod claims;
+pub mod table;
+
+use self::table::{NO_FIGURE, comparison_cells};
+use crate::draw::{
     page::{axis, escape, figure, line, page, swatch},
-    palette::Style,
-    table::{self, NO_FIGURE, comparison_cells},
+    style::Style,
 };
 
 /// The page, one file that needs no network. `sentences` say in plain text what the figures show and stand on top.
@@ -196,13 +199,8 @@ fn learning_curves(all_series: &[Series]) -> String {
     let curves: [Curve; 4] = [
         ("train-loss", "Training loss", |epoch| epoch.train_loss, loss()),
         ("validation-loss", "Validation loss", |epoch| epoch.validation_loss, loss()),
-        (
-            "validation-accuracy",
-            "Validation accuracy",
-            |epoch| epoch.validation_loss.and(Some(epoch.validation_accuracy)),
-            accuracy(),
-        ),
-        ("test-accuracy", "Test accuracy", |epoch| epoch.test_loss.and(Some(epoch.test_accuracy)), accuracy()),
+        ("validation-accuracy", "Validation accuracy", |epoch| epoch.validation_accuracy, accuracy()),
+        ("test-accuracy", "Test accuracy", |epoch| epoch.test_accuracy, accuracy()),
     ];
     let mut html = "<h2>Learning curves</h2>\n<div class=\"grid\">\n".to_owned();
     for (id, title, value, y) in curves {
@@ -618,8 +616,9 @@ fn runs(results: &Results) -> String {
             Status::Interrupted => "interrupted".to_owned(),
         };
         let seconds = table::figure(Some(run.wall_seconds), |seconds| format!("{seconds:.1}"));
-        let accuracy =
-            |value: fn(&Epoch) -> f64| table::figure(run.last().map(value), |value| format!("{:.2}", 100.0 * value));
+        let accuracy = |value: fn(&Epoch) -> Option<f64>| {
+            table::figure(run.outcome().and_then(value), |value| format!("{:.2}", 100.0 * value))
+        };
         vec![
             run.activation.clone(),
             run.seed.to_string(),
@@ -742,7 +741,7 @@ fn again(experiment: &Experiment) -> anyhow::Result<String> {
 pub(crate) mod tests {
     use rectify_train::{
         experiment::ProbeEvery,
-        results::{Estimate, PairedDifference, SCHEMA_VERSION, Summary},
+        record::{Estimate, PairedDifference, SCHEMA_VERSION, Summary},
     };
 
     use super::*;
@@ -783,6 +782,8 @@ pub(crate) mod tests {
             seed,
             status: Status::Completed,
             diverged_at_step: None,
+            divergence: None,
+            kept_epoch: None,
             wall_seconds: 4.2,
             steps: 400 * epochs,
             parameters: 168_330,
@@ -842,10 +843,11 @@ pub(crate) mod tests {
             seconds: if at == 0 { 0.0 } else { 1.5 },
             train_loss: Some(2.3 * progress),
             validation_loss: Some(2.4 * progress),
-            validation_accuracy: 1.0 - 0.9 * progress.min(1.0),
+            validation_accuracy: Some(1.0 - 0.9 * progress.min(1.0)),
             test_loss: Some(2.4 * progress),
-            test_accuracy: 1.0 - 0.89 * progress.min(1.0),
+            test_accuracy: Some(1.0 - 0.89 * progress.min(1.0)),
             layers: (0..=layers).map(layer).collect(),
+            ..Epoch::default()
         }
     }
 
@@ -934,7 +936,7 @@ pub(crate) mod tests {
         run.diverged_at_step = Some(412);
         let last = run.epochs.last_mut().unwrap();
         (last.train_loss, last.validation_loss, last.test_loss) = (None, None, None);
-        last.test_accuracy = f64::NAN;
+        last.test_accuracy = None;
         for layer in &mut last.layers {
             *layer = Layer { layer: layer.layer.clone(), units: layer.units, ..Layer::default() };
         }

@@ -8,12 +8,14 @@ use plotly::{
     common::{ExponentFormat, Fill, HoverInfo, Line, Marker, Mode},
     layout::AxisType,
 };
-use rectify_train::claims::{ClaimResult, Figure, Series};
+use rectify_train::claims::{ClaimResult, ClaimsReport, Figure, Series};
 
 use crate::{
-    claims::{ClaimsReport, effect},
-    page::{axis, escape, figure, line, page, swatch},
-    palette::{Dash, Style},
+    draw::{
+        page::{axis, escape, figure, line, page, swatch},
+        style::{Dash, Style},
+    },
+    report::table::effect,
 };
 
 /// The page, one file that needs no network.

@@ -1,6 +1,6 @@
 //! What an experiment's figures say, in words that are computed from them.
 
-use crate::results::{Results, Summary};
+use crate::record::{Results, Summary};
 
 /// One or two sentences on an experiment: who learned best, and where gradients vanished.
 pub fn sentences(results: &Results) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What happens inside of a network: gradients and activations, layer by layer.
 //!
-//! A [`Trace`] is handed through a network's forward pass ([`Network::forward`](crate::model::Network::forward)). Off,
+//! A [`Trace`] is handed through a network's forward pass ([`Network::forward`](crate::network::Network::forward)). Off,
 //! it does nothing. On, every layer's pre-activations and activations are reduced on the device they are on, and
 //! [`report`] fetches all figures in one read-back. Weights and their gradients are read from the parameters of any
 //! Burn module.
@@ -21,7 +21,7 @@ use self::reduce::{Figure, moments, read};
 pub use self::reduce::{Moved, Norm};
 use crate::{
     activation::Activation,
-    results::{Histogram, Layer},
+    record::{Histogram, Layer},
 };
 
 /// Saturated is where |φ′| is under this part of its maximum.
@@ -400,6 +400,7 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 saturated_fraction: (hidden && saturates).then(|| total(4)),
                 update_to_weight_ratio: l2(&columns.distance).zip(l2(&columns.length)).and_then(|(d, w)| finite(d / w)),
                 histogram: columns.sample.and_then(|column| histogram(&figures[column])),
+                ..Layer::default()
             }
         })
         .collect()

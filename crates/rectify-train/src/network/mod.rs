@@ -21,7 +21,7 @@ use crate::{
     activation::{Activation, ActivationLayer},
     data::Batch,
     experiment::{Experiment, ExperimentError, Init, ModelKind},
-    probe::Trace,
+    observe::Trace,
 };
 
 /// A classifier of images: what the training loop and the probes need of a network.
@@ -30,7 +30,7 @@ use crate::{
 ///
 /// ```
 /// use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor, activation::relu}};
-/// use rectify_train::{model::Network, probe::Trace};
+/// use rectify_train::{network::Network, observe::Trace};
 ///
 /// #[derive(Module, Debug)]
 /// struct Residual { stem: Linear, block: Linear, head: Linear }

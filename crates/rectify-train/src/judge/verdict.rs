@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF};
 
 use crate::{
-    results::Estimate,
-    statistics::{CONFIDENCE, estimate_at, geometric_estimate_at},
+    judge::statistics::{CONFIDENCE, estimate_at, geometric_estimate_at},
+    record::Estimate,
 };
 
 /// What an experiment says about a claim.

@@ -27,9 +27,9 @@ use plotters::{
 };
 use rectify_train::activation::Activation;
 
-use crate::{
+use crate::draw::{
     page,
-    palette::{Dash, Style},
+    style::{Dash, Style},
 };
 
 /// Steps between the points that are drawn: more than a panel has pixels.

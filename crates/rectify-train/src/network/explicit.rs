@@ -9,7 +9,7 @@ use burn::{
 use rectify::{FusedLinear, cross_entropy, cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward};
 
 use super::{Cnn, ConvBlock, Dense, Mlp};
-use crate::{data::Batch, probe::Trace};
+use crate::{data::Batch, observe::Trace};
 
 /// Whether every φ is part of its layer, and the loss is computed in the layers' own type.
 pub fn applies(conv: &[ConvBlock], hidden: &[Dense], output: &FusedLinear) -> bool {

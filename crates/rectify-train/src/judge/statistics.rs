@@ -10,7 +10,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::results::{Epoch, Estimate, Layer, PairedDifference, Run, Status, Summary};
+use crate::record::{Epoch, Estimate, Layer, PairedDifference, Role, Run, Status, Summary};
 
 /// The level of the intervals, unless another is asked for.
 pub const CONFIDENCE: f64 = 0.95;
@@ -20,7 +20,7 @@ pub const CONFIDENCE: f64 = 0.95;
 /// Values that are not finite are absent. `None` where none is left; one value has neither deviation nor interval.
 ///
 /// ```
-/// use rectify_train::statistics::estimate;
+/// use rectify_train::judge::statistics::estimate;
 ///
 /// let accuracy = estimate(&[0.971, 0.974, 0.977]).unwrap();
 /// assert_eq!(format!("{:.3}", accuracy.mean), "0.974");
@@ -109,21 +109,21 @@ pub fn summarize(runs: &[Run]) -> Vec<Summary> {
                 completed(runs, activation).filter_map(figure).collect()
             };
             let mean_of_last = |figure: fn(&Layer) -> Option<f64>| {
-                estimate(&over(&|run| mean(hidden(run.last()?).iter().filter_map(|layer| figure(layer)))))
+                estimate(&over(&|run| mean(hidden(run.outcome()?).iter().filter_map(|layer| figure(layer)))))
             };
             Summary {
                 activation: activation.to_owned(),
                 seeds: count(Status::Completed) + count(Status::Diverged),
                 diverged: count(Status::Diverged),
-                test_accuracy: estimate(&over(&|run| Some(run.last()?.test_accuracy))),
-                validation_accuracy: estimate(&over(&|run| Some(run.last()?.validation_accuracy))),
+                test_accuracy: estimate(&over(&|run| run.outcome()?.test_accuracy)),
+                validation_accuracy: estimate(&over(&|run| run.outcome()?.validation_accuracy)),
                 seconds_per_epoch: estimate(&over(&|run| {
                     mean(run.epochs.iter().filter(|epoch| epoch.epoch > 0).map(|epoch| epoch.seconds))
                 })),
                 gradient_ratio_start: geometric_estimate(&over(&|run| {
                     gradient_ratio(run.epochs.iter().find(|epoch| epoch.epoch == 0)?)
                 })),
-                gradient_ratio: geometric_estimate(&over(&|run| gradient_ratio(run.last()?))),
+                gradient_ratio: geometric_estimate(&over(&|run| gradient_ratio(run.outcome()?))),
                 zero_fraction: mean_of_last(|layer| layer.zero_fraction),
                 dead_fraction: mean_of_last(|layer| layer.dead_fraction),
                 saturated_fraction: mean_of_last(|layer| layer.saturated_fraction),
@@ -139,7 +139,7 @@ pub fn paired_differences(runs: &[Run]) -> Vec<PairedDifference> {
     let activations = activations(runs);
     let Some((&baseline, others)) = activations.split_first() else { return Vec::new() };
     let accuracies = |activation| -> Vec<(u64, f64)> {
-        completed(runs, activation).filter_map(|run| Some((run.seed, run.last()?.test_accuracy))).collect()
+        completed(runs, activation).filter_map(|run| Some((run.seed, run.outcome()?.test_accuracy?))).collect()
     };
     others
         .iter()
@@ -162,7 +162,7 @@ pub fn gradient_ratio(epoch: &Epoch) -> Option<f64> {
 
 /// The epoch's layers but `output`, from the input on.
 pub fn hidden(epoch: &Epoch) -> Vec<&Layer> {
-    epoch.layers.iter().filter(|layer| layer.layer != "output").collect()
+    epoch.layers.iter().filter(|layer| layer.role() == Role::Hidden).collect()
 }
 
 fn activations(runs: &[Run]) -> Vec<&str> {
@@ -292,10 +292,11 @@ mod tests {
             seconds: epoch as f64,
             train_loss: Some(1.0),
             validation_loss: Some(1.0),
-            validation_accuracy: test_accuracy - 0.01,
+            validation_accuracy: Some(test_accuracy - 0.01),
             test_loss: Some(1.0),
-            test_accuracy,
+            test_accuracy: Some(test_accuracy),
             layers,
+            ..Epoch::default()
         }
     }
 
@@ -308,6 +309,8 @@ mod tests {
             seed,
             status,
             diverged_at_step: None,
+            divergence: None,
+            kept_epoch: None,
             wall_seconds: 1.0,
             steps: 20,
             parameters: 1,

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     activation::Activation,
     experiment::Experiment,
-    grid::Cell,
-    model::{Model, Shape},
-    results::{Epoch, Results, StepProbe},
+    network::{Model, Shape},
+    record::{Epoch, Results, StepProbe},
+    train::grid::Cell,
 };
 
 /// Why something could not be stored or read.

@@ -7,7 +7,7 @@ use plotly::{
     layout::{Axis, HoverMode, Margin},
 };
 
-use crate::palette::{Dash, Style};
+use crate::draw::style::{Dash, Style};
 
 const STYLE_SHEET: &str = include_str!("page.css");
 

@@ -1,7 +1,7 @@
 //! The comparison in figures: one row an activation, for the terminal and for the report.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
-use rectify_train::results::{Estimate, Results, Status};
+use rectify_train::record::{Estimate, Results, Status};
 
 /// What stands where there is no figure.
 pub const NO_FIGURE: &str = "–";
@@ -100,6 +100,28 @@ pub fn figure(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
     value.filter(|value| value.is_finite()).map_or(NO_FIGURE.to_owned(), format)
 }
 
+/// `0.0512 (0.0490 to 0.0534)` with the unit where it is not a pure number.
+pub fn effect(estimate: Option<&Estimate>, unit: &str) -> String {
+    let Some(estimate) = estimate else { return NO_FIGURE.to_owned() };
+    let unit = if ["1", "fraction", "ratio"].contains(&unit) { String::new() } else { format!(" {unit}") };
+    let mean = significant(estimate.mean);
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) if estimate.confidence < 1.0 => {
+            format!("{mean} ({} to {}){unit}", significant(low), significant(high))
+        }
+        _ => format!("{mean}{unit}"),
+    }
+}
+
+/// Three significant digits.
+fn significant(value: f64) -> String {
+    figure(Some(value), |value| match value.abs() {
+        0.0 => "0".to_owned(),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.2e}"),
+        size => format!("{value:.*}", (2 - size.log10().floor() as i32).max(0) as usize),
+    })
+}
+
 fn status(results: &Results, activation: &str) -> String {
     let runs = || results.runs.iter().filter(|run| run.activation == activation);
     let words: Vec<String> = [(Status::Diverged, "diverged"), (Status::Interrupted, "interrupted")]
@@ -113,7 +135,7 @@ fn status(results: &Results, activation: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rectify_train::results::Summary;
+    use rectify_train::record::Summary;
 
     use super::*;
     use crate::report::tests::results;

@@ -12,7 +12,9 @@ use std::{
 
 use burn::tensor::{Int, Tensor, TensorData};
 
+pub mod grid;
 mod learner;
+pub mod schedule;
 mod update;
 
 pub use learner::{Learner, Step, gradients};
@@ -21,9 +23,9 @@ use crate::{
     activation::Activation,
     data::{Batch, DeviceDataset, DeviceSamples, shuffled},
     experiment::{Experiment, ProbeEvery},
-    model::{Model, Network, outputs},
-    probe::{Backward, Probe, Trace, Update, report, weight_gradients},
-    results::{Epoch, Layer, Run, Status, StepProbe},
+    network::{Model, Network, outputs},
+    observe::{Backward, Probe, Trace, Update, report, weight_gradients},
+    record::{Epoch, Layer, Run, Status, StepProbe},
 };
 
 /// Steps between two read-backs of losses. On a GPU each is a wait for the device.
@@ -124,6 +126,8 @@ impl<'a, N: Network> Trainer<'a, N> {
             seed,
             status: Status::Completed,
             diverged_at_step: None,
+            divergence: None,
+            kept_epoch: None,
             wall_seconds: 0.0,
             steps: 0,
             parameters: learner.network().num_params(),
@@ -143,7 +147,7 @@ impl<'a, N: Network> Trainer<'a, N> {
         let loss = evaluate(&trainer.learner.network().valid(), &trainer.sample.clone().into()).loss;
         let measured = trainer.measure(0.0, loss, None);
         observe(Event::Epoch(&measured));
-        trainer.best.0 = measured.validation_accuracy;
+        trainer.best.0 = measured.validation_accuracy.unwrap_or(0.0);
         trainer.run.epochs.push(measured);
         trainer.run.wall_seconds = started.elapsed().as_secs_f64();
         trainer
@@ -216,8 +220,8 @@ impl<'a, N: Network> Trainer<'a, N> {
         if run.status != Status::Diverged {
             let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
             let measured = self.measure(seconds, train_loss, update);
-            if measured.validation_accuracy > self.best.0 {
-                self.best = (measured.validation_accuracy, epoch);
+            if let Some(accuracy) = measured.validation_accuracy.filter(|accuracy| *accuracy > self.best.0) {
+                self.best = (accuracy, epoch);
             }
             patient = experiment.patience.is_none_or(|patience| epoch - self.best.1 < patience);
             observe(Event::Epoch(&measured));
@@ -247,10 +251,11 @@ impl<'a, N: Network> Trainer<'a, N> {
             seconds,
             train_loss,
             validation_loss: validation.loss,
-            validation_accuracy: validation.accuracy,
+            validation_accuracy: Some(validation.accuracy),
             test_loss: test.loss,
-            test_accuracy: test.accuracy,
+            test_accuracy: Some(test.accuracy),
             layers: layers.unwrap_or_default(),
+            ..Epoch::default()
         }
     }
 }

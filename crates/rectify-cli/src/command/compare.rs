@@ -11,21 +11,24 @@ use rectify_train::{
     data::Dataset,
     environment,
     experiment::Experiment,
-    grid::{self, Cell},
-    model::Shape,
-    results::{Results, Run, SCHEMA_VERSION, Status},
-    sentences::sentences,
-    statistics::{paired_differences, summarize},
+    judge::{
+        sentences::sentences,
+        statistics::{paired_differences, summarize},
+    },
+    network::Shape,
+    record::{Results, Run, SCHEMA_VERSION, Status},
     store::{self, Checkpoint, Measured, RunFolder, StoreError},
-    train::Event,
+    train::{
+        Event,
+        grid::{self, Cell},
+    },
 };
 
 use crate::{
     cli::{Format, TrainArgs},
-    interrupt,
-    note, print,
+    interrupt, note, print,
     progress::Progress,
-    report, table,
+    report,
 };
 
 /// Trains every activation with every seed and reports.
@@ -113,7 +116,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
 
     match args.output.format {
         Format::Json => print(serde_json::to_string_pretty(&results)? + "\n")?,
-        Format::Text => print(format!("{}\n\n{}\n", table::comparison(&results), sentences.join("\n")))?,
+        Format::Text => print(format!("{}\n\n{}\n", report::table::comparison(&results), sentences.join("\n")))?,
     };
     if !args.output.quiet {
         if interrupted {
@@ -138,7 +141,9 @@ pub fn fresh_folder(command: &str, dataset: &str) -> PathBuf {
 /// How a training ended, for the line that says so.
 fn ended(run: &Run) -> String {
     let outcome = match (run.status, run.last()) {
-        (Status::Completed, Some(epoch)) => format!("test accuracy {:.2} %", 100.0 * epoch.test_accuracy),
+        (Status::Completed, Some(epoch)) => {
+            format!("test accuracy {:.2} %", 100.0 * epoch.test_accuracy.unwrap_or(f64::NAN))
+        }
         (Status::Diverged, _) => format!("diverged at step {}", run.diverged_at_step.unwrap_or(run.steps)),
         _ => "interrupted".to_owned(),
     };

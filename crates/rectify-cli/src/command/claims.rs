@@ -12,44 +12,19 @@ use anyhow::{Context, ensure};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use rectify_train::{
     claims::{
-        CLAIMS, Claim, ClaimResult,
+        CLAIMS, Claim, ClaimResult, ClaimsReport, SCHEMA_VERSION,
         lab::{ClaimError, Effort, Lab},
     },
-    environment,
-    results::{Environment, Estimate},
-    store,
+    environment, store,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    claims_page,
     cli::{ClaimsArgs, Format, Usage},
-    interrupt,
-    note, print,
+    command::compare::fresh_folder,
+    interrupt, note, print,
     progress::Progress,
-    table::{NO_FIGURE, figure},
-    training::fresh_folder,
+    report::{self, table::effect},
 };
-
-/// The version written to `schema_version`.
-const SCHEMA_VERSION: u32 = 1;
-
-/// `claims.json`: the claims that were tested, and where.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ClaimsReport {
-    /// [`SCHEMA_VERSION`] of the writer.
-    pub schema_version: u32,
-    /// The day that it was begun, as in 2026-01-31.
-    pub date: String,
-    /// The machine and the software.
-    pub environment: Environment,
-    /// How much was spent on each claim.
-    pub effort: Effort,
-    /// The claims asked for.
-    pub requested: Vec<String>,
-    /// The claims tested so far, in the order that they are listed.
-    pub claims: Vec<ClaimResult>,
-}
 
 /// Tests claims about ReLU and reports; or lists them.
 pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
@@ -183,7 +158,7 @@ fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<(ClaimsR
 
 fn write(folder: &Path, report: &ClaimsReport) -> anyhow::Result<()> {
     store::write(&folder.join(RESULTS), &serde_json::to_vec_pretty(report)?)?;
-    store::write(&folder.join(PAGE), claims_page::html(report).as_bytes())?;
+    store::write(&folder.join(PAGE), report::claims::html(report).as_bytes())?;
     Ok(())
 }
 
@@ -206,26 +181,4 @@ fn table(report: &ClaimsReport) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.to_string()
-}
-
-/// `0.0512 (0.0490 to 0.0534)` with the unit where it is not a pure number.
-pub fn effect(estimate: Option<&Estimate>, unit: &str) -> String {
-    let Some(estimate) = estimate else { return NO_FIGURE.to_owned() };
-    let unit = if ["1", "fraction", "ratio"].contains(&unit) { String::new() } else { format!(" {unit}") };
-    let mean = significant(estimate.mean);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) if estimate.confidence < 1.0 => {
-            format!("{mean} ({} to {}){unit}", significant(low), significant(high))
-        }
-        _ => format!("{mean}{unit}"),
-    }
-}
-
-/// Three significant digits.
-fn significant(value: f64) -> String {
-    figure(Some(value), |value| match value.abs() {
-        0.0 => "0".to_owned(),
-        size if !(1e-3..1e5).contains(&size) => format!("{value:.2e}"),
-        size => format!("{value:.*}", (2 - size.log10().floor() as i32).max(0) as usize),
-    })
 }

@@ -1,0 +1,8 @@
+//! A file a subcommand.
+
+pub mod claims;
+pub mod compare;
+pub mod eval;
+pub mod gradcheck;
+pub mod listing;
+pub mod plot;

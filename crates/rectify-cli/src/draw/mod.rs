@@ -1,0 +1,4 @@
+//! What pages and pictures are drawn with.
+
+pub mod page;
+pub mod style;

@@ -1,0 +1,5 @@
+//! What records say: estimates, verdicts, sentences. It reads records only; nothing here trains or measures.
+
+pub mod sentences;
+pub mod statistics;
+pub mod verdict;

@@ -1,0 +1,61 @@
+//! What a training leaves behind, as plain data: no tensors, no files.
+//!
+//! A [`Run`] is one training: its epochs, the layers at each, how it ended. [`Results`] is many of them with what
+//! [`judge`](crate::judge) derives, and is what `results.json` holds. Accuracies and fractions are in `0..=1`, times in
+//! seconds, losses are means per sample in nats. Fields may be added; those that are here stay.
+
+mod epoch;
+mod float;
+mod layer;
+mod run;
+mod summary;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    epoch::{Epoch, GradientSample, StepLosses, StepProbe},
+    layer::{Histogram, Layer, Role},
+    run::{Divergence, Run, Status},
+    summary::{Estimate, PairedDifference, Summary},
+};
+use crate::experiment::Experiment;
+
+/// The version written to `schema_version`, of `results.json` and of every file in a run's folder.
+///
+/// 2 added to 1: roles, fan-in and fan-out of layers, more histograms, counts of values that are not finite, what
+/// gradients were measured on, every step's loss. An older file is read, and what it lacks is absent.
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// Everything that one experiment measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// The machine and the software.
+    pub environment: Environment,
+    /// The settings, as flags and config file spell them.
+    pub experiment: Experiment,
+    /// One entry a training: every activation with every seed.
+    pub runs: Vec<Run>,
+    /// One entry an activation, over its seeds.
+    pub summary: Vec<Summary>,
+    /// Differences between activations, seed by seed.
+    pub paired_differences: Vec<PairedDifference>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Version of Rectify.
+    pub rectify: String,
+    /// Version of Burn.
+    pub burn: String,
+    /// Backend's name, as `--backend` takes it.
+    pub backend: String,
+    /// The GPU's name and driver; `None` on a CPU backend.
+    pub adapter: Option<String>,
+    /// The processor's name.
+    pub cpu: String,
+    /// Logical cores of the machine.
+    pub threads: usize,
+}

@@ -1,0 +1,97 @@
+//! One training.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Epoch, StepProbe};
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It ran its epochs or steps, or patience ended it.
+    Completed,
+    /// It came to [`Divergence`], at `diverged_at_step`.
+    Diverged,
+    /// Stopped from outside; its epochs so far are there, and it can be resumed.
+    Interrupted,
+}
+
+/// By what a training is known to have diverged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Divergence {
+    /// A batch's loss was not finite.
+    Loss,
+    /// A gradient was not finite.
+    Gradient,
+    /// After a step a weight was not finite.
+    Weights,
+    /// The mean loss over the validation set was not finite.
+    ValidationLoss,
+    /// A hidden layer's activations on the validation set were not finite.
+    Activations,
+    /// The mean loss, over an epoch or over the validation set, was over a hundred times that of guessing, ln(classes),
+    /// and over a hundred times that before training.
+    WildLoss,
+}
+
+impl Divergence {
+    /// As in "diverged at step 3: its loss is not finite".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Loss => "its loss is not finite",
+            Self::Gradient => "a gradient is not finite",
+            Self::Weights => "a weight is not finite",
+            Self::ValidationLoss => "its validation loss is not finite",
+            Self::Activations => "an activation is not finite",
+            Self::WildLoss => "its loss is over a hundred times that of guessing",
+        }
+    }
+}
+
+/// One training: an activation with a seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The activation as the user spelt it.
+    pub activation: String,
+    /// Seed of the initial weights and of the order of samples.
+    pub seed: u64,
+    /// How it ended.
+    pub status: Status,
+    /// The step (from 1) at which it was seen to have diverged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverged_at_step: Option<usize>,
+    /// By what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
+    /// Seconds of training, measuring and evaluating.
+    pub wall_seconds: f64,
+    /// Training steps taken, up to the one that diverged.
+    pub steps: usize,
+    /// Trainable parameters.
+    pub parameters: usize,
+    /// The epoch whose network is the checkpoint, where that is not the last: with patience the best by validation
+    /// accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_epoch: Option<usize>,
+    /// Entry 0 is the network before training.
+    pub epochs: Vec<Epoch>,
+    /// Taken between epochs, where `probe_every` asked for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<StepProbe>,
+}
+
+impl Run {
+    /// The last epoch measured.
+    pub fn last(&self) -> Option<&Epoch> {
+        self.epochs.last()
+    }
+
+    /// The epoch whose network is the run's outcome, saved as its checkpoint: the kept one, otherwise the last.
+    pub fn outcome(&self) -> Option<&Epoch> {
+        match self.kept_epoch {
+            Some(kept) => self.epochs.iter().find(|epoch| epoch.epoch == kept),
+            None => self.last(),
+        }
+    }
+}
