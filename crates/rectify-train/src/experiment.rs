@@ -51,6 +51,9 @@ pub struct Experiment {
     /// Epochs without a better validation accuracy after which training ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
+    /// With `patience`: whether the last network is saved and reported, and not the best by validation accuracy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_last: bool,
     /// How many seeds: 0, 1, 2, ….
     pub seeds: usize,
     /// The seeds themselves, in place of `seeds`.
@@ -90,6 +93,7 @@ impl Default for Experiment {
             epochs: 5,
             steps: None,
             patience: None,
+            keep_last: false,
             seeds: 3,
             seed: None,
             backend: "flex".to_owned(),

@@ -6,13 +6,14 @@ use burn::tensor::{DType, Device, Distribution, Tensor};
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, geometric,
-    lab::{ClaimError, Lab, Training},
+    lab::{ClaimError, Lab},
 };
 use crate::{
     activation::{Activation, ActivationLayer},
     backend,
     experiment::Experiment,
     judge::verdict::{Direction, Hypothesis},
+    train::grid::Training,
 };
 
 /// The claim.

@@ -2,12 +2,13 @@
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
-    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words, with_test},
+    lab::{ClaimError, Lab, accuracy, seeds_in_words, with_test},
 };
 use crate::{
     experiment::{Experiment, ModelKind},
     judge::verdict::{Direction, Hypothesis},
     record::Run,
+    train::grid::Training,
 };
 
 /// The claim.

@@ -9,12 +9,12 @@ use burn::module::Module;
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
-    lab::{self, ClaimError, Lab, first, seeds_in_words, without_test},
+    lab::{ClaimError, Lab, first, seeds_in_words, without_test},
 };
 use crate::{
     experiment::{Experiment, ModelKind},
     judge::verdict::{Direction, Hypothesis},
-    train::{Event, evaluate},
+    train::{Event, evaluate, grid::Training},
 };
 
 /// The claim.
@@ -45,7 +45,7 @@ static SECONDS: Part = Part {
 
 /// How far one training was when it reached the loss; where it never did, how far it was when its budget ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Training {
+pub struct Reached {
     /// Whether it reached the loss.
     pub reached: bool,
     /// Steps taken.
@@ -60,7 +60,7 @@ pub struct Measured {
     /// Such as `tanh, cnn, mnist`.
     pub condition: String,
     /// (ReLU, the other), a pair a seed.
-    pub trainings: Vec<(Training, Training)>,
+    pub trainings: Vec<(Reached, Reached)>,
 }
 
 /// The evidence under each condition.
@@ -68,7 +68,7 @@ pub struct Measured {
 /// Where only one of a pair reached the loss, the other's budget stands for what it would have needed: the ratio is then
 /// a bound, on the side that makes the effect smaller. Where neither did, there is no ratio.
 pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
-    let ratios = |m: &Measured, figure: fn(&Training) -> f64| -> Vec<f64> {
+    let ratios = |m: &Measured, figure: fn(&Reached) -> f64| -> Vec<f64> {
         m.trainings
             .iter()
             .map(|(relu, other)| match relu.reached || other.reached {
@@ -77,7 +77,7 @@ pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
             })
             .collect()
     };
-    let of = |part, name: &str, figure: fn(&Training) -> f64| -> Vec<Condition> {
+    let of = |part, name: &str, figure: fn(&Reached) -> f64| -> Vec<Condition> {
         measured.iter().map(|m| Condition::new(part, format!("{}, {name}", m.condition), ratios(m, figure))).collect()
     };
     [of(&STEPS, "steps", |training| training.steps), of(&SECONDS, "seconds", |training| training.seconds)].concat()
@@ -97,7 +97,7 @@ const ACTIVATIONS: [&str; 3] = ["relu", "sigmoid", "tanh"];
 
 /// One training, and the loss on the way.
 struct Descent {
-    training: Training,
+    training: Reached,
     losses: Vec<(f64, f64)>,
 }
 
@@ -207,8 +207,8 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         what_was_run: format!(
             "steps to a loss of {TARGET}: {}; and {}; rates chosen from {RATES:?} by seed {CHOOSING_SEED}: {}; {}, the \
              CNN with fewer where the effort is not thorough",
-            lab::Training::describe(&mlp),
-            lab::Training::describe(&cnn),
+            Training::describe(&mlp),
+            Training::describe(&cnn),
             chosen.join("; "),
             seeds_in_words(&lab.seeds())
         ),
@@ -217,11 +217,11 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 }
 
 /// Trains until the loss is reached or the budget is spent.
-fn descend(lab: &Lab, training: &lab::Training) -> Result<Descent, ClaimError> {
+fn descend(lab: &Lab, training: &Training) -> Result<Descent, ClaimError> {
     let data = without_test(&lab.data(&training.experiment)?);
     let sample = first(&data.train, LOSS_SAMPLE);
     let reached = AtomicBool::new(false);
-    let mut descent = Descent { training: Training { reached: false, steps: 0.0, seconds: 0.0 }, losses: Vec::new() };
+    let mut descent = Descent { training: Reached { reached: false, steps: 0.0, seconds: 0.0 }, losses: Vec::new() };
     // Time spent looking is not the training's.
     let mut since = Instant::now();
     let network = lab.network(training, &data);
@@ -255,7 +255,7 @@ mod tests {
     use crate::judge::verdict::Verdict;
 
     fn verdict(relu: (bool, f64), other: (bool, f64)) -> Verdict {
-        let training = |(reached, steps): (bool, f64)| Training { reached, steps, seconds: steps / 1000.0 };
+        let training = |(reached, steps): (bool, f64)| Reached { reached, steps, seconds: steps / 1000.0 };
         let trainings = around(1.0).map(|jitter| (training(relu), training((other.0, jitter * other.1)))).to_vec();
         CLAIM.judge(conditions(&[Measured { condition: "tanh".to_owned(), trainings }])).verdict
     }
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn fewer_steps_that_take_as_long_qualify() {
-        let training = |steps, seconds| Training { reached: true, steps, seconds };
+        let training = |steps, seconds| Reached { reached: true, steps, seconds };
         let pair = (training(100.0, 1.0), training(300.0, 1.0));
         let measured = Measured { condition: "tanh".to_owned(), trainings: vec![pair; 3] };
         assert_eq!(CLAIM.judge(conditions(&[measured])).verdict, Verdict::Qualified);

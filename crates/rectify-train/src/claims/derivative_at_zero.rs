@@ -8,7 +8,7 @@ use burn::{
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
-    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
+    lab::{ClaimError, Lab, accuracy, seeds_in_words},
 };
 use crate::{
     data::DeviceSamples,
@@ -16,6 +16,7 @@ use crate::{
     judge::verdict::{Direction, Hypothesis},
     network::{Mlp, Network},
     observe::Trace,
+    train::grid::Training,
 };
 
 /// The claim.

@@ -4,7 +4,7 @@ use burn::module::Module;
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
-    lab::{ClaimError, Lab, Training, first, seeds_in_words, without_test},
+    lab::{ClaimError, Lab, first, seeds_in_words, without_test},
     theory::born_dead,
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     observe::{Probe, Trace, dead_units},
     record::Status,
     train::Event,
+    train::grid::Training,
 };
 
 /// The claim.

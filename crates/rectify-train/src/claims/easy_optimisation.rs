@@ -8,13 +8,14 @@ use burn::{
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
-    lab::{ClaimError, Lab, Training, seeds_in_words},
+    lab::{ClaimError, Lab, seeds_in_words},
 };
 use crate::{
     data::Batch,
     judge::verdict::{Direction, Hypothesis},
     network::Network,
     observe::Trace,
+    train::grid::Training,
     train::{Event, gradients},
 };
 

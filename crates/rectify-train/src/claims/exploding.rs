@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
-    lab::{ClaimError, Lab, Training, seeds_in_words, with_test, without_test},
+    lab::{ClaimError, Lab, seeds_in_words, with_test, without_test},
     theory::{Function, MeanField, RELU, TANH},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     judge::statistics::hidden,
     judge::verdict::{Direction, Hypothesis},
     record::{Run, Status},
+    train::grid::Training,
 };
 
 /// The claim.

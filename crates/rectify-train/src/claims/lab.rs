@@ -13,14 +13,17 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::Activation,
     backend::{self, BackendError},
     data::{DataError, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ProbeEvery},
     network::{Mlp, Model, Network, Shape},
     record::{Run, Status},
-    train::{Event, train},
-    train::{grid::jobs, schedule::side_by_side},
+    train::{
+        Event,
+        grid::{Training, jobs},
+        schedule::side_by_side,
+        train,
+    },
 };
 
 /// How much is spent on each claim.
@@ -72,19 +75,8 @@ pub struct Lab<'a> {
     data: Mutex<Vec<(DataKey, DeviceDataset)>>,
 }
 
-/// Data set, training samples, type.
-type DataKey = (String, Option<usize>, Dtype);
-
-/// One training of many.
-#[derive(Debug, Clone)]
-pub struct Training {
-    /// The settings.
-    pub experiment: Experiment,
-    /// The activation.
-    pub activation: Activation,
-    /// The seed.
-    pub seed: u64,
-}
+/// Data set, training samples, type, validation samples.
+type DataKey = (String, Option<usize>, Dtype, usize);
 
 /// Test samples of a quick experiment.
 const QUICK_TEST: usize = 1000;
@@ -191,7 +183,9 @@ impl<'a> Lab<'a> {
     ///
     /// The set is not there, or the device does not compute in the experiment's type.
     pub fn data(&self, experiment: &Experiment) -> Result<DeviceDataset, ClaimError> {
-        let key = (experiment.dataset.clone(), experiment.train_size, experiment.dtype);
+        // What is probed is probed on the whole validation set.
+        let validated = if experiment.probe_every == ProbeEvery::Off { UNUSED } else { usize::MAX };
+        let key = (experiment.dataset.clone(), experiment.train_size, experiment.dtype, validated);
         // The lock is held while reading, so that nobody reads the same set at the same time; what it guards is whole
         // even if reading panics.
         let mut sets = self.data.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +196,7 @@ impl<'a> Lab<'a> {
         let data = Dataset::load(&experiment.dataset, experiment.train_size)?;
         let data = data.to_device(&self.device, experiment.dtype.into());
         let tested = self.choose(QUICK_TEST, usize::MAX, usize::MAX);
-        let data = DeviceDataset { validation: first(&data.validation, UNUSED), ..with_test(&data, tested) };
+        let data = DeviceDataset { validation: first(&data.validation, validated), ..with_test(&data, tested) };
         sets.push((key, data.clone()));
         Ok(data)
     }

@@ -4,13 +4,14 @@ use burn::{module::Module, tensor::Tensor};
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
-    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
+    lab::{ClaimError, Lab, accuracy, seeds_in_words},
 };
 use crate::{
     experiment::{Experiment, OptimizerKind},
     judge::verdict::{Direction, Hypothesis},
     network::{Dense, Model, Network},
     observe::Trace,
+    train::grid::Training,
 };
 
 /// The claim.

@@ -10,13 +10,14 @@ use rectify::relu;
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
-    lab::{ClaimError, Lab, Training, seeds_in_words},
+    lab::{ClaimError, Lab, seeds_in_words},
 };
 use crate::{
     data::DeviceSamples,
     experiment::Experiment,
     judge::verdict::{Direction, Hypothesis},
     network::{Mlp, Model},
+    train::grid::Training,
 };
 
 /// The claim.

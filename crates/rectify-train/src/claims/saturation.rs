@@ -2,7 +2,7 @@
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
-    lab::{ClaimError, Lab, Training, seeds_in_words},
+    lab::{ClaimError, Lab, seeds_in_words},
 };
 use crate::{
     experiment::{Experiment, Init, ProbeEvery},
@@ -10,6 +10,7 @@ use crate::{
     judge::verdict::{Direction, Hypothesis},
     network::Model,
     record::{Layer, Run},
+    train::grid::Training,
 };
 
 /// The claim.

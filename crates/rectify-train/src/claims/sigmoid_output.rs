@@ -8,7 +8,7 @@ use burn::{
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
-    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
+    lab::{ClaimError, Lab, accuracy, seeds_in_words},
 };
 use crate::{
     data::DeviceDataset,
@@ -17,6 +17,7 @@ use crate::{
     network::{Model, Network, Shape},
     observe::Trace,
     record::Run,
+    train::grid::Training,
 };
 
 /// The claim.

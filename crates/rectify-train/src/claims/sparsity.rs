@@ -7,7 +7,7 @@ use burn::{
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
-    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words},
+    lab::{ClaimError, Lab, accuracy, seeds_in_words},
 };
 use crate::{
     data::Batch,
@@ -17,6 +17,7 @@ use crate::{
     network::{Mlp, Network, outputs},
     observe::Trace,
     record::{Epoch, Run},
+    train::grid::Training,
 };
 
 /// The claim.

@@ -4,7 +4,7 @@ use burn::module::Module;
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
-    lab::{ClaimError, Lab, Training, accuracy, seeds_in_words, without_test},
+    lab::{ClaimError, Lab, accuracy, seeds_in_words, without_test},
     theory::{Function, MeanField, SIGMOID, TANH},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     judge::verdict::{Direction, Hypothesis},
     observe::weights,
     record::{Epoch, Run},
+    train::grid::Training,
 };
 
 /// The claim.

@@ -302,6 +302,8 @@ pub struct Backward<'a> {
     pub passes: &'a [Trace],
     /// [`weight_gradients`] of the network, from the gradients' sum over the passes.
     pub weights: WeightGradients,
+    /// The same of single batches, each with the share of all samples that it has and its gradients are scaled by.
+    pub batches: &'a [(f64, WeightGradients)],
 }
 
 /// What an update did to each of a module's weights, by path.
@@ -340,6 +342,8 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
         alive: Range<usize>,
         sample: Option<usize>,
         weight_gradient: Lengths,
+        /// By batch, with its share.
+        batches: Vec<(f64, Lengths)>,
         gradient: Lengths,
         distance: Lengths,
         length: Lengths,
@@ -354,12 +358,15 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
 
             let weights = backward.iter().flat_map(|backward| of_layer(&backward.weights, name));
             let weight_gradient = figures.push_norms(weights);
+            let batches = backward.iter().flat_map(|backward| backward.batches);
+            let batches =
+                batches.map(|(share, weights)| (*share, figures.push_norms(of_layer(weights, name)))).collect();
             let passes = backward.iter().flat_map(|backward| backward.passes);
             let gradient = figures.push_norms(passes.filter_map(|pass| pass.layers.get(i)?.gradient.as_ref()));
             let update = || update.into_iter().flat_map(|update| of_layer(update, name));
             let distance = figures.push_norms(update().map(|moved| &moved.distance));
             let length = figures.push_norms(update().map(|moved| &moved.length));
-            Columns { sums, alive, sample, weight_gradient, gradient, distance, length }
+            Columns { sums, alive, sample, weight_gradient, batches, gradient, distance, length }
         })
         .collect();
 
@@ -388,6 +395,14 @@ pub fn report(passes: &[Trace], backward: Option<&Backward>, update: Option<&Upd
                 units: alive.len(),
                 weight_grad_rms: rms(&columns.weight_gradient),
                 weight_grad_norm: l2(&columns.weight_gradient),
+                batch_weight_grad_rms: match columns.batches.as_slice() {
+                    [] => None,
+                    batches => batches
+                        .iter()
+                        .map(|(share, lengths)| Some(rms(lengths)? / share))
+                        .sum::<Option<f64>>()
+                        .map(|sum| sum / batches.len() as f64),
+                },
                 preactivation_grad_rms: rms(&columns.gradient),
                 preactivation_grad_norm: l2(&columns.gradient),
                 preactivation_mean: finite(total(0)),

@@ -3,7 +3,9 @@
 
 use burn::tensor::{Bool, DType, Tensor};
 
-use crate::memory::in_memory;
+use serde::{Deserialize, Serialize};
+
+use crate::{memory::in_memory, record::float};
 
 /// Some numbers. Of tensors in this process's memory they are there at once; others are read back from their device, all
 /// together and later.
@@ -50,7 +52,8 @@ pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> [Figure; 2] {
 }
 
 /// A tensor's L2 norm.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "StoredNorm", into = "StoredNorm")]
 pub struct Norm {
     /// A number and a sum whose root times that number is the norm: the square of a vanished gradient is no f32.
     pub(super) figure: Figure,
@@ -68,14 +71,43 @@ impl Norm {
         }
     }
 
+    /// The norms as numbers, by one read-back at most. A norm of values that are not finite is not finite.
+    pub fn read(norms: &[Self]) -> Vec<f64> {
+        read(norms.iter().map(|norm| norm.figure.clone()).collect())
+            .iter()
+            .map(|numbers| numbers[0] * numbers[1].sqrt())
+            .collect()
+    }
+
     /// From the sum of the squares of so many values.
     pub(crate) fn of_squares(squares: f64, values: usize) -> Self {
         Self { figure: Figure::Here(vec![1.0, squares]), values }
     }
 }
 
+/// A norm in a file.
+#[derive(Serialize, Deserialize)]
+struct StoredNorm {
+    #[serde(with = "float::one")]
+    length: f64,
+    values: usize,
+}
+
+impl From<Norm> for StoredNorm {
+    fn from(norm: Norm) -> Self {
+        let length = Norm::read(std::slice::from_ref(&norm))[0];
+        Self { length, values: norm.values }
+    }
+}
+
+impl From<StoredNorm> for Norm {
+    fn from(StoredNorm { length, values }: StoredNorm) -> Self {
+        Self { figure: Figure::Here(vec![length, 1.0]), values }
+    }
+}
+
 /// How far a weight moved in an update, and its length before.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Moved {
     pub(crate) distance: Norm,
     pub(crate) length: Norm,

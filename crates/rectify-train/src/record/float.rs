@@ -40,6 +40,20 @@ impl From<Word> for f64 {
     }
 }
 
+pub mod one {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Word;
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        Word::from(*value).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Word::deserialize(deserializer)?.into())
+    }
+}
+
 pub mod many {
     use serde::{Deserialize, Deserializer, Serializer};
 

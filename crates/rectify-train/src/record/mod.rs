@@ -5,7 +5,7 @@
 //! seconds, losses are means per sample in nats. Fields may be added; those that are here stay.
 
 mod epoch;
-mod float;
+pub(crate) mod float;
 mod layer;
 mod run;
 mod summary;

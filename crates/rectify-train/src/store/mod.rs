@@ -15,7 +15,7 @@ use crate::{
     experiment::Experiment,
     network::{Model, Shape},
     record::{Epoch, Results, StepProbe},
-    train::grid::Cell,
+    train::grid::Training,
 };
 
 /// Why something could not be stored or read.
@@ -109,7 +109,7 @@ impl RunFolder {
     }
 
     /// The folder of one training: `runs/relu-seed0`.
-    pub fn cell(&self, cell: &Cell) -> PathBuf {
+    pub fn cell(&self, cell: &Training) -> PathBuf {
         let name = cell.activation.name().replace([':', '=', '/'], "-");
         self.path.join("runs").join(format!("{name}-seed{}", cell.seed))
     }
@@ -119,7 +119,7 @@ impl RunFolder {
     /// # Errors
     ///
     /// [`StoreError::Io`].
-    pub fn append(&self, cell: &Cell, measured: &Measured) -> Result<(), StoreError> {
+    pub fn append(&self, cell: &Training, measured: &Measured) -> Result<(), StoreError> {
         let folder = self.cell(cell);
         let path = folder.join("metrics.jsonl");
         let mut line = serde_json::to_vec(measured)
@@ -143,7 +143,12 @@ impl RunFolder {
     /// # Errors
     ///
     /// [`StoreError::Io`], [`StoreError::Damaged`].
-    pub fn save_checkpoint(&self, cell: &Cell, checkpoint: &Checkpoint, model: Model) -> Result<PathBuf, StoreError> {
+    pub fn save_checkpoint(
+        &self,
+        cell: &Training,
+        checkpoint: &Checkpoint,
+        model: Model,
+    ) -> Result<PathBuf, StoreError> {
         let folder = self.cell(cell);
         fs::create_dir_all(&folder).map_err(io_error(&folder))?;
         let target = folder.join("checkpoint");

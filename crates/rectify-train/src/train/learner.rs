@@ -9,16 +9,18 @@ use std::{
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
-    tensor::Tensor,
+    store::RecordError,
+    tensor::{DType, Tensor},
 };
 
 use super::{
+    progress::{Records, take},
     schedule::alone,
-    update::{Measured, Parts, Updater},
+    update::{Measured, Parts, Updater, cast, is_finite, rounded},
 };
 use crate::{
     data::Batch,
-    experiment::Experiment,
+    experiment::{Dtype, Experiment},
     network::{Explicit, Network},
     observe::{Probe, Trace, Update, WeightGradients},
 };
@@ -47,12 +49,50 @@ impl<N: Network> Learner<N> {
     /// `network` must track gradients.
     pub fn new(network: N, experiment: &Experiment) -> Self {
         let explicit = network.explicit().filter(|_| all_learn(&network));
-        // What has no use for a graph is not to leave its weights in one.
+        // The explicit path needs no graph: strip tracking.
         let network = if explicit.is_some() { network.valid() } else { network };
-        let replica = Replica { network, explicit, updater: Updater::new(experiment) };
-        // Where no thread is to be had, those that are there do all.
+        let master = is_half(experiment).then(|| cast(network.valid(), DType::F32));
+        let replica = Replica { network, master, explicit, updater: Updater::new(experiment) };
+        Self::of(replica, experiment)
+    }
+
+    /// As it was after so many `steps`, from what [`records`](Self::records) gave.
+    ///
+    /// `fresh` is a network of the same shape that tracks gradients, in the experiment's type.
+    ///
+    /// # Errors
+    ///
+    /// The records are not those of such a network and optimizer.
+    pub fn load(fresh: N, experiment: &Experiment, records: &mut Records, steps: usize) -> Result<Self, RecordError> {
+        // Loaded parameters keep the type that they were written in: for half types, f32.
+        let loaded = fresh.try_load_record(take(records, WEIGHTS)?)?;
+        let updater = Updater::new(experiment).load(records, steps, &loaded)?;
+        let (network, master) = match is_half(experiment) {
+            false => (loaded, None),
+            true => (cast(loaded.clone(), experiment.dtype.into()), Some(cast(loaded.valid(), DType::F32))),
+        };
+        let explicit = network.explicit().filter(|_| all_learn(&network));
+        let network = if explicit.is_some() { network.valid() } else { network };
+        Ok(Self::of(Replica { network, master, explicit, updater }, experiment))
+    }
+
+    /// Weights, as exact as the optimizer has them, and the optimizer's memories.
+    pub fn records(&self) -> Records {
+        let Replica { network, master, updater, .. } = &self.replica;
+        let weights = master.as_ref().unwrap_or(network).clone().into_record();
+        std::iter::once((WEIGHTS.to_owned(), weights)).chain(updater.record()).collect()
+    }
+
+    fn of(replica: Replica<N>, experiment: &Experiment) -> Self {
+        // Where no more threads can be had, those that are there do all.
         let helpers = (1..experiment.threads).map_while(|_| Helper::new(replica.apart())).collect();
         Self { replica, helpers }
+    }
+
+    /// Whether weights and all that the optimizer remembers are finite.
+    pub fn is_finite(&self) -> bool {
+        let Replica { network, master, updater, .. } = &self.replica;
+        is_finite(master.as_ref().unwrap_or(network)) && is_finite(network) && updater.is_finite()
     }
 
     /// The network as it is now. It tracks no gradients where it gives [`Explicit`] ones.
@@ -114,6 +154,9 @@ impl<N: Network> Learner<N> {
 /// bit, and no weight travels from one processor's cache to another's.
 struct Replica<N> {
     network: N,
+    /// Of a network in a half type, the same weights in f32: small updates would be lost in the rounding of large
+    /// weights (Micikevicius et al. 2018, *Mixed precision training*, section 3.1).
+    master: Option<N>,
     explicit: Option<Explicit<N>>,
     updater: Updater,
 }
@@ -127,7 +170,7 @@ impl<N: Network> Replica<N> {
             Some(device) => network.fork(device),
             None => network,
         };
-        Self { network, explicit: self.explicit, updater: self.updater.clone() }
+        Self { network, master: self.master.clone(), explicit: self.explicit, updater: self.updater.clone() }
     }
 
     fn part(&self, Work { batch, share, mut trace }: Work) -> Part {
@@ -140,16 +183,34 @@ impl<N: Network> Replica<N> {
 
     fn update(mut self, parts: Parts, measure: bool) -> (Self, Option<Measured>) {
         let measured;
-        (self.network, measured) = self.updater.step(self.network, parts, measure);
+        match self.master {
+            None => (self.network, measured) = self.updater.step(self.network, parts, measure),
+            Some(master) => {
+                let (master, of_master) = self.updater.step(master, parts.cast(&self.network, DType::F32), measure);
+                self.network = rounded(self.network, &master);
+                self.master = Some(master);
+                measured = of_master;
+            }
+        }
         (self, measured)
     }
 }
 
 /// A batch's mean loss and its gradients, watched by `trace`.
 pub fn gradients<N: Network>(network: &N, batch: Batch, trace: &mut Trace) -> (Tensor<1>, GradientsParams) {
+    shared_gradients(network, batch, 1.0, trace)
+}
+
+/// [`gradients`] of a batch that is a share of a larger one: of share · objective.
+pub fn shared_gradients<N: Network>(
+    network: &N,
+    batch: Batch,
+    share: f64,
+    trace: &mut Trace,
+) -> (Tensor<1>, GradientsParams) {
     match network.explicit() {
-        Some(explicit) => explicit(network, batch, 1.0, trace),
-        None => by_autodiff(network, batch, 1.0, trace),
+        Some(explicit) => explicit(network, batch, share, trace),
+        None => by_autodiff(network, batch, share, trace),
     }
 }
 
@@ -177,6 +238,12 @@ fn all_learn<N: Module>(network: &N) -> bool {
     network.visit(&mut all);
     all.0
 }
+
+fn is_half(experiment: &Experiment) -> bool {
+    matches!(experiment.dtype, Dtype::F16 | Dtype::Bf16)
+}
+
+const WEIGHTS: &str = "weights";
 
 /// A part of a batch.
 struct Work {
@@ -238,7 +305,7 @@ impl Helper {
     }
 }
 
-/// Waits awake at first: to sleep and be woken takes longer than what the other thread does meanwhile.
+/// Spins briefly before blocking: to sleep and be woken takes longer than what the other thread does meanwhile.
 fn receive<T>(from: &Receiver<T>) -> Option<T> {
     for _ in 0..1 << 14 {
         match from.try_recv() {

@@ -4,43 +4,55 @@
 //! pass and update, a loss that is no longer finite is not an outcome, and it reads metrics back at every step. What
 //! it is built from is Burn's: modules, losses, optimizers.
 
+pub mod grid;
+mod learner;
+mod measure;
+mod optimizer;
+mod progress;
+pub mod schedule;
+mod update;
+
 use std::{
     ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use burn::tensor::{Int, Tensor, TensorData};
-
-pub mod grid;
-mod learner;
-pub mod schedule;
-mod update;
-
-pub use learner::{Learner, Step, gradients};
-
-use crate::{
-    activation::Activation,
-    data::{Batch, DeviceDataset, DeviceSamples, shuffled},
-    experiment::{Experiment, ProbeEvery},
-    network::{Model, Network, outputs},
-    observe::{Backward, Probe, Trace, Update, report, weight_gradients},
-    record::{Epoch, Layer, Run, Status, StepProbe},
+use burn::{
+    store::RecordError,
+    tensor::{Int, Tensor, TensorData},
 };
 
-/// Steps between two read-backs of losses. On a GPU each is a wait for the device.
+use self::measure::{finite, layers, watch};
+pub use self::{
+    learner::{Learner, Step, gradients},
+    measure::{Evaluation, evaluate},
+    progress::{Progress, Records, Snapshot},
+};
+use crate::{
+    activation::Activation,
+    data::{Batch, DeviceDataset, shuffled},
+    experiment::{Experiment, ProbeEvery},
+    network::{Model, Network},
+    observe::{Backward, Probe, Update, report},
+    record::{Divergence, Epoch, Run, Status, StepLosses, StepProbe},
+};
+
+/// Losses are read back at every so many'th step: on a GPU each time is a wait for the device. By the step's number and
+/// not by how many there are, so that a resumed training reads, and judges, at the same steps.
 const READ_BACK: usize = 64;
-/// Samples a batch where nothing is learned.
-const EVALUATION_BATCH: usize = 1000;
-/// Training samples whose gradient is measured before training and after every epoch.
-const GRADIENT_SAMPLE: usize = 1000;
+/// How much training a killed process may lose.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// First training samples, over which the loss before training is taken.
+const INITIAL_SAMPLE: usize = 1000;
+/// A loss so many times that of guessing, and that before training, is one of a network that has diverged.
+const WILD: f64 = 100.0;
 
 /// What a training reports while it runs.
-#[derive(Debug)]
 pub enum Event<'a, N = Model> {
     /// So many steps more are done.
     Steps(usize),
-    /// A step is done. What looks on here is not counted in the epoch's seconds.
+    /// A step is done. What observes it is not counted in the epoch's seconds.
     Step {
         /// The step, from 1.
         step: usize,
@@ -50,19 +62,14 @@ pub enum Event<'a, N = Model> {
         /// What it was taken on.
         batch: &'a Batch,
     },
-    /// An epoch is measured; the first one is the network before training.
-    Epoch(&'a Epoch),
+    /// The losses of the steps since the last such event.
+    Losses(&'a StepLosses),
     /// A step was probed.
     Probe(&'a StepProbe),
-}
-
-/// Loss and accuracy over some samples.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Evaluation {
-    /// Mean of the network's loss, for classifiers cross-entropy in nats; `None` where it is not finite.
-    pub loss: Option<f64>,
-    /// Fraction classified rightly.
-    pub accuracy: f64,
+    /// An epoch is measured; the first one is the network before training.
+    Epoch(&'a Epoch),
+    /// Now is a time to save: about ten seconds after the last, when told to stop, and when the training is complete.
+    Save(Snapshot<'a, N>),
 }
 
 /// Training steps that an experiment takes on a training set of so many samples.
@@ -74,9 +81,9 @@ pub fn total_steps(experiment: &Experiment, samples: usize) -> usize {
 /// Trains a network by the experiment's settings.
 ///
 /// `network` must track gradients (its device is an autodiff one), and `data` must be on the same device. The run ends
-/// after the experiment's steps, by patience, by a loss that is not finite, or soon after `stop` is set.
+/// after the experiment's steps, by patience, by [`Divergence`], or soon after `stop` is set.
 ///
-/// Gives back the network as it was at the end, and what was measured.
+/// Gives back the network as it was at the end (with patience, unless `keep_last`, the best one), and what was measured.
 pub fn train<N: Network>(
     network: N,
     activation: &Activation,
@@ -86,7 +93,7 @@ pub fn train<N: Network>(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event<N>),
 ) -> (N, Run) {
-    let mut trainer = Trainer::begin(network, activation, seed, experiment, data, observe);
+    let mut trainer = Trainer::new(network, activation, seed, experiment, data);
     loop {
         match trainer.epoch(stop, observe) {
             ControlFlow::Continue(next) => trainer = next,
@@ -95,211 +102,308 @@ pub fn train<N: Network>(
     }
 }
 
+/// What a training is resumed from.
+pub struct State {
+    /// Where it stood.
+    pub progress: Progress,
+    /// What [`Snapshot::records`] gave.
+    pub records: Records,
+    /// The epochs measured until then.
+    pub epochs: Vec<Epoch>,
+    /// The steps probed until then.
+    pub probes: Vec<StepProbe>,
+}
+
 /// A training that goes on epoch by epoch, whenever and on whichever thread it is told to. [`train`] is all of them.
 pub struct Trainer<'a, N> {
     experiment: &'a Experiment,
     data: &'a DeviceDataset,
     learner: Learner<N>,
     probe: Option<Probe>,
-    /// What gradients are measured on.
-    sample: Batch,
     total_steps: usize,
     run: Run,
-    /// The best validation accuracy, and the epoch that had it.
-    best: (f64, usize),
+    progress: Progress,
+    /// The network of the best epoch, where that is what is kept.
+    best: Option<N>,
+    saved: Instant,
+    /// When the turn in work began.
+    begun: Instant,
 }
 
 impl<'a, N: Network> Trainer<'a, N> {
-    /// Measures the network before training. The arguments are those of [`train`].
-    pub fn begin(
+    /// A training at its beginning. The arguments are those of [`train`].
+    pub fn new(
         network: N,
         activation: &Activation,
         seed: u64,
         experiment: &'a Experiment,
         data: &'a DeviceDataset,
-        observe: &mut dyn FnMut(Event<N>),
     ) -> Self {
-        let started = Instant::now();
         let learner = Learner::new(network, experiment);
         let run = Run {
             activation: activation.to_string(),
             seed,
-            status: Status::Completed,
+            status: Status::Interrupted,
             diverged_at_step: None,
             divergence: None,
-            kept_epoch: None,
             wall_seconds: 0.0,
             steps: 0,
             parameters: learner.network().num_params(),
+            kept_epoch: None,
             epochs: Vec::new(),
             probes: Vec::new(),
         };
-        let mut trainer = Self {
+        Self {
             experiment,
             data,
             learner,
             probe: (experiment.probe_every != ProbeEvery::Off).then(|| Probe::new(activation)),
-            sample: data.train.slice(0..data.train.len().min(GRADIENT_SAMPLE)),
             total_steps: total_steps(experiment, data.train.len()),
             run,
-            best: (0.0, 0),
-        };
-        let loss = evaluate(&trainer.learner.network().valid(), &trainer.sample.clone().into()).loss;
-        let measured = trainer.measure(0.0, loss, None);
-        observe(Event::Epoch(&measured));
-        trainer.best.0 = measured.validation_accuracy.unwrap_or(0.0);
-        trainer.run.epochs.push(measured);
-        trainer.run.wall_seconds = started.elapsed().as_secs_f64();
-        trainer
+            progress: Progress::default(),
+            best: None,
+            saved: Instant::now(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// This training, [`new`](Self::new), as it was at a [`Snapshot`].
+    ///
+    /// # Errors
+    ///
+    /// The records are not those of such a network and optimizer.
+    pub fn resume(self, at: State) -> Result<Self, RecordError> {
+        let State { progress, mut records, epochs, probes } = at;
+        let fresh = self.learner.into_network();
+        let best = progress::take_best(&fresh, &mut records)?;
+        let learner = Learner::load(fresh, self.experiment, &mut records, progress.steps)?;
+        let (steps, wall_seconds) = (progress.steps, progress.wall_seconds);
+        let run = Run { epochs, probes, steps, wall_seconds, ..self.run };
+        Ok(Self { learner, best, run, progress, ..self })
     }
 
     /// Epochs that are still to come, unless something ends the training before.
     pub fn epochs_left(&self) -> usize {
-        (self.total_steps - self.run.steps).div_ceil(self.steps_an_epoch())
+        (self.total_steps - self.run.steps.min(self.total_steps)).div_ceil(self.steps_an_epoch())
     }
 
-    /// Trains for an epoch and measures. When that was the last one: the network and all that was measured.
+    /// Trains for an epoch, or what is left of one, and measures. The first one measures before, too. When that was the
+    /// last one: the network and all that was measured.
     pub fn epoch(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> ControlFlow<(N, Run), Self> {
-        if self.run.steps == self.total_steps {
-            return ControlFlow::Break((self.learner.into_network(), self.run));
+        self.begun = Instant::now();
+        let ended;
+        (self, ended) = self.turn(stop, observe);
+        self.progress.wall_seconds += self.begun.elapsed().as_secs_f64();
+        self.begun = Instant::now();
+        self.run.wall_seconds = self.progress.wall_seconds;
+        let Some(status) = ended else { return ControlFlow::Continue(self) };
+        self.run.status = status;
+        let last = self.run.epochs.last().map(|epoch| epoch.epoch);
+        let best = self.best.as_ref().map(|_| self.progress.best.1);
+        self.run.kept_epoch = best.filter(|best| Some(*best) != last);
+        if status != Status::Diverged {
+            self.save(observe);
         }
-        let started = Instant::now();
-        let Self { experiment, data, total_steps, .. } = self;
+        let Self { learner, best, run, .. } = self;
+        let network = match best {
+            Some(best) => best.train(),
+            None => learner.into_network(),
+        };
+        ControlFlow::Break((network, run))
+    }
+
+    /// How the training ended, if it did.
+    fn turn(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> (Self, Option<Status>) {
+        if self.run.epochs.is_empty() {
+            let sample = self.data.train.slice(0..self.data.train.len().min(INITIAL_SAMPLE)).into();
+            let loss = evaluate(&self.learner.network().valid(), &sample).loss;
+            if let Some(status) = self.measure(loss, stop, observe) {
+                return (self, Some(status));
+            }
+        }
+        // Where steps were taken that are not measured yet, it had not ended.
+        if self.progress.losses.is_empty()
+            && let Some(status) = self.ended()
+        {
+            return (self, Some(status));
+        }
+        let ended;
+        (self, ended) = self.steps(stop, observe);
+        if ended.is_some() {
+            return (self, ended);
+        }
+        let losses = &self.progress.losses;
+        let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
+        let ended = self.measure(train_loss, stop, observe).or_else(|| self.ended());
+        (self, ended)
+    }
+
+    /// Whether all steps are taken, or patience is at its end.
+    fn ended(&self) -> Option<Status> {
+        let epoch = self.run.epochs.len() - 1;
+        let patient = self.experiment.patience.is_none_or(|patience| epoch - self.progress.best.1 < patience);
+        (!patient || self.run.steps >= self.total_steps).then_some(Status::Completed)
+    }
+
+    /// The steps of an epoch that are left.
+    fn steps(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> (Self, Option<Status>) {
+        let data = self.data;
         let epoch = self.run.epochs.len();
-        let mut looked_on = Duration::ZERO;
         let order = shuffled(data.train.len(), self.run.seed, epoch);
         let order = Tensor::<1, Int>::from_data(TensorData::new(order, [data.train.len()]), &data.train.device());
-        let first_step = self.run.steps;
-        let last_step = total_steps.min(first_step + self.steps_an_epoch());
-        let mut update = None;
+        let first_step = (epoch - 1) * self.steps_an_epoch();
+        let last_step = self.total_steps.min(first_step + self.steps_an_epoch());
         let mut unread = Vec::new();
-        let mut losses: Vec<f64> = Vec::with_capacity(last_step - first_step);
-
-        let run = &mut self.run;
-        while run.steps < last_step && run.status == Status::Completed {
-            let begin = (run.steps - first_step) * experiment.batch_size;
-            let end = data.train.len().min(begin + experiment.batch_size);
+        while self.run.steps < last_step {
+            let started = Instant::now();
+            let mut observed = Duration::ZERO;
+            let begin = (self.run.steps - first_step) * self.experiment.batch_size;
+            let end = data.train.len().min(begin + self.experiment.batch_size);
             let batch = data.train.gather(order.clone().slice(begin..end));
-            run.steps += 1;
-            let watched = match (&self.probe, experiment.probe_every) {
-                (Some(probe), ProbeEvery::Steps(every)) if run.steps.is_multiple_of(every) => Some(probe),
+            self.run.steps += 1;
+            self.progress.steps += 1;
+            let step = self.run.steps;
+            let probe = match self.experiment.probe_every {
+                ProbeEvery::Steps(every) if step.is_multiple_of(every) => self.probe.as_ref(),
                 _ => None,
             };
-            let measure_update = watched.is_some() || (self.probe.is_some() && run.steps == last_step);
-
-            let step;
-            (self.learner, step) = self.learner.step(batch.clone(), watched, measure_update);
-            update = step.update;
-            let looking_on = Instant::now();
-            if watched.is_some() {
-                let backward = Backward { passes: &step.watched, weights: step.weight_gradients };
-                let layers = report(&step.watched, Some(&backward), update.as_ref());
-                let probed = StepProbe { step: run.steps, loss: finite(step.loss.clone().into_scalar()), layers };
+            let measure_update = probe.is_some() || (self.probe.is_some() && step == last_step);
+            let taken;
+            (self.learner, taken) = self.learner.step(batch.clone(), probe, measure_update);
+            let Step { loss, watched, update, weight_gradients } = taken;
+            let observing = Instant::now();
+            if probe.is_some() {
+                let backward = Backward { passes: &watched, weights: weight_gradients, batches: &[] };
+                let layers = report(&watched, Some(&backward), update.as_ref());
+                let probed = StepProbe { step, loss: finite(loss.clone().into_scalar()), layers };
                 observe(Event::Probe(&probed));
-                run.probes.push(probed);
+                self.run.probes.push(probed);
             }
-            observe(Event::Step { step: run.steps, network: self.learner.network(), batch: &batch });
-            looked_on += looking_on.elapsed();
-            unread.push(step.loss);
-            if unread.len() == READ_BACK || run.steps == last_step {
-                let first_unread = run.steps - unread.len();
-                observe(Event::Steps(unread.len()));
+            observe(Event::Step { step, network: self.learner.network(), batch: &batch });
+            observed += observing.elapsed();
+            self.progress.update = update;
+            unread.push(loss);
+
+            let aligned = step.is_multiple_of(READ_BACK) || step == last_step;
+            let stopped = stop.load(Ordering::Relaxed) && step < last_step;
+            let save = stopped || self.saved.elapsed() >= SAVE_EVERY;
+            if aligned || save {
                 let values = Tensor::cat(std::mem::take(&mut unread), 0).into_data();
-                losses.extend(values.iter::<f64>());
-                let seen = losses.len();
-                if let Some(i) = losses.iter().position(|loss| !loss.is_finite()) {
-                    run.status = Status::Diverged;
-                    run.diverged_at_step = Some(first_unread + 1 + i - (seen - (run.steps - first_unread)));
-                } else if run.steps < total_steps && stop.load(Ordering::Relaxed) {
-                    run.status = Status::Interrupted;
+                self.progress.losses.extend(values.iter::<f64>());
+            }
+            self.progress.seconds += started.elapsed().saturating_sub(observed).as_secs_f64();
+            if aligned {
+                let losses = self.progress.tell();
+                observe(Event::Losses(&losses));
+                observe(Event::Steps(losses.losses.len()));
+                if let Some(i) = losses.losses.iter().position(|loss| !loss.is_finite()) {
+                    self.run.diverged_at_step = Some(losses.step + i);
+                    self.run.divergence = Some(Divergence::Loss);
+                    // The steps that were taken blindly after it are none.
+                    self.run.steps = losses.step + i;
+                    let epoch = self.diverged_epoch();
+                    self.push(epoch, observe);
+                    return (self, Some(Status::Diverged));
                 }
             }
-        }
-        let seconds = started.elapsed().saturating_sub(looked_on).as_secs_f64();
-        let mut patient = true;
-        if run.status != Status::Diverged {
-            let train_loss = finite(losses.iter().sum::<f64>() / losses.len() as f64);
-            let measured = self.measure(seconds, train_loss, update);
-            if let Some(accuracy) = measured.validation_accuracy.filter(|accuracy| *accuracy > self.best.0) {
-                self.best = (accuracy, epoch);
+            if stopped {
+                return (self, Some(Status::Interrupted));
             }
-            patient = experiment.patience.is_none_or(|patience| epoch - self.best.1 < patience);
-            observe(Event::Epoch(&measured));
-            self.run.epochs.push(measured);
+            if save {
+                self.save(observe);
+            }
         }
-        self.run.wall_seconds += started.elapsed().as_secs_f64();
-        if patient && self.run.status == Status::Completed && self.run.steps < total_steps {
-            return ControlFlow::Continue(self);
+        (self, None)
+    }
+
+    /// Measures the network as it is after an epoch's steps, or before the first, and judges whether it has diverged.
+    fn measure(
+        &mut self,
+        train_loss: Option<f64>,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Event<N>),
+    ) -> Option<Status> {
+        let Some(mut measured) = self.look(train_loss, stop) else { return Some(Status::Interrupted) };
+        let guessing = (self.data.classes as f64).ln();
+        let before = self.run.epochs.first().and_then(|epoch| epoch.validation_loss).unwrap_or(guessing);
+        let wild = |loss: Option<f64>| loss.is_some_and(|loss| loss > WILD * guessing.max(before));
+        let divergence = if !self.learner.is_finite() {
+            Some(Divergence::Weights)
+        } else if measured.validation_loss.is_none() {
+            Some(Divergence::ValidationLoss)
+        } else if measured.layers.iter().any(|layer| layer.nonfinite_activations > 0) {
+            Some(Divergence::Activations)
+        } else if !self.run.epochs.is_empty() && (wild(measured.train_loss) || wild(measured.validation_loss)) {
+            Some(Divergence::WildLoss)
+        } else {
+            None
+        };
+        self.run.divergence = divergence;
+        if divergence.is_some() {
+            (measured.validation_accuracy, measured.test_accuracy) = (None, None);
+            self.run.diverged_at_step = Some(self.run.steps);
         }
-        ControlFlow::Break((self.learner.into_network(), self.run))
+        let (epoch, accuracy) = (measured.epoch, measured.validation_accuracy);
+        if let Some(accuracy) = accuracy.filter(|accuracy| epoch == 0 || *accuracy > self.progress.best.0) {
+            self.progress.best = (accuracy, epoch);
+            if self.experiment.patience.is_some() && !self.experiment.keep_last {
+                self.best = Some(self.learner.network().valid());
+            }
+        }
+        self.push(Some(measured), observe);
+        divergence.map(|_| Status::Diverged)
+    }
+
+    fn push(&mut self, measured: Option<Epoch>, observe: &mut dyn FnMut(Event<N>)) {
+        let Some(measured) = measured else { return };
+        observe(Event::Epoch(&measured));
+        self.run.epochs.push(measured);
+        let Progress { steps, wall_seconds, best, .. } = self.progress;
+        self.progress = Progress { steps, epochs: self.run.epochs.len(), wall_seconds, best, ..Progress::default() };
+    }
+
+    /// The layers of a network whose loss is not finite any more.
+    fn diverged_epoch(&self) -> Option<Epoch> {
+        // Not stopped half way: what a training ended by is not to depend on when somebody asked it to stop.
+        let epoch = self.look(None, &AtomicBool::new(false))?;
+        Some(Epoch { validation_accuracy: None, test_accuracy: None, ..epoch })
+    }
+
+    fn look(&self, train_loss: Option<f64>, stop: &AtomicBool) -> Option<Epoch> {
+        let (network, probe) = (self.learner.network(), self.probe.as_ref());
+        let valid = network.valid();
+        let (validation, passes) = watch(&valid, &self.data.validation, probe, stop)?;
+        let (test, _) = watch(&valid, &self.data.test, None, stop)?;
+        let mut epoch = Epoch {
+            epoch: self.run.epochs.len(),
+            step: self.run.steps,
+            seconds: self.progress.seconds,
+            learning_rate: Some(self.experiment.learning_rate()),
+            train_loss,
+            validation_loss: validation.loss,
+            validation_accuracy: validation.accuracy,
+            test_loss: test.loss,
+            test_accuracy: test.accuracy,
+            ..Epoch::default()
+        };
+        if let Some(probe) = probe {
+            let samples = (&self.data.validation, self.experiment.batch_size);
+            let update: Option<&Update> = self.progress.update.as_ref();
+            let (sample, layers) = layers(network, &passes, probe, samples, update, stop)?;
+            (epoch.gradient, epoch.layers) = (Some(sample), layers);
+        }
+        Some(epoch)
+    }
+
+    fn save(&mut self, observe: &mut dyn FnMut(Event<N>)) {
+        let Self { progress, learner, best, .. } = self;
+        let wall_seconds = progress.wall_seconds + self.begun.elapsed().as_secs_f64();
+        let progress = &Progress { wall_seconds, ..progress.clone() };
+        observe(Event::Save(Snapshot { progress, learner, best: best.as_ref() }));
+        self.saved = Instant::now();
     }
 
     fn steps_an_epoch(&self) -> usize {
         self.data.train.len().div_ceil(self.experiment.batch_size)
     }
-
-    /// The network as it is after the epoch's steps, which took so many `seconds`.
-    fn measure(&self, seconds: f64, train_loss: Option<f64>, update: Option<Update>) -> Epoch {
-        let (network, probe) = (self.learner.network(), self.probe.as_ref());
-        let valid = network.valid();
-        let (validation, passes) = watch(&valid, &self.data.validation, probe);
-        let test = evaluate(&valid, &self.data.test);
-        let layers = probe.map(|probe| look(network, &passes, probe, self.sample.clone(), update));
-        Epoch {
-            epoch: self.run.epochs.len(),
-            step: self.run.steps,
-            seconds,
-            train_loss,
-            validation_loss: validation.loss,
-            validation_accuracy: Some(validation.accuracy),
-            test_loss: test.loss,
-            test_accuracy: Some(test.accuracy),
-            layers: layers.unwrap_or_default(),
-            ..Epoch::default()
-        }
-    }
-}
-
-/// Mean loss and accuracy of a network that tracks no gradients (`network.valid()`).
-pub fn evaluate<N: Network>(network: &N, samples: &DeviceSamples) -> Evaluation {
-    watch(network, samples, None).0
-}
-
-/// [`evaluate`], watching the passes if there is a probe.
-fn watch<N: Network>(network: &N, samples: &DeviceSamples, probe: Option<&Probe>) -> (Evaluation, Vec<Trace>) {
-    let mut sums: Vec<Tensor<1>> = Vec::new();
-    let mut passes: Vec<Trace> = Vec::new();
-    for range in batches(samples.len()) {
-        let count = range.len() as f64;
-        let mut trace = match probe {
-            None => Trace::off(),
-            // One batch is enough for a picture.
-            Some(probe) if passes.is_empty() => Trace::histogram(probe),
-            Some(probe) => Trace::activations(probe),
-        };
-        let Batch { images, labels } = samples.slice(range);
-        let outputs = outputs(network, images, &mut trace);
-        let right = network.right(outputs.clone(), labels.clone()).float().cast(outputs.dtype());
-        sums.push(Tensor::cat(vec![network.loss(outputs, labels) * count, right.sum()], 0));
-        passes.push(trace);
-    }
-    let sums: Vec<f64> = Tensor::cat(sums, 0).into_data().iter().collect();
-    let mean = |offset: usize| sums.iter().skip(offset).step_by(2).sum::<f64>() / samples.len() as f64;
-    (Evaluation { loss: finite(mean(0)), accuracy: mean(1) }, passes)
-}
-
-/// Every layer's figures: activations as `passes` saw them, gradients of the mean loss over `sample`.
-fn look<N: Network>(network: &N, passes: &[Trace], probe: &Probe, sample: Batch, update: Option<Update>) -> Vec<Layer> {
-    let mut trace = Trace::gradients(probe);
-    let (_, gradients) = gradients(network, sample, &mut trace);
-    let backward = Backward { passes: &[trace], weights: weight_gradients(network, &gradients) };
-    report(passes, Some(&backward), update.as_ref())
-}
-
-fn batches(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    (0..samples).step_by(EVALUATION_BATCH).map(move |begin| begin..samples.min(begin + EVALUATION_BATCH))
-}
-
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
 }

@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
-    optim::{
-        AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig,
-        momentum::MomentumConfig,
-    },
+    optim::GradientsParams,
+    store::{ModuleRecord, RecordError},
     tensor::{DType, Tensor},
 };
 use pulp::{Arch, NullaryFnOnce};
 
+use super::{
+    optimizer::Optimizer,
+    progress::{Records, take},
+};
 use crate::{
     experiment::{Experiment, OptimizerKind},
     memory::in_memory,
@@ -21,6 +23,8 @@ use crate::{
         update_between, weight_gradients, weights,
     },
 };
+
+const OPTIMIZER: &str = "optimizer";
 
 /// The gradients of a batch's parts, for all threads to read. A clone is a handle.
 #[derive(Clone)]
@@ -36,6 +40,29 @@ impl Parts {
         // Whoever reads handles leaves them as they were, panic or not.
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         parts.iter().filter_map(|part| part.get(id)).collect()
+    }
+
+    /// The same in another float type.
+    pub fn cast<N: Module>(&self, network: &N, dtype: DType) -> Self {
+        struct Cast<'a> {
+            part: &'a GradientsParams,
+            dtype: DType,
+            cast: GradientsParams,
+        }
+        impl ModuleVisitor for Cast<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(gradient) = self.part.get::<D>(param.id) {
+                    self.cast.register(param.id, gradient.cast(self.dtype));
+                }
+            }
+        }
+        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let cast = |part| {
+            let mut cast = Cast { part, dtype, cast: GradientsParams::new() };
+            network.visit(&mut cast);
+            cast.cast
+        };
+        Self::new(parts.iter().map(cast).collect())
     }
 
     /// The sum over the parts, in their order.
@@ -64,8 +91,8 @@ pub type Measured = (Update, WeightGradients);
 /// An experiment's optimizer with its learning rate and clipping.
 #[derive(Clone)]
 pub struct Updater {
-    /// `None` for plain gradient descent, which is one pass over every weight.
-    optimizer: Option<ModuleOptimizer>,
+    /// `None` for plain gradient descent, which is one pass over every weight and remembers nothing.
+    optimizer: Option<Optimizer>,
     lr: f64,
     clip_norm: Option<f64>,
 }
@@ -74,10 +101,26 @@ impl Updater {
     pub fn new(experiment: &Experiment) -> Self {
         let plain = experiment.optimizer == OptimizerKind::Sgd && experiment.weight_decay == 0.0;
         Self {
-            optimizer: (!plain).then(|| optimizer(experiment)),
+            optimizer: (!plain).then(|| Optimizer::new(experiment)),
             lr: experiment.learning_rate(),
             clip_norm: experiment.clip_norm,
         }
+    }
+
+    /// What the optimizer remembers; `None` for plain gradient descent.
+    pub fn record(&self) -> Option<(String, ModuleRecord)> {
+        self.optimizer.as_ref().map(|optimizer| (OPTIMIZER.to_owned(), optimizer.record()))
+    }
+
+    /// As it was after so many `steps` of `network`, from what [`record`](Self::record) gave.
+    pub fn load<N: Module>(self, records: &mut Records, steps: usize, network: &N) -> Result<Self, RecordError> {
+        let load = |optimizer: Optimizer| optimizer.load(take(records, OPTIMIZER)?, steps, network);
+        Ok(Self { optimizer: self.optimizer.map(load).transpose()?, ..self })
+    }
+
+    /// Whether all that the optimizer remembers is finite.
+    pub fn is_finite(&self) -> bool {
+        self.optimizer.as_ref().is_none_or(Optimizer::is_finite)
     }
 
     /// The network after a step by the sum of `parts`, and what that did, if it is to be measured.
@@ -102,10 +145,7 @@ impl Updater {
                     let norms = unclipped.unwrap_or_else(|| weight_gradients(&network, &gradients));
                     (weights(&network), norms)
                 });
-                // Burn's optimizers take only what could be part of a graph, and give that back.
-                let mut lift = Lift { lifted: false };
-                let network = optimizer.step(self.lr, network.map(&mut lift), gradients);
-                let network = if lift.lifted { network.valid() } else { network };
+                let network = optimizer.step(network, gradients);
                 let measured = before.map(|(before, norms)| (update_between(before, weights(&network)), norms));
                 (network, measured)
             }
@@ -113,31 +153,73 @@ impl Updater {
     }
 }
 
-struct Lift {
-    lifted: bool,
-}
-
-impl ModuleMapper for Lift {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.lifted |= !param.val().is_autodiff();
-        param.map(Tensor::autodiff)
-    }
-}
-
-/// Burn's optimizer with the conventions that papers and PyTorch share: no dampening, ε = 1e-8.
-fn optimizer(experiment: &Experiment) -> ModuleOptimizer {
-    let decay = (experiment.weight_decay > 0.0).then(|| WeightDecayConfig::new(experiment.weight_decay as f32));
-    match experiment.optimizer {
-        OptimizerKind::Sgd => SgdConfig::new().with_weight_decay(decay).init(),
-        OptimizerKind::Momentum => {
-            let momentum = MomentumConfig::new().with_momentum(experiment.momentum).with_dampening(0.0);
-            SgdConfig::new().with_weight_decay(decay).with_momentum(Some(momentum)).init()
+/// A parameter with another value, outside of any graph, that is tracked as the old one was.
+pub fn with_value<const D: usize>(
+    param: Param<Tensor<D>>,
+    value: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Param<Tensor<D>> {
+    let (id, old, mapper) = param.consume();
+    let (tracked, strategy) = (old.is_autodiff(), old.gradient_checkpointing_strategy());
+    let requires_grad = old.is_require_grad();
+    let mut new = value(old.without_autodiff());
+    if tracked {
+        new = new.autodiff();
+        if let Some(strategy) = strategy {
+            new = new.with_gradient_checkpointing_strategy(strategy);
         }
-        OptimizerKind::Adam => AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init(),
-        OptimizerKind::AdamW => {
-            AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(experiment.weight_decay as f32).init()
+        if requires_grad {
+            new = new.require_grad();
         }
     }
+    Param::from_mapped_value(id, new, mapper)
+}
+
+/// Whether all of a module's parameters are finite.
+pub fn is_finite<N: Module>(module: &N) -> bool {
+    struct Finite(Vec<Norm>);
+    impl ModuleVisitor for Finite {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let value = param.val().without_autodiff();
+            let values = value.shape().num_elements();
+            self.0.push(Norm::of(value.reshape([values])));
+        }
+    }
+    let mut finite = Finite(Vec::new());
+    module.visit(&mut finite);
+    Norm::read(&finite.0).iter().all(|norm| norm.is_finite())
+}
+
+/// A network in another float type, tracked as before.
+pub fn cast<N: Module>(network: N, dtype: DType) -> N {
+    struct Round(DType);
+    impl ModuleMapper for Round {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            with_value(param, |value| value.cast(self.0))
+        }
+    }
+    network.map(&mut Round(dtype))
+}
+
+/// `network` with the values of `master`, rounded to its own type.
+pub fn rounded<N: Module>(network: N, master: &N) -> N {
+    struct Values(GradientsParams);
+    impl ModuleVisitor for Values {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.register(param.id, param.val().without_autodiff());
+        }
+    }
+    struct Round(GradientsParams);
+    impl ModuleMapper for Round {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match self.0.remove::<D>(param.id) {
+                Some(value) => with_value(param, |old| value.cast(old.dtype())),
+                None => param,
+            }
+        }
+    }
+    let mut values = Values(GradientsParams::new());
+    master.visit(&mut values);
+    network.map(&mut Round(values.0))
 }
 
 /// Gradient descent, w − η Σ g, as Burn's SGD computes it from the sum over the parts, to the bit.
@@ -160,26 +242,22 @@ impl ModuleMapper for Descent {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, weight, mapper) = param.consume();
-        let gradients: Vec<Tensor<D>> = self.parts.of(id);
+        let gradients: Vec<Tensor<D>> = self.parts.of(param.id);
         if gradients.is_empty() {
-            return Param::from_mapped_value(id, weight, mapper);
+            return param;
         }
-        let (tracked, strategy) = (weight.is_autodiff(), weight.gradient_checkpointing_strategy());
         let all = self.measured.as_mut().filter(|_| D > 1);
-        let (mut weight, measured) = descend(weight.without_autodiff(), gradients, self.lr, all.is_some());
+        let mut measured = None;
+        let param = with_value(param, |weight| {
+            let (weight, by) = descend(weight, gradients, self.lr, all.is_some());
+            measured = by;
+            weight
+        });
         if let (Some((update, norms)), Some((moved, norm))) = (all, measured) {
             update.push((self.path.join("."), moved));
             norms.push((self.path.join("."), norm));
         }
-        if tracked {
-            weight = weight.autodiff();
-            if let Some(strategy) = strategy {
-                weight = weight.with_gradient_checkpointing_strategy(strategy);
-            }
-            weight = weight.require_grad();
-        }
-        Param::from_mapped_value(id, weight, mapper)
+        param
     }
 }
 
@@ -263,35 +341,42 @@ impl NullaryFnOnce for OnePass<'_> {
     }
 }
 
-/// Scales all gradients together so that their L2 norm is at most `max_norm` (Pascanu et al. 2013).
+/// Scales all gradients together so that their L2 norm is at most `max_norm` (Pascanu et al. 2013, *On the difficulty of
+/// training recurrent neural networks*).
+///
+/// The norm is right for any finite gradients: its squares are summed where they fit. Gradients that are not finite
+/// become NaN, which the training then meets in its weights.
 ///
 /// Burn's own clipping takes each parameter by itself, which changes the gradient's direction.
 fn clip<N: Module>(network: &N, gradients: GradientsParams, max_norm: f64) -> GradientsParams {
-    struct SquaredNorm<'a>(&'a GradientsParams, Option<Tensor<1>>);
-    impl ModuleVisitor for SquaredNorm<'_> {
+    struct Norms<'a>(&'a GradientsParams, Vec<Norm>);
+    impl ModuleVisitor for Norms<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.0.get::<D>(param.id) {
-                let square = gradient.cast(DType::F32).square().sum();
-                self.1 = Some(self.1.take().map_or(square.clone(), |sum| sum + square));
+                let values = gradient.shape().num_elements();
+                self.1.push(Norm::of(gradient.reshape([values])));
             }
         }
     }
-    struct Scale(GradientsParams, Tensor<1>);
+    struct Scale(GradientsParams, f64);
     impl ModuleVisitor for Scale {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.0.remove::<D>(param.id) {
-                let scale = self.1.clone().cast(gradient.dtype()).reshape([1; D]);
-                self.0.register(param.id, gradient * scale);
+                // In two steps, as a scale under 1e-38 has few digits in f32 or none.
+                let root = self.1.sqrt();
+                self.0.register(param.id, gradient * root * root);
             }
         }
     }
-    let mut norm = SquaredNorm(&gradients, None);
-    network.visit(&mut norm);
-    let Some(square) = norm.1 else {
+    let mut norms = Norms(&gradients, Vec::new());
+    network.visit(&mut norms);
+    let norm = Norm::read(&norms.1).into_iter().fold(0.0, f64::hypot);
+    if norm <= max_norm {
         return gradients;
-    };
-    let scale = (square.sqrt() + 1e-12).recip() * max_norm;
-    let mut scaled = Scale(gradients, scale.clamp_max(1.0));
+    }
+    // Infinite: some gradient is not finite, which 0 would hide.
+    let scale = if norm.is_finite() { max_norm / norm } else { f64::NAN };
+    let mut scaled = Scale(gradients, scale);
     network.visit(&mut scaled);
     scaled.0
 }
@@ -300,6 +385,7 @@ fn clip<N: Module>(network: &N, gradients: GradientsParams, max_norm: f64) -> Gr
 mod tests {
     use burn::{
         nn::{Linear, LinearConfig},
+        optim::SgdConfig,
         tensor::{Device, Distribution},
     };
 
@@ -335,7 +421,7 @@ mod tests {
                 let layer = LinearConfig::new(d_input, d_output).init(&device);
                 let parts = parts(&layer, count);
                 let parts = Parts::new(parts);
-                let mut burn = optimizer(&experiment);
+                let mut burn = SgdConfig::new().init();
                 let expected = burn.step(0.3, layer.clone(), parts.sum(&layer));
 
                 let (found, _) = Updater::new(&experiment).step(layer.clone(), parts.clone(), false);
