@@ -231,7 +231,7 @@ pub struct ClaimsArgs {
 /// Flags of `eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// A checkpoint's folder, or its training's, as in runs/…/runs/relu-seed0
+    /// The folder of a run, of its checkpoint, or of an experiment with one checkpoint
     pub checkpoint: PathBuf,
     /// Another data set than it was trained on
     #[arg(long)]

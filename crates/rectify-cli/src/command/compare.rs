@@ -1,6 +1,7 @@
 //! `rectify compare` and `rectify train`.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Mutex, PoisonError, atomic::Ordering},
@@ -17,7 +18,7 @@ use rectify_train::{
     },
     network::Shape,
     record::{Results, Run, SCHEMA_VERSION, Status},
-    store::{self, Checkpoint, Measured, RunFolder, StoreError},
+    store::{self, Checkpoint, Line, Mark, MetricsWriter, RunFolder, StoreError},
     train::{
         Event,
         grid::{self, Cell},
@@ -66,14 +67,25 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     // Its pixels are on the device now.
     drop(dataset);
     let unwritten: Mutex<Option<StoreError>> = Mutex::new(None);
+    let writers: Mutex<HashMap<(String, u64), MetricsWriter>> = Mutex::default();
+    let append = |cell: &Cell, line: Line| {
+        let mut writers = writers.lock().unwrap_or_else(PoisonError::into_inner);
+        match writers.entry((cell.activation.to_string(), cell.seed)) {
+            Entry::Occupied(writer) => writer.into_mut().append(&line),
+            Entry::Vacant(place) => {
+                let writer = folder.metrics(cell.activation.name(), cell.seed, &Mark::default())?;
+                place.insert(writer).append(&line)
+            }
+        }
+    };
     let observe = |cell: &Cell, event: Event<'_>| {
-        let measured = match event {
+        let line = match event {
             Event::Steps(steps) => return progress.bar.inc(steps as u64),
-            Event::Epoch(epoch) => Measured::Epoch(epoch),
-            Event::Probe(step) => Measured::Step(step),
+            Event::Epoch(epoch) => Line::Epoch(epoch.clone()),
+            Event::Probe(step) => Line::Step(step.clone()),
             Event::Step { .. } => return,
         };
-        if let Err(error) = folder.append(cell, &measured) {
+        if let Err(error) = append(cell, line) {
             unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             stop.store(true, Ordering::Relaxed);
         }
@@ -91,7 +103,15 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
             mean,
             std,
         };
-        folder.save_checkpoint(cell, &checkpoint, model).map(drop)
+        checkpoint.save(&folder.run_path(cell.activation.name(), cell.seed), model)?;
+        let writer = writers.lock().unwrap_or_else(PoisonError::into_inner).remove(&(run.activation.clone(), run.seed));
+        match writer {
+            Some(writer) if run.status != Status::Interrupted => {
+                writer.sync().and_then(|()| folder.write_run(run, writer.mark()))
+            }
+            // Not done, or its first line could not be written.
+            _ => Ok(()),
+        }
     };
     let runs = grid::run(&experiment, shape, &data, stop, &observe, &finished)?;
     progress.bar.finish_and_clear();

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use rectify_train::{
     backend,
     data::Dataset,
-    store::Checkpoint,
+    store::SavedCheckpoint,
     train::{Evaluation, evaluate},
 };
 use serde::Serialize;
@@ -29,7 +29,8 @@ struct Scores {
 
 /// Loss and accuracy of a checkpoint on the validation and the test set.
 pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
-    let (checkpoint, folder) = Checkpoint::read(&args.checkpoint)?;
+    let saved = SavedCheckpoint::open(&args.checkpoint)?;
+    let checkpoint = &saved.checkpoint;
     let device = backend::open(args.backend.as_ref().unwrap_or(&checkpoint.experiment.backend))?;
     backend::supports(&device, checkpoint.experiment.dtype)?;
     let name = args.dataset.as_ref().unwrap_or(&checkpoint.experiment.dataset);
@@ -44,7 +45,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         checkpoint.width
     );
     let data = dataset.to_device(&device, checkpoint.experiment.dtype.into());
-    let model = checkpoint.load_model(&folder, &device)?;
+    let model = saved.load_model(&device)?;
     let Evaluation { loss: validation_loss, accuracy: validation_accuracy } = evaluate(&model, &data.validation);
     let Evaluation { loss: test_loss, accuracy: test_accuracy } = evaluate(&model, &data.test);
     let scores = Scores {

@@ -1,0 +1,216 @@
+//! The one writer of whole files and folders: readers see the old one or the new one, also after a crash.
+//!
+//! What is new is written beside what is old, under a name that begins with [`NEW`], brought to the disk, and renamed.
+//! What a killed writer leaves behind is put right by [`heal`], which whoever holds a folder's [lock](super::Lock)
+//! calls when it opens it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use super::StoreError;
+
+/// How names of files and folders begin that are being written.
+pub(super) const NEW: &str = ".rectify-new-";
+/// How the name of a folder begins that is being replaced where two folders cannot be exchanged; its own name follows.
+const OLD: &str = ".rectify-old-";
+
+/// Writes a file whole or not at all: readers see the old one or the new one. Its permissions are those that the umask
+/// leaves.
+///
+/// # Errors
+///
+/// [`StoreError::Io`] where the folder cannot be written or the disk is full; what was there stays.
+pub fn write(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    let folder = parent(path);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(NEW);
+    // Without this it would be its owner's alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+        .tempfile_in(folder)
+        .and_then(|mut file| {
+            file.write_all(contents)?;
+            file.as_file().sync_all()?;
+            file.persist(path).map_err(|error| error.error)?;
+            sync_folder(folder)
+        })
+        .map_err(|error| StoreError::io(path)(plain(error)))
+}
+
+/// Writes a folder whole or not at all: `fill` is given an empty one, which then takes the place of `target`. There is no
+/// moment without a folder at `target` (or, where the file system cannot exchange two folders, none that [`heal`] does
+/// not mend).
+///
+/// # Errors
+///
+/// [`StoreError`] of `fill`, or [`StoreError::Io`]; what was there stays.
+pub fn write_folder(target: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let about_target = |error| StoreError::io(target)(plain(error));
+    let new = tempfile::Builder::new().prefix(NEW).tempdir_in(parent(target)).map_err(about_target)?;
+    fill(new.path()).map_err(|error| match error {
+        // Nobody knows the temporary folder.
+        StoreError::Io { path, cause } if path.starts_with(new.path()) => about_target(cause),
+        error => error,
+    })?;
+    replace_folder(new.path(), target)
+    // After an exchange the old folder has the new one's name, and is removed here.
+}
+
+/// Puts the folder `new` in the place of `target`, which may or may not exist, in the same parent. What is in it is
+/// brought to the disk first. Afterwards `new` does not exist, or is the old folder, to be removed.
+///
+/// # Errors
+///
+/// [`StoreError::Io`]; what was there stays.
+pub fn replace_folder(new: &Path, target: &Path) -> Result<(), StoreError> {
+    sync_tree(new)
+        .and_then(|()| match target.is_dir() {
+            true => match exchange(new, target) {
+                Err(error) if cannot_exchange(&error) => replace_in_two_steps(new, target),
+                exchanged => exchanged,
+            },
+            false => fs::rename(new, target),
+        })
+        .and_then(|()| sync_folder(parent(target)))
+        .map_err(StoreError::io(target))
+}
+
+/// Puts right what killed writers left in a folder: a replaced folder that is under neither name gets its own back, and
+/// what was half written is removed. To be called by the only process that writes there.
+///
+/// # Errors
+///
+/// [`StoreError::Io`] names the leftover.
+pub fn heal(folder: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(folder).map_err(StoreError::io(folder))? {
+        let path = entry.map_err(StoreError::io(folder))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let mended = match name.strip_prefix(OLD) {
+            Some(own) if !folder.join(own).exists() => fs::rename(&path, folder.join(own)),
+            Some(_) => remove(&path),
+            None if name.starts_with(NEW) => remove(&path),
+            None => continue,
+        };
+        mended.map_err(StoreError::io(&path))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+/// An error of `tempfile` names the temporary file, which nobody knows: the operating system's alone.
+fn plain(error: io::Error) -> io::Error {
+    let inner =
+        error.get_ref().and_then(std::error::Error::source).and_then(|source| source.downcast_ref::<io::Error>());
+    match inner.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(new: &Path, target: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    Ok(renameat_with(CWD, new, CWD, target, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether a kernel or a file system says that it exchanges no folders.
+fn cannot_exchange(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+}
+
+fn replace_in_two_steps(new: &Path, target: &Path) -> io::Result<()> {
+    let aside = aside(target);
+    if aside.exists() {
+        fs::remove_dir_all(&aside)?;
+    }
+    fs::rename(target, &aside)?;
+    if let Err(error) = fs::rename(new, target) {
+        fs::rename(&aside, target)?;
+        return Err(error);
+    }
+    // The new one is in its place: what is left of the old one goes when the folder is opened again.
+    let _ = fs::remove_dir_all(&aside);
+    Ok(())
+}
+
+fn aside(target: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(OLD);
+    name.push(target.file_name().unwrap_or_default());
+    parent(target).join(name)
+}
+
+fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => sync_tree(&entry.path())?,
+            false => File::open(entry.path())?.sync_all()?,
+        }
+    }
+    sync_folder(folder)
+}
+
+/// Brings names in a folder to the disk. Only Unix opens folders, and not every file system syncs them.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(folder)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(path: &Path, text: &str) {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("file"), text).unwrap();
+    }
+
+    #[test]
+    fn without_exchange_a_folder_is_replaced_and_a_kill_between_the_steps_is_healed() {
+        let place = tempfile::tempdir().unwrap();
+        let (new, target) = (place.path().join(".rectify-new-1"), place.path().join("state"));
+        folder_with(&target, "old");
+        folder_with(&new, "new");
+        replace_in_two_steps(&new, &target).unwrap();
+        assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "new");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+
+        // Killed after the first rename.
+        fs::rename(&target, aside(&target)).unwrap();
+        folder_with(&new, "newer");
+        heal(place.path()).unwrap();
+        assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "new");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+
+        // Killed after the second.
+        folder_with(&aside(&target), "old");
+        heal(place.path()).unwrap();
+        assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "new");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,259 @@
+//! `checkpoint/`: a trained network, and what it takes to use it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use burn::{
+    module::Module,
+    store::ModuleRecord,
+    tensor::{Bytes, Device},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Mark, StoreError, atomic,
+    folder::{METRICS, RUNS, Stage, folders, stage},
+    lock, seal,
+};
+use crate::{
+    activation::Activation,
+    experiment::{Experiment, ModelKind},
+    network::{Model, Shape},
+    record::SCHEMA_VERSION,
+};
+
+const FOLDER: &str = "checkpoint";
+const WEIGHTS: &str = "model.bpk";
+const CHECKPOINT: &str = "checkpoint.json";
+
+/// What a network's weights need to be a network again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The experiment that it was trained in.
+    pub experiment: Experiment,
+    /// Its activation.
+    pub activation: Activation,
+    /// Its seed.
+    pub seed: u64,
+    /// Training steps taken.
+    pub steps: usize,
+    /// Rows, columns and classes of the data.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Mean of the training pixels, which inputs are standardised with.
+    pub mean: f64,
+    /// Standard deviation of the training pixels.
+    pub std: f64,
+}
+
+/// `checkpoint.json`. Before version 2 it held a [`Checkpoint`] alone.
+#[derive(Serialize, Deserialize)]
+struct CheckpointFile {
+    #[serde(default)]
+    schema_version: Option<u32>,
+    /// The weights' file.
+    #[serde(default)]
+    model: Option<Mark>,
+    #[serde(flatten)]
+    checkpoint: Checkpoint,
+}
+
+/// A checkpoint that was found on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedCheckpoint {
+    /// What is said of it.
+    pub checkpoint: Checkpoint,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What its weights' file was when it was written; `None` in checkpoints of before version 2.
+    weights: Option<Mark>,
+}
+
+impl Checkpoint {
+    /// Writes a run's network, in place of a checkpoint that is there. Gives back its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`]; what was there stays.
+    pub fn save(&self, run_folder: &Path, model: Model) -> Result<PathBuf, StoreError> {
+        let target = run_folder.join(FOLDER);
+        atomic::write_folder(&target, |folder| {
+            let weights = folder.join(WEIGHTS);
+            save_module(model.valid(), &weights)?;
+            let path = folder.join(CHECKPOINT);
+            let file = CheckpointFile {
+                schema_version: Some(SCHEMA_VERSION),
+                model: Some(Mark::of(&weights)?),
+                checkpoint: self.clone(),
+            };
+            fs::write(&path, seal::seal(&path, &file)?).map_err(StoreError::io(&path))
+        })?;
+        Ok(target)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { height: self.height, width: self.width, classes: self.classes }
+    }
+
+    /// Fewer parameters than its network has, whatever numbers stand there.
+    fn least_parameters(&self) -> f64 {
+        let first = match self.experiment.model {
+            ModelKind::Mlp => self.height as f64 * self.width as f64,
+            ModelKind::Cnn => (self.height / 4) as f64 * (self.width / 4) as f64,
+        };
+        let hidden = self.experiment.hidden();
+        let widths = hidden.iter().chain([&self.classes]).map(|&width| width as f64);
+        widths.fold((0.0, first), |(sum, fan_in), fan_out| (sum + fan_in * fan_out, fan_out)).0
+    }
+}
+
+impl SavedCheckpoint {
+    /// Reads a checkpoint's description: `path` is as [`find`] takes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`]; [`StoreError`] names the file that is not what it must be.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let folder = find(path)?;
+        let file = folder.join(CHECKPOINT);
+        let read = seal::read::<CheckpointFile>(&file, "a checkpoint")?;
+        let CheckpointFile { model: weights, checkpoint, .. } =
+            read.ok_or_else(|| StoreError::io(&file)(std::io::ErrorKind::NotFound.into()))?;
+        checkpoint
+            .experiment
+            .check()
+            .and_then(|()| checkpoint.shape().check(checkpoint.experiment.model))
+            .map_err(|error| StoreError::damaged(&file, error))?;
+        Ok(Self { checkpoint, folder, weights })
+    }
+
+    /// Reads the network onto a device.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] names the file if it is not there, torn, changed, or of another network.
+    pub fn load_model(&self, device: &Device) -> Result<Model, StoreError> {
+        let file = self.folder.join(WEIGHTS);
+        let bytes = fs::metadata(&file).map_err(StoreError::io(&file))?.len();
+        if let Some(weights) = &self.weights {
+            weights.verify(&file)?;
+        }
+        let checkpoint = &self.checkpoint;
+        // A network is drawn before its weights are read: not one that no memory holds, because a number was changed.
+        let size = burn::tensor::DType::from(checkpoint.experiment.dtype).size();
+        let least = checkpoint.least_parameters() * size as f64;
+        if least > bytes as f64 {
+            let reason = format!("has {bytes} bytes, and the network of {CHECKPOINT} takes at least {least}");
+            return Err(StoreError::damaged(&file, reason));
+        }
+        let fresh =
+            Model::new(&checkpoint.experiment, &checkpoint.activation, checkpoint.shape(), checkpoint.seed, device);
+        load_module(fresh, &file)
+    }
+}
+
+/// Writes a module's parameters to a file of a folder that [`atomic::write_folder`] or [`save_state`](super::save_state)
+/// makes.
+///
+/// # Errors
+///
+/// [`StoreError::Io`].
+pub fn save_module(module: impl Module, path: &Path) -> Result<(), StoreError> {
+    // Not Burn's own writing: it keeps of the operating system's error only the text.
+    let bytes = module.into_record().into_bytes().map_err(|error| StoreError::damaged(path, error))?;
+    fs::write(path, &*bytes).map_err(StoreError::io(path))
+}
+
+/// Reads a module's parameters from a file.
+///
+/// # Errors
+///
+/// [`StoreError::Io`]; [`StoreError::Damaged`] where the file is none of Burn's, or of a module of another shape.
+pub fn load_module<M: Module>(module: M, path: &Path) -> Result<M, StoreError> {
+    let bytes = Bytes::from_bytes_vec(fs::read(path).map_err(StoreError::io(path))?);
+    ModuleRecord::from_bytes(bytes)
+        .and_then(|record| module.try_load_record(record))
+        .map_err(|error| StoreError::damaged(path, error))
+}
+
+/// The folder of the one checkpoint at a path, which is that folder, its run's, or that of an experiment with one
+/// checkpoint.
+///
+/// # Errors
+///
+/// [`StoreError::Missing`] says what is there: the checkpoints to choose from, or how far the runs have come.
+pub fn find(path: &Path) -> Result<PathBuf, StoreError> {
+    let missing = |reason: String| Err(StoreError::Missing { path: path.to_owned(), reason });
+    if let Some(folder) = of_run(path) {
+        return Ok(folder);
+    }
+    if path.is_file() {
+        let folder = path.parent().unwrap_or(path);
+        return missing(format!("is a file; the checkpoint's folder is asked for, as in {}", folder.display()));
+    }
+    let runs = folders(&path.join(RUNS))?;
+    match &checkpoints(&runs)[..] {
+        [one] => return Ok(one.join(FOLDER)),
+        [] if runs.is_empty() => {}
+        [] => {
+            let how_far = |run: &PathBuf| format!("{}: {}", run.display(), progress(run, path));
+            return missing(format!("no run has a checkpoint yet:{}", list(&runs, how_far)));
+        }
+        several => {
+            let all = list(several, |run| run.display().to_string());
+            return missing(format!("holds {} checkpoints; name one of them:{all}", several.len()));
+        }
+    }
+
+    let what = match path.exists() {
+        false => "No such file or folder".to_owned(),
+        true if stage(path) == Stage::Done || path.join(METRICS).exists() => {
+            let experiment = path.parent().and_then(Path::parent).unwrap_or(path);
+            format!("this run has no checkpoint ({})", progress(path, experiment))
+        }
+        true => format!("holds no {CHECKPOINT}, and is not the folder of a run"),
+    };
+    let siblings = match path.parent().filter(|parent| parent.ends_with(RUNS)) {
+        Some(runs) => checkpoints(&folders(runs)?),
+        None => Vec::new(),
+    };
+    match siblings.is_empty() {
+        true => missing(what),
+        false => {
+            missing(format!("{what}; those with a checkpoint are:{}", list(&siblings, |run| run.display().to_string())))
+        }
+    }
+}
+
+/// The checkpoint in the folder of a run or of the checkpoint itself.
+fn of_run(path: &Path) -> Option<PathBuf> {
+    [path.join(FOLDER), path.to_owned()].into_iter().find(|folder| folder.join(CHECKPOINT).exists())
+}
+
+fn checkpoints(runs: &[PathBuf]) -> Vec<PathBuf> {
+    runs.iter().filter(|run| of_run(run).is_some()).cloned().collect()
+}
+
+fn progress(run: &Path, experiment: &Path) -> &'static str {
+    match stage(run) {
+        Stage::Done => "done, without a checkpoint",
+        Stage::Unfinished if lock::is_locked(experiment) => "running",
+        Stage::Unfinished => "stopped before its end",
+        Stage::NotBegun => "not begun",
+    }
+}
+
+/// One a line, as many as a screen shows.
+fn list(runs: &[PathBuf], line: impl Fn(&PathBuf) -> String) -> String {
+    const SHOWN: usize = 20;
+    let mut lines: Vec<String> = runs.iter().take(SHOWN).map(|run| format!("\n  {}", line(run))).collect();
+    if runs.len() > SHOWN {
+        lines.push(format!("\n  and {} more", runs.len() - SHOWN));
+    }
+    lines.concat()
+}
