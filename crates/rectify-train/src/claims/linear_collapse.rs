@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     experiment::{Experiment, OptimizerKind},
-    model::{Dense, Model, Network},
+    model::{Dense, Model, Network, parameters},
     probe::Trace,
 };
 
@@ -126,7 +126,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 fn product_error(network: &Model, images: Tensor<2>) -> f64 {
     let Model::Mlp(network) = network.valid() else { return f64::NAN };
     let output = network.forward(images.clone(), &mut Trace::off());
-    let output_layer = (network.output.weight.val(), network.output.bias.val());
+    let output_layer = parameters(&network.output);
     let product = network
         .hidden
         .iter()

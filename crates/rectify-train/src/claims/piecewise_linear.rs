@@ -16,7 +16,7 @@ use super::{
 use crate::{
     data::DeviceSamples,
     experiment::Experiment,
-    model::{Mlp, Model},
+    model::{Mlp, Model, parameters},
 };
 
 /// The claim.
@@ -233,7 +233,7 @@ fn along_line(network: &Model, samples: &DeviceSamples, first: usize) -> Option<
         }
         x = dense.activation.forward(z);
     }
-    Some(Line { active, outputs: rows(&affine((output.weight.val(), output.bias.val()), x)) })
+    Some(Line { active, outputs: rows(&affine(parameters(output), x)) })
 }
 
 /// Points of a line at which the outputs change their slope, beyond the rounding of f64.
