@@ -41,12 +41,7 @@ impl Operands {
 
     /// [`check`](Self::check) for a tensor whose type is its own.
     #[track_caller]
-    pub(crate) fn check_place<K: Basic, const D: usize>(
-        &self,
-        name: &str,
-        x: &Tensor<D, K>,
-        dims: [usize; D],
-    ) {
+    pub(crate) fn check_place<K: Basic, const D: usize>(&self, name: &str, x: &Tensor<D, K>, dims: [usize; D]) {
         let (operation, found) = (self.operation, x.dims());
         assert!(found == dims, "{operation}: `{name}` is {found:?}, and the other tensors take {dims:?}");
         let (expected, found) = (&self.device, x.device());

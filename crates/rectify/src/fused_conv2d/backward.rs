@@ -89,11 +89,7 @@ pub mod default {
         [height / 2, width / 2]
     }
 
-    fn conv2d<B: ReluOps>(
-        x: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        bias: Bias<B>,
-    ) -> FloatTensor<B> {
+    fn conv2d<B: ReluOps>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: Bias<B>) -> FloatTensor<B> {
         let options = ConvOptions::new([1, 1], padding::<B>(&weight), [1, 1], 1);
         B::conv2d(x, weight, bias.tensor(), options)
     }

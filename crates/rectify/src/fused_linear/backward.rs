@@ -205,9 +205,7 @@ impl<B: FusedLinearOps, C: CheckpointStrategy> FusedLinearOps for Autodiff<B, C>
         let step = FusedLinearBackward { activation, bias: bias.is_some() };
         let (z, output) = B::rectify_fused_linear_watched(x, weight, bias.into(), tap, activation);
         let output = match bias_node {
-            Some(bias_node) => {
-                step.record::<B, C, 4>([x_node, weight_node, bias_node, tap_node], state, output)
-            }
+            Some(bias_node) => step.record::<B, C, 4>([x_node, weight_node, bias_node, tap_node], state, output),
             None => step.record::<B, C, 3>([x_node, weight_node, tap_node], state, output),
         };
         (Self::from_inner(z), output)

@@ -147,11 +147,7 @@ impl<'a> Matrices<'a> {
 
     /// [`of`](Self::of), and a bias with a number for each column: −0.0, the neutral element of addition, where there is
     /// none.
-    fn with_bias(
-        left: &'a FlexTensor,
-        right: &'a FlexTensor,
-        bias: &'a Bias<Flex>,
-    ) -> Option<(Self, Cow<'a, [f32]>)> {
+    fn with_bias(left: &'a FlexTensor, right: &'a FlexTensor, bias: &'a Bias<Flex>) -> Option<(Self, Cow<'a, [f32]>)> {
         let matrices = Self::of(left, right)?;
         let bias = match bias {
             Bias::Some(bias) => Cow::Borrowed(row(bias)?),
