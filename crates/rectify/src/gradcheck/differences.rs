@@ -43,7 +43,11 @@ pub(super) struct Point {
 }
 
 /// The function at x and, step after halved step, on both sides of it.
-pub(super) struct Around {
+pub(super) struct Around<F> {
+    x: f64,
+    /// The step to begin with.
+    step: f64,
+    at: F,
     here: Point,
     sides: Vec<[Point; 2]>,
 }
@@ -86,19 +90,17 @@ impl Finding {
 /// How often a step is halved at most.
 const HALVINGS: usize = 20;
 
-impl Around {
-    pub(super) fn new(here: Point) -> Self {
-        Self { here, sides: Vec::new() }
+impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
+    /// Of the function `at`, at x.
+    pub(super) fn new(x: f64, step: f64, at: F) -> Result<Self, GradCheckError> {
+        let here = at(x)?;
+        Ok(Self { x, step, at, here, sides: Vec::new() })
     }
 
-    /// Adds the points at x ± step; `false` where rounding leaves one of them at x.
-    pub(super) fn add(
-        &mut self,
-        x: f64,
-        step: f64,
-        at: impl Fn(f64) -> Result<Point, GradCheckError>,
-    ) -> Result<bool, GradCheckError> {
-        let (below, above) = (at(x - step)?, at(x + step)?);
+    /// Adds the points at the next step; `false` where rounding leaves one of them at x.
+    pub(super) fn add(&mut self) -> Result<bool, GradCheckError> {
+        let step = self.step / f64::from(1u32 << self.sides.len());
+        let (below, above) = ((self.at)(self.x - step)?, (self.at)(self.x + step)?);
         let moves = below.x < self.here.x && self.here.x < above.x;
         if moves {
             self.sides.push([below, above]);
@@ -124,82 +126,69 @@ impl Around {
     /// Halves the step until the differences settle or drown in rounding, and judges `analytic` by them.
     pub(super) fn judge(
         &mut self,
-        x: f64,
-        step: f64,
-        at: impl Fn(f64) -> Result<Point, GradCheckError>,
         weights: &[f64],
         analytic: f64,
         precision: &Precision,
     ) -> Result<Finding, GradCheckError> {
-        let mut seen = vec![self.differences(0, weights, precision.epsilon)];
+        let mut before = self.differences(0, weights, precision.epsilon);
         // The extrapolated difference and its estimated error, at the step where that is least.
-        let mut best: Option<(f64, f64)> = None;
+        let mut best = None;
+        let (mut last, mut smooth) = (0, true);
         for level in 1..=HALVINGS {
-            if level == self.sides.len() && !self.add(x, step / f64::from(1u32 << level), &at)? {
+            if level == self.sides.len() && !self.add()? {
                 break;
             }
-            let (now, before) = (self.differences(level, weights, precision.epsilon), &seen[level - 1]);
-            let tolerance = precision.tolerance(now.left, now.right);
-            // Three levels tell a kink from a jump; beyond that, differences that rounding has spoilt say nothing.
+            let now = self.differences(level, weights, precision.epsilon);
+            // Beyond three steps, differences that rounding has spoilt say nothing.
             if level > 2 && now.noise > 0.5 * precision.tolerance(analytic, 0.0) {
                 break;
             }
+            let moved = now.central - before.central;
+            let tolerance = precision.tolerance(now.left, now.right);
+            smooth = now.gap() <= tolerance + now.noise || now.gap() <= 0.6 * before.gap();
+            let still = |moved: f64| moved.abs() <= 0.25 * tolerance;
+            let settled = match smooth {
+                true => still(moved),
+                false => still(now.left - before.left) && still(now.right - before.right),
+            };
+            // At the middle of a jump both sides are as steep.
+            smooth &= moved.abs() <= tolerance + now.noise || now.central.abs() <= 1.7 * before.central.abs();
             // An error of h² falls to a quarter, as this takes it to; one of h, at a jump of curvature, to a half, so
             // that what is left is two thirds of what moved.
-            let moved = now.central - before.central;
-            let error = moved.abs() + now.noise;
-            if best.is_none_or(|(_, least)| error < least) {
-                best = Some((now.central + moved / 3.0, error));
-            }
-            let no_kink = now.gap() <= tolerance + now.noise || now.gap() <= 0.6 * before.gap();
-            let settled = no_kink && moved.abs() <= 0.25 * tolerance;
-            seen.push(now);
+            let extrapolated = (now.central + moved / 3.0, moved.abs() + now.noise);
+            best = match best {
+                Some((_, error)) if smooth && error <= extrapolated.1 => best,
+                _ => smooth.then_some(extrapolated),
+            };
+            (before, last) = (now, level);
             if settled {
                 break;
             }
         }
-        let within = |[left, right]: [f64; 2], slack: f64| {
-            (left.min(right) - slack..=left.max(right) + slack).contains(&analytic)
-        };
-        let slack = |now: &Differences| precision.tolerance(now.left, now.right) + now.noise;
-        if let [.., first, before, now] = &seen[..] {
-            // A jump's j/h moves twice as much at each halving, a curvature's c·h half as much.
-            let doubles = |slope: fn(&Differences) -> f64| {
-                let (moved, moved_before) = (slope(now) - slope(before), slope(before) - slope(first));
-                moved.abs() > slack(now) && moved.abs() > 1.7 * moved_before.abs()
-            };
-            if doubles(|differences| differences.left) || doubles(|differences| differences.right) {
-                return Ok(self.jump(seen.len() - 1, weights, now.noise, within, precision));
-            }
+        if !smooth {
+            return Ok(self.beside(last, before.noise, weights, analytic, precision));
         }
-        if let [.., before, now] = &seen[..]
-            && now.gap() > slack(now)
-            && now.gap() > 0.6 * before.gap()
-        {
-            let slopes = [now.left, now.right];
-            return Ok(Finding::Kink { slopes, between: within(slopes, slack(now)) });
-        }
-        let (numeric, uncertainty) = best.unwrap_or((seen[0].central, seen[0].noise));
+        let (numeric, uncertainty) = best.unwrap_or((before.central, before.noise));
         let tolerance = precision.tolerance(analytic, numeric);
         let error = (analytic - numeric).abs() / (tolerance + uncertainty.min(10.0 * tolerance));
         Ok(Finding::Smooth { numeric, error })
     }
 
-    /// A jump at x, between the points at the last step: its height, and the slopes between those at the last two.
-    fn jump(
-        &self,
-        last: usize,
-        weights: &[f64],
-        noise: f64,
-        within: impl Fn([f64; 2], f64) -> bool,
-        precision: &Precision,
-    ) -> Finding {
-        let [[far_below, far_above], [below, above]] = [&self.sides[last - 1], &self.sides[last]];
-        let slopes = [slope(far_below, below, weights), slope(above, far_above, weights)];
-        let height =
-            rise(below, above, weights) - slopes[0] * (self.here.x - below.x) - slopes[1] * (above.x - self.here.x);
-        let slack = precision.tolerance(slopes[0], slopes[1]) + 2.0 * noise;
-        Finding::Jump { height, slopes, between: within(slopes, slack) }
+    /// The kink or jump between the points of a step, not the first, by the slopes between these and those before, which
+    /// do not meet it.
+    fn beside(&self, step: usize, noise: f64, weights: &[f64], analytic: f64, precision: &Precision) -> Finding {
+        let [[far_below, far_above], [below, above]] = [&self.sides[step - 1], &self.sides[step]];
+        let slopes @ [left, right] = [slope(far_below, below, weights), slope(above, far_above, weights)];
+        let height = rise(below, above, weights) - left * (self.here.x - below.x) - right * (above.x - self.here.x);
+        let slack = precision.tolerance(left, right) + 2.0 * noise;
+        let between = (left.min(right) - slack..=left.max(right) + slack).contains(&analytic);
+        // A kink that is not at x itself rises by the difference of its slopes times its distance; and what numbers of
+        // about 1 are rounded by is no jump.
+        let kinks = (right - left).abs() * (above.x - below.x);
+        match height.abs() > kinks + 4.0 * precision.epsilon {
+            true => Finding::Jump { height, slopes, between },
+            false => Finding::Kink { slopes, between },
+        }
     }
 }
 

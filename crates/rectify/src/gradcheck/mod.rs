@@ -265,15 +265,15 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
             }
         };
         let step = precision.step * x.abs().max(1.0);
-        let mut around = Around::new(at(x)?);
-        if !around.add(x, step, &at)? {
+        let mut around = Around::new(x, step, at)?;
+        if !around.add()? {
             return Err(GradCheckError::StepTooSmall { index, x, step });
         }
 
         let mut weighted = false;
-        let mut found = around.judge(x, step, &at, &ones, analytic[i], &precision)?;
+        let mut found = around.judge(&ones, analytic[i], &precision)?;
         if found.is_right() {
-            let by_weights = around.judge(x, step, &at, &weights, weighted_analytic[i], &precision)?;
+            let by_weights = around.judge(&weights, weighted_analytic[i], &precision)?;
             // What the plain sum shows as well is told by it, without weights.
             weighted = !by_weights.is_right() || (found.is_smooth() && !by_weights.is_smooth());
             if weighted {
