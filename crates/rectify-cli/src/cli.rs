@@ -270,6 +270,13 @@ fn parse_range(text: &str) -> Result<(f64, f64), String> {
     }
 }
 
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err(format!("`{text}` is not a positive number, such as 1e-4")),
+    }
+}
+
 /// Flags of `gradcheck`.
 #[derive(Debug, Args)]
 pub struct GradcheckArgs {
@@ -288,6 +295,12 @@ pub struct GradcheckArgs {
     /// Type to compute in; f64 resolves most
     #[arg(long, default_value = "f32")]
     pub dtype: Dtype,
+    /// Step of the differences to begin with, relative to max(1, |x|) [default: by type, 1e-5 in f64, 5e-3 in f32]
+    #[arg(long, value_name = "NUMBER", value_parser = positive)]
+    pub step: Option<f64>,
+    /// Absolute and relative tolerance, beside the differences' own error [default: by type, 1e-6 in f64, 3e-4 in f32]
+    #[arg(long, value_name = "NUMBER", value_parser = positive)]
+    pub tolerance: Option<f64>,
     #[command(flatten)]
     pub output: Output,
 }

@@ -785,6 +785,28 @@ fn gradients_check_on_every_backend() {
 }
 
 #[test]
+fn gradcheck_knows_curvature_and_jumps_and_takes_step_and_tolerance() {
+    let place = Place::new();
+    place.run("gradcheck --activations celu:0.1,celu:0.01,softplus:100 --dtype f64").success();
+    place.run("gradcheck --activations celu:0.1,celu:0.01,softplus:100 --dtype f32").success();
+    let jump = "jump at [7]: x = 0, by 1.000e-1, no derivative";
+    place.run("gradcheck --activations relu:nelu=0.1 --dtype f64").success().stdout(contains(jump));
+    let checks = json(&place.run("gradcheck --activations relu:nelu=0.1 --format json").success());
+    let report = &checks[0]["report"];
+    assert_eq!(
+        (report["kinks"].as_array().map(Vec::len), report["jumps"].as_array().map(Vec::len)),
+        (Some(0), Some(1))
+    );
+
+    place.run("gradcheck --activations gelu --dtype f64 --step 1e-4 --tolerance 1e-9").success();
+    // In f32 no difference resolves so much.
+    place.run("gradcheck --activations gelu --tolerance 1e-9").code(1).stdout(contains("FAILED"));
+    place.refuses("gradcheck --step 0", 2, &["--step", "`0` is not a positive number"]);
+    place.refuses("gradcheck --tolerance inf", 2, &["--tolerance", "`inf` is not a positive number"]);
+    place.refuses("gradcheck --activations relu --step 1e-30", 1, &["does not move x", "choose a larger one"]);
+}
+
+#[test]
 fn backends_and_data_say_what_is_here() {
     let place = Place::new();
     place.run("backends").success().stdout(contains("flex").and(contains("auto takes"))).stderr("");

@@ -10,11 +10,20 @@ use rectify_train::{
     activation::Activation,
     data::{Batch, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ModelKind, OptimizerKind, ProbeEvery},
+<<<<<<< HEAD
     judge::statistics::hidden,
     network::{Dense, Mlp, Model, Network, Shape},
     observe::Trace,
     record::{Run, Status},
     train::{Event, grid, train},
+=======
+    grid,
+    model::{self, Dense, Mlp, Model, Network, Shape},
+    probe::Trace,
+    results::{Run, Status},
+    statistics::hidden,
+    train::{Event, train},
+>>>>>>> h1
 };
 
 const INPUTS: usize = 3;
@@ -65,8 +74,8 @@ fn trained(experiment: &Experiment, data: &DeviceDataset, seed: u64) -> (Model, 
 /// Weights row by row, then biases.
 fn parameters(model: &Model) -> Vec<f64> {
     let Model::Mlp(mlp) = model else { panic!("it is an MLP") };
-    let bias = mlp.output.bias.val().into_data();
-    mlp.output.weight.val().into_data().iter::<f64>().chain(bias.iter::<f64>()).collect()
+    let (weight, bias) = model::parameters(&mlp.output);
+    weight.into_data().iter::<f64>().chain(bias.into_data().iter::<f64>()).collect()
 }
 
 /// Gradient of the mean cross-entropy: Xᵀ(P − Y)/n, and the mean of P − Y.
@@ -384,7 +393,7 @@ fn a_network_without_activations_is_the_product_of_its_matrices() {
     let (model, _) = trained(&experiment, &data, 0);
     let Model::Mlp(mlp) = &model.valid() else { panic!("it is an MLP") };
     // In f64, x W₀ W₁ … + b with b = (…(b₀ W₁ + b₁) W₂ + …).
-    let layers = mlp.hidden.iter().map(Dense::parameters).chain([(mlp.output.weight.val(), mlp.output.bias.val())]);
+    let layers = mlp.hidden.iter().map(Dense::parameters).chain([model::parameters(&mlp.output)]);
     let layers = layers.map(|(weight, bias)| (weight.cast(DType::F64), bias.cast(DType::F64).unsqueeze::<2>()));
     let (product, offset) = layers
         .reduce(|(product, offset), (weight, bias)| (product.matmul(weight.clone()), offset.matmul(weight) + bias))

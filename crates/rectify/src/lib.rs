@@ -87,11 +87,12 @@ mod fused_conv2d;
 mod fused_linear;
 pub mod gradcheck;
 mod max_pool;
+mod operands;
 mod relu;
 
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use fused_activation::{FusedActivation, FusedGradients};
-pub use fused_conv2d::{FusedConv2d, FusedConv2dError};
+pub use fused_conv2d::{FusedConv2d, FusedConv2dConfig, FusedConv2dError};
 pub use fused_linear::{FusedLinear, FusedLinearConfig};
 pub use max_pool::{max_pool_2x2, max_pool_2x2_backward};
 pub use relu::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate, relu};

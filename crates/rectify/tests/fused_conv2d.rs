@@ -1,7 +1,7 @@
 //! The fused convolution against `Conv2d` and then the activation, and its gradient against differences.
 
 use burn::{
-    module::{Module, Param, ParamId},
+    module::{Param, ParamId},
     nn::{
         PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
@@ -200,26 +200,6 @@ fn an_empty_batch_gives_an_empty_output() {
     let device = Device::flex();
     let layer = FusedConv2d::from_conv2d(conv([3, 2], [3, 3], &device), ACTIVATIONS[1]).unwrap();
     assert_eq!(layer.forward(Tensor::zeros([0, 3, 4, 4], &device)).dims(), [0, 2, 4, 4]);
-}
-
-#[test]
-fn it_loads_a_conv2d_s_record_and_a_missing_bias_does_not_learn() {
-    let device = Device::flex().autodiff();
-    let plain = Conv2dConfig::new([2, 3], [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
-    let x = random([2, 2, 4, 4], &device);
-
-    let conv = plain.clone().init(&device);
-    let fresh = FusedConv2d::from_conv2d(plain.clone().init(&device), FusedActivation::Identity).unwrap();
-    let loaded = fresh.load_record(conv.clone().into_record());
-    let expected = conv.forward(x.clone()).into_data();
-    loaded.forward(x.clone()).into_data().assert_approx_eq::<f32>(&expected, Tolerance::rel_abs(1e-5, 1e-5));
-
-    let conv = plain.with_bias(false).init(&device);
-    let layer = FusedConv2d::from_conv2d(conv.clone(), FusedActivation::Identity).unwrap();
-    let y = layer.forward(x.clone());
-    let gradients = y.clone().sum().backward();
-    y.into_data().assert_approx_eq::<f32>(&conv.forward(x).into_data(), Tolerance::rel_abs(1e-5, 1e-5));
-    assert!(layer.bias.val().grad(&gradients).is_none());
 }
 
 #[test]

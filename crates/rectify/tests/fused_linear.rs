@@ -1,7 +1,7 @@
 //! The fused layer against `Linear` and then the activation, and its gradient against differences.
 
 use burn::{
-    module::{Module, Param, ParamId},
+    module::{Param, ParamId},
     nn::{Linear, LinearConfig},
     tensor::{DType, Device, Distribution, Tensor, TensorData, Tolerance, activation},
 };
@@ -124,7 +124,7 @@ fn the_gradient_is_right_for_the_input_the_weights_and_the_bias() {
                 let layer = |weight: Tensor<2>, bias: Tensor<1>| {
                     let (weight, bias) =
                         (Param::initialized(ParamId::new(), weight), Param::initialized(ParamId::new(), bias));
-                    FusedLinear::new(weight, bias, activation).unwrap()
+                    FusedLinear::new(weight, Some(bias), activation).unwrap()
                 };
                 let check = GradCheck::default();
                 let of_x = gradcheck(|x| layer(weight.clone(), bias.clone()).forward(x), x.clone(), &check).unwrap();
@@ -175,7 +175,7 @@ fn nan_and_infinity_pass_as_through_linear_and_relu() {
     for device in devices() {
         let weight = Param::from_tensor(Tensor::<2>::from_floats([[1.0]], &device));
         let bias = Param::from_tensor(Tensor::zeros([1], &device));
-        let layer = FusedLinear::new(weight, bias, ACTIVATIONS[1]).unwrap();
+        let layer = FusedLinear::new(weight, Some(bias), ACTIVATIONS[1]).unwrap();
         let x = Tensor::<2>::from_floats([[f32::NAN], [f32::INFINITY], [f32::NEG_INFINITY], [-0.0]], &device);
         let y: Vec<f32> = layer.forward(x).into_data().iter().collect();
         assert!(y[0].is_nan());
@@ -192,30 +192,6 @@ fn an_empty_batch_gives_an_empty_output() {
         let layer = FusedLinearConfig::new(3, 2, activation).init(&device).unwrap();
         assert_eq!(layer.forward(Tensor::zeros([0, 3], &device)).dims(), [0, 2]);
     }
-}
-
-#[test]
-fn it_loads_a_linear_s_record() {
-    let device = Device::flex();
-    let linear = LinearConfig::new(4, 3).init(&device);
-    let fresh = FusedLinearConfig::new(4, 3, FusedActivation::Identity).init(&device).unwrap();
-    let loaded = fresh.load_record(linear.clone().into_record());
-    let x: Tensor<2> = random([2, 4], &device);
-    let expected = linear.forward(x.clone()).into_data();
-    loaded.forward(x).into_data().assert_approx_eq::<f32>(&expected, Tolerance::rel_abs(1e-6, 1e-6));
-}
-
-#[test]
-fn a_linear_without_bias_gets_zeros_that_do_not_learn() {
-    let device = Device::flex().autodiff();
-    let linear = LinearConfig::new(4, 3).with_bias(false).init(&device);
-    let layer = FusedLinear::from_linear(linear.clone(), FusedActivation::Identity).unwrap();
-    let x: Tensor<2> = random([2, 4], &device);
-    let expected = linear.forward(x.clone()).into_data();
-    let y = layer.forward(x);
-    let gradients = y.clone().sum().backward();
-    y.into_data().assert_approx_eq::<f32>(&expected, Tolerance::rel_abs(1e-6, 1e-6));
-    assert!(layer.bias.val().grad(&gradients).is_none());
 }
 
 #[test]
@@ -236,7 +212,8 @@ fn rules_that_need_the_input_or_are_out_of_range_are_errors() {
 fn a_bias_of_another_length_is_no_kernels() {
     let plain = |device: &Device, bias: usize| {
         let weight = Param::from_tensor(random([4, 3], device));
-        FusedLinear::new(weight, Param::from_tensor(random([bias], device)), FusedActivation::Tanh).unwrap()
+        let bias = Param::from_tensor(random([bias], device));
+        FusedLinear::new(weight, Some(bias), FusedActivation::Tanh).unwrap()
     };
     for device in devices() {
         let x = random([1, 4], &device);

@@ -20,7 +20,10 @@ use rectify_train::{
 
 use crate::{
     cli::{ClaimsArgs, Format, Usage},
+<<<<<<< HEAD:crates/rectify-cli/src/command/claims.rs
     command::compare::fresh_folder,
+=======
+>>>>>>> h1:crates/rectify-cli/src/claims.rs
     interrupt, note, print,
     progress::Progress,
     report::{self, table::effect},

@@ -31,6 +31,7 @@ pub fn gradcheck(args: &GradcheckArgs) -> anyhow::Result<ExitCode> {
     let device = backend::open(&args.backend)?;
     backend::supports(&device, args.dtype)?;
     let dtype: DType = args.dtype.into();
+    let check = GradCheck { step: args.step, relative: args.tolerance, absolute: args.tolerance };
     let mut all = Vec::new();
     for name in &args.activations {
         let data = TensorData::new(POINTS.to_vec(), [POINTS.len()]);
@@ -38,8 +39,8 @@ pub fn gradcheck(args: &GradcheckArgs) -> anyhow::Result<ExitCode> {
         let layer = name.init(&device);
         let (against, reference) = reference(name);
         let report = match reference {
-            None => gradcheck_against(|x| layer.forward(x), |x| layer.forward(x), x, &GradCheck::default()),
-            Some(reference) => gradcheck_against(|x| layer.forward(x), reference, x, &GradCheck::default()),
+            None => gradcheck_against(|x| layer.forward(x), |x| layer.forward(x), x, &check),
+            Some(reference) => gradcheck_against(|x| layer.forward(x), reference, x, &check),
         }?;
         all.push(Checked { activation: name.to_string(), against, passed: report.passed(), report });
     }
@@ -76,5 +77,81 @@ fn reference(name: &Activation) -> (&'static str, Option<Box<dyn Fn(Tensor<1>) -
         // The incoming gradients of the check are positive, and for those guided is ReLU's own and deconv passes all.
         Some(GradientRule::Guided) => ("itself, for positive gradients", None),
         Some(GradientRule::Deconv) => ("the identity, for positive gradients", boxed(|x| x)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use rectify_train::activation::NAMES;
+
+    use super::*;
+
+    /// Every activation, and where there is a parameter many.
+    fn activations() -> Vec<String> {
+        let parameters = [
+            ("relu:heaviside=", &[0.0, 0.3, 0.5, 1.0][..]),
+            ("relu:leaky=", &[-1.0, 0.0, 0.01, 0.3, 1.0, 2.0]),
+            ("relu:nelu=", &[1e-3, 0.01, 0.1, 1.0]),
+            ("leaky-relu:", &[-1.0, 0.0, 0.01, 0.3, 2.0]),
+            ("prelu:", &[-1.0, 0.01, 0.25, 2.0]),
+            ("elu:", &[0.01, 0.1, 0.5, 1.0, 3.0]),
+            ("celu:", &[0.01, 0.05, 0.1, 0.5, 1.0, 3.0]),
+            ("softplus:", &[0.1, 1.0, 5.0, 20.0, 100.0]),
+        ];
+        let with_parameter =
+            parameters.iter().flat_map(|(name, values)| values.iter().map(move |value| format!("{name}{value}")));
+        let rules = ["relu:bsilu", "relu:guided", "relu:deconv"].map(String::from);
+        NAMES.iter().map(|name| (*name).to_owned()).chain(rules).chain(with_parameter).collect()
+    }
+
+    /// The points of the command, those beside them where a function may bend, and a grid that meets none.
+    fn points() -> Vec<f64> {
+        let bends = [-3.0, -2.5, -1.0, 0.0, 1.0, 2.5, 3.0, 6.0];
+        let beside = bends.iter().flat_map(|x| [-0.1, -1e-3, -1e-5, 1e-5, 1e-3, 0.1].map(|by| x + by));
+        let grid = (0..40).map(|i| f64::from(i) * 0.31 - 6.13);
+        POINTS.into_iter().chain(bends).chain(beside).chain(grid).collect()
+    }
+
+    /// The check with a gradient that is off everywhere by so much of itself, or of 1 where it is smaller.
+    fn check(name: &str, dtype: DType, off: f64) -> GradCheckReport {
+        let (name, device) = (name.parse::<Activation>().expect("a known activation"), Device::flex());
+        let layer = name.init(&device);
+        let data = TensorData::new(points(), [points().len()]);
+        let x = Tensor::<1>::from_data(data, (&device, dtype));
+        let leaf = x.clone().autodiff().require_grad();
+        let gradients = layer.forward(leaf.clone()).sum().backward();
+        let off = leaf.grad(&gradients).expect("the input is tracked").abs().clamp_min(1.0) * off;
+        let f = |x: Tensor<1>| {
+            let more = x.clone() * off.clone().autodiff();
+            layer.forward(x) + more.clone() - more.detach()
+        };
+        let report = match reference(&name).1 {
+            None => gradcheck_against(f, |x| layer.forward(x), x, &GradCheck::default()),
+            Some(reference) => gradcheck_against(f, reference, x, &GradCheck::default()),
+        };
+        report.expect("the gradient can be checked")
+    }
+
+    #[test]
+    fn every_activation_passes_in_every_type_and_a_gradient_that_is_off_is_caught_at_every_point() {
+        // What a type can resolve.
+        for (dtype, off) in [(DType::F64, 1e-3), (DType::F32, 1e-3), (DType::F16, 0.5), (DType::BF16, 1.5)] {
+            for name in activations() {
+                let right = check(&name, dtype, 0.0);
+                assert!(right.passed(), "{name} in {dtype:?}: {right}");
+                let [more, less] = [off, -off].map(|off| check(&name, dtype, off));
+                for wrong in [&more, &less] {
+                    let smooth = wrong.elements - wrong.kinks.len() - wrong.jumps.len();
+                    assert_eq!(wrong.failures, smooth, "{name} in {dtype:?}, off by ±{off}: {wrong}");
+                }
+                // At a kink, what is off to the inside of the two slopes is no less a subgradient.
+                for ((kink, more), less) in right.kinks.iter().zip(&more.kinks).zip(&less.kinks) {
+                    let inside = |chosen: f64| kink.left.min(kink.right) < chosen && chosen < kink.left.max(kink.right);
+                    assert!(inside(more.chosen) || !more.subgradient, "{name} in {dtype:?}: {more:?}");
+                    assert!(inside(less.chosen) || !less.subgradient, "{name} in {dtype:?}: {less:?}");
+                }
+            }
+        }
     }
 }

@@ -8,10 +8,15 @@ use super::{
 };
 use crate::{
     experiment::{Experiment, OptimizerKind},
+<<<<<<< HEAD
     judge::verdict::{Direction, Hypothesis},
     network::{Dense, Model, Network},
     observe::Trace,
     train::grid::Training,
+=======
+    model::{Dense, Model, Network, parameters},
+    probe::Trace,
+>>>>>>> h1
 };
 
 /// The claim.
@@ -127,7 +132,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
 fn product_error(network: &Model, images: Tensor<2>) -> f64 {
     let Model::Mlp(network) = network.valid() else { return f64::NAN };
     let output = network.forward(images.clone(), &mut Trace::off());
-    let output_layer = (network.output.weight.val(), network.output.bias.val());
+    let output_layer = parameters(&network.output);
     let product = network
         .hidden
         .iter()

@@ -15,9 +15,13 @@ use super::{
 use crate::{
     data::DeviceSamples,
     experiment::Experiment,
+<<<<<<< HEAD
     judge::verdict::{Direction, Hypothesis},
     network::{Mlp, Model},
     train::grid::Training,
+=======
+    model::{Mlp, Model, parameters},
+>>>>>>> h1
 };
 
 /// The claim.
@@ -234,7 +238,7 @@ fn along_line(network: &Model, samples: &DeviceSamples, first: usize) -> Option<
         }
         x = dense.activation.forward(z);
     }
-    Some(Line { active, outputs: rows(&affine((output.weight.val(), output.bias.val()), x)) })
+    Some(Line { active, outputs: rows(&affine(parameters(output), x)) })
 }
 
 /// Points of a line at which the outputs change their slope, beyond the rounding of f64.

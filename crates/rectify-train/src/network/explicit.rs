@@ -44,7 +44,9 @@ pub fn cnn(cnn: &Cnn, batch: Batch, share: f64, trace: &mut Trace) -> (Tensor<1>
         let layer = &block.convolution;
         let gradients = layer.backward(x, output.clone(), max_pool_2x2_backward(output, pooled), i > 0);
         pass.gradients.register(layer.weight.id, gradients.weight);
-        pass.gradients.register(layer.bias.id, gradients.bias);
+        if let (Some(bias), Some(gradient)) = (&layer.bias, gradients.bias) {
+            pass.gradients.register(bias.id, gradient);
+        }
         pass.trace.set_gradient(&format!("conv.{i}"), gradients.z);
         grad = gradients.x;
     }
@@ -89,7 +91,9 @@ impl Pass<'_> {
             let (Some(after), Some(output)) = (grad, passed.pop()) else { return (loss, None) };
             let gradients = layer.backward(passed[i].clone(), output, after, i > 0 || x_grad);
             self.gradients.register(layer.weight.id, gradients.weight);
-            self.gradients.register(layer.bias.id, gradients.bias);
+            if let (Some(bias), Some(gradient)) = (&layer.bias, gradients.bias) {
+                self.gradients.register(bias.id, gradient);
+            }
             self.trace.set_gradient(name, gradients.z);
             grad = gradients.x;
         }

@@ -129,10 +129,20 @@ impl Dense {
         linear(x, weight, Some(bias))
     }
 
-    /// W, `[fan_in, fan_out]`, and b.
+    /// As [`parameters`] of its layer.
     pub fn parameters(&self) -> (Tensor<2>, Tensor<1>) {
-        (self.linear.weight.val(), self.linear.bias.val())
+        parameters(&self.linear)
     }
+}
+
+/// W, `[fan_in, fan_out]`, and b: zeros where the layer has none.
+pub fn parameters(layer: &FusedLinear) -> (Tensor<2>, Tensor<1>) {
+    let weight = layer.weight.val();
+    let bias = match &layer.bias {
+        Some(bias) => bias.val(),
+        None => Tensor::zeros([weight.dims()[1]], (&weight.device(), weight.dtype())),
+    };
+    (weight, bias)
 }
 
 fn fuse(linear: Linear, activation: FusedActivation) -> FusedLinear {

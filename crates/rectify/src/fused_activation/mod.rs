@@ -4,10 +4,17 @@
 pub(crate) mod flex;
 pub(crate) mod operations;
 
-use burn::{module::Param, tensor::Tensor};
+use burn::{
+    backend::{Backend, Dispatch, ExtensionType, tensor::FloatTensor},
+    module::Param,
+    tensor::Tensor,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::relu::{ConfigError, GradientRule};
+use crate::{
+    operands::float,
+    relu::{ConfigError, GradientRule},
+};
 
 /// φ of a [`FusedLinear`](crate::FusedLinear) and of a [`FusedConv2d`](crate::FusedConv2d): the functions whose derivative their output tells.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -50,14 +57,37 @@ pub struct FusedGradients<const D: usize> {
     pub x: Option<Tensor<D>>,
     /// Of W.
     pub weight: Tensor<D>,
-    /// Of b.
-    pub bias: Tensor<1>,
+    /// Of b; `None` where the layer has none.
+    pub bias: Option<Tensor<1>>,
     /// Of the pre-activations.
     pub z: Tensor<D>,
 }
 
-/// The bias of a layer that was made without one: zeros that do not learn.
-pub(crate) fn no_bias<const D: usize>(weight: &Param<Tensor<D>>, units: usize) -> Param<Tensor<1>> {
-    let weight = weight.val();
-    Param::from_tensor(Tensor::zeros([units], (&weight.device(), weight.dtype()))).set_require_grad(false)
+/// A layer's b: an `Option` that crosses from the public interface to the backends.
+#[derive(Debug, Clone, ExtensionType)]
+pub enum Bias<B: Backend> {
+    Some(FloatTensor<B>),
+    None,
+}
+
+impl Bias<Dispatch> {
+    /// The parameter's value as floats.
+    pub(crate) fn of(parameter: Option<&Param<Tensor<1>>>) -> Self {
+        parameter.map(|bias| float(bias.val())).into()
+    }
+}
+
+impl<B: Backend> Bias<B> {
+    pub(crate) fn tensor(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Some(bias) => Some(bias),
+            Self::None => None,
+        }
+    }
+}
+
+impl<B: Backend> From<Option<FloatTensor<B>>> for Bias<B> {
+    fn from(bias: Option<FloatTensor<B>>) -> Self {
+        bias.map_or(Self::None, Self::Some)
+    }
 }

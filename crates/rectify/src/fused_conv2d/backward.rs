@@ -5,14 +5,14 @@ use burn::backend::{
     autodiff::{
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
-        ops::{Backward, Ops, OpsKind},
+        ops::{Backward, NodeGuard, Ops, OpsKind},
     },
     backend_extension,
     tensor::FloatTensor,
 };
 
 use crate::{
-    fused_activation::{FusedActivation, operations},
+    fused_activation::{Bias, FusedActivation, operations},
     relu::ReluOps,
 };
 
@@ -30,7 +30,7 @@ pub trait FusedConv2dOps: ReluOps {
     fn rectify_fused_conv2d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        #[extension_type] bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
         default::fused_conv2d::<Self>(x, weight, bias, activation)
@@ -41,21 +41,23 @@ pub trait FusedConv2dOps: ReluOps {
     fn rectify_fused_conv2d_watched(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        #[extension_type] bias: Bias<Self>,
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         default::fused_conv2d_watched::<Self>(x, weight, bias, tap, activation)
     }
 
-    /// The gradients of the pre-activations, φ′ · grad, and of the bias, their sum over batch, height and width.
+    /// The gradients of the pre-activations, φ′ · grad, and of the bias where there is one, their sum over batch, height
+    /// and width.
     #[fusion(default)]
     fn rectify_fused_conv2d_z_backward(
         output: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         activation: FusedActivation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        default::fused_conv2d_z_backward::<Self>(output, grad, activation)
+        bias: bool,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
+        default::fused_conv2d_z_backward::<Self>(output, grad, activation, bias)
     }
 
     /// The gradient of W. `weight` is there for its shape.
@@ -79,7 +81,7 @@ pub trait FusedConv2dOps: ReluOps {
 pub mod default {
     use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
-    use super::{FloatTensor, FusedActivation, ReluOps, TensorMetadata, operations};
+    use super::{Bias, FloatTensor, FusedActivation, ReluOps, TensorMetadata, operations};
 
     /// On each side as much as keeps height and width.
     fn padding<B: ReluOps>(weight: &FloatTensor<B>) -> [usize; 2] {
@@ -87,15 +89,15 @@ pub mod default {
         [height / 2, width / 2]
     }
 
-    fn conv2d<B: ReluOps>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
+    fn conv2d<B: ReluOps>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: Bias<B>) -> FloatTensor<B> {
         let options = ConvOptions::new([1, 1], padding::<B>(&weight), [1, 1], 1);
-        B::conv2d(x, weight, Some(bias), options)
+        B::conv2d(x, weight, bias.tensor(), options)
     }
 
     pub fn fused_conv2d<B: ReluOps>(
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
-        bias: FloatTensor<B>,
+        bias: Bias<B>,
         activation: FusedActivation,
     ) -> FloatTensor<B> {
         operations::value::<B>(conv2d::<B>(x, weight, bias), activation)
@@ -104,7 +106,7 @@ pub mod default {
     pub fn fused_conv2d_watched<B: ReluOps>(
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
-        bias: FloatTensor<B>,
+        bias: Bias<B>,
         _tap: FloatTensor<B>,
         activation: FusedActivation,
     ) -> (FloatTensor<B>, FloatTensor<B>) {
@@ -116,12 +118,16 @@ pub mod default {
         output: FloatTensor<B>,
         grad: FloatTensor<B>,
         activation: FusedActivation,
-    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        bias: bool,
+    ) -> (FloatTensor<B>, Option<FloatTensor<B>>) {
         let grad = operations::slope::<B>(output, grad, activation);
-        let [batch, channels, height, width] = grad.shape().dims();
-        let planes = B::float_reshape(grad.clone(), [batch, channels, height * width].into());
-        let sums = B::float_sum_dim(B::float_sum_dim(planes, 2), 0);
-        (grad, B::float_reshape(sums, [channels].into()))
+        let sums = bias.then(|| {
+            let [batch, channels, height, width] = grad.shape().dims();
+            let planes = B::float_reshape(grad.clone(), [batch, channels, height * width].into());
+            let sums = B::float_sum_dim(B::float_sum_dim(planes, 2), 0);
+            B::float_reshape(sums, [channels].into())
+        });
+        (grad, sums)
     }
 
     pub fn fused_conv2d_weight_backward<B: ReluOps>(
@@ -156,19 +162,22 @@ struct State<T> {
 }
 
 #[derive(Debug)]
-struct FusedConv2dBackward(FusedActivation);
+struct FusedConv2dBackward {
+    activation: FusedActivation,
+    bias: bool,
+}
 
-/// One step for the layer (3 parents) and for the watched layer (4: the tap comes last).
+/// One step whose parents are x, weight and, as far as there are any, bias and tap.
 impl<B: FusedConv2dOps, const N: usize> Backward<B, N> for FusedConv2dBackward {
     type State = State<FloatTensor<B>>;
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let State { x, x_tracked, weight, output } = ops.state;
-        let (z_grad, bias_grad) = B::rectify_fused_conv2d_z_backward(output, grad, self.0);
+        let (z_grad, bias_grad) = B::rectify_fused_conv2d_z_backward(output, grad, self.activation, self.bias);
         let weight_grad = x.map(|x| B::rectify_fused_conv2d_weight_backward(x, weight.clone(), z_grad.clone()));
         let x_grad = x_tracked.then(|| B::rectify_fused_conv2d_x_backward(weight, z_grad.clone()));
-        let gradients = [x_grad, weight_grad, Some(bias_grad), Some(z_grad)];
+        let gradients = [x_grad, weight_grad].into_iter().chain(bias_grad.map(Some)).chain([Some(z_grad)]);
         for (parent, grad) in ops.parents.into_iter().zip(gradients) {
             if let (Some(parent), Some(grad)) = (parent, grad) {
                 grads.register::<B>(parent.id, grad);
@@ -177,44 +186,59 @@ impl<B: FusedConv2dOps, const N: usize> Backward<B, N> for FusedConv2dBackward {
     }
 }
 
+impl FusedConv2dBackward {
+    /// Puts the output on the graph, where one of its parents is tracked.
+    fn record<B: FusedConv2dOps, C: CheckpointStrategy, const N: usize>(
+        self,
+        parents: [NodeGuard; N],
+        state: impl FnOnce(FloatTensor<B>) -> State<FloatTensor<B>>,
+        output: FloatTensor<B>,
+    ) -> FloatTensor<Autodiff<B, C>> {
+        match self.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(state(output.clone()), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+}
+
 impl<B: FusedConv2dOps, C: CheckpointStrategy> FusedConv2dOps for Autodiff<B, C> {
     fn rectify_fused_conv2d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
         let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
-        let nodes = [x.node(), weight.node(), bias.node()];
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-        match FusedConv2dBackward(activation).prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                let output = B::rectify_fused_conv2d(x.clone(), weight.clone(), bias, activation);
-                let state = State { x: weight_tracked.then_some(x), x_tracked, weight, output: output.clone() };
-                prepared.finish(state, output)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::rectify_fused_conv2d(x, weight, bias, activation)),
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let (kept_x, kept_weight) = (weight_tracked.then(|| x.clone()), weight.clone());
+        let state = |output| State { x: kept_x, x_tracked, weight: kept_weight, output };
+        let (bias, bias_node) = bias.tensor().map(|bias| bias.into_parts()).unzip();
+        let step = FusedConv2dBackward { activation, bias: bias.is_some() };
+        let output = B::rectify_fused_conv2d(x, weight, bias.into(), activation);
+        match bias_node {
+            Some(bias_node) => step.record::<B, C, 3>([x_node, weight_node, bias_node], state, output),
+            None => step.record::<B, C, 2>([x_node, weight_node], state, output),
         }
     }
 
     fn rectify_fused_conv2d_watched(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: Bias<Self>,
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
-        let nodes = [x.node(), weight.node(), bias.node(), tap.node()];
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-        let (z, output) =
-            B::rectify_fused_conv2d_watched(x.clone(), weight.clone(), bias, tap.into_primitive(), activation);
-        let output = match FusedConv2dBackward(activation).prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                let state = State { x: weight_tracked.then_some(x), x_tracked, weight, output: output.clone() };
-                prepared.finish(state, output)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let (kept_x, kept_weight) = (weight_tracked.then(|| x.clone()), weight.clone());
+        let state = |output| State { x: kept_x, x_tracked, weight: kept_weight, output };
+        let (tap, tap_node) = tap.into_parts();
+        let (bias, bias_node) = bias.tensor().map(|bias| bias.into_parts()).unzip();
+        let step = FusedConv2dBackward { activation, bias: bias.is_some() };
+        let (z, output) = B::rectify_fused_conv2d_watched(x, weight, bias.into(), tap, activation);
+        let output = match bias_node {
+            Some(bias_node) => step.record::<B, C, 4>([x_node, weight_node, bias_node, tap_node], state, output),
+            None => step.record::<B, C, 3>([x_node, weight_node, tap_node], state, output),
         };
         (Self::from_inner(z), output)
     }

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::backward::{FusedConv2dOps, default};
 use crate::{
     fused_activation::{
-        FusedActivation,
+        Bias, FusedActivation,
         flex::{slope, value},
     },
     relu::{
@@ -29,15 +29,20 @@ impl FusedConv2dOps for Flex {
     fn rectify_fused_conv2d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
-        let a_bias_each = bias.shape().num_elements() == weight.shape()[0];
-        let Some(images) = Images::of(&x, &weight).filter(|_| a_bias_each) else {
+        let [channels_out, ..] = weight.shape().dims::<4>();
+        let fits = match &bias {
+            Bias::Some(bias) => bias.dtype() == DType::F32 && bias.shape().num_elements() == channels_out,
+            Bias::None => true,
+        };
+        let Some(images) = Images::of(&x, &weight).filter(|_| fits) else {
             return default::fused_conv2d::<Self>(x, weight, bias, activation);
         };
+        // −0.0 is the neutral element of addition.
+        let bias = bias.tensor().unwrap_or_else(|| tensor(vec![-0.0f32; channels_out], [channels_out]));
         let (x, bias) = (dense(x), dense(bias));
-        let [channels_out, ..] = weight.shape().dims::<4>();
         // A row of weights for each tap.
         let weights = dense(dense(weight).reshape(Shape::from([channels_out, images.taps])).transpose(0, 1));
         let output = convolve(&images, x.storage(), weights.storage(), bias.storage(), activation);
@@ -47,7 +52,7 @@ impl FusedConv2dOps for Flex {
     fn rectify_fused_conv2d_watched(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: Bias<Self>,
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
@@ -64,10 +69,11 @@ impl FusedConv2dOps for Flex {
         output: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         activation: FusedActivation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        bias: bool,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
         let [_, channels, height, width] = output.shape().dims();
         if output.dtype() != DType::F32 || output.shape().num_elements() == 0 {
-            return default::fused_conv2d_z_backward::<Self>(output, grad, activation);
+            return default::fused_conv2d_z_backward::<Self>(output, grad, activation, bias);
         }
         let (output, mut grad) = (dense(output), dense(grad));
         let mut bias_grad = vec![0.0; channels];
@@ -79,7 +85,8 @@ impl FusedConv2dOps for Flex {
             area: height * width,
         };
         slope(activation, planes);
-        (grad, tensor(bias_grad, [channels]))
+        // Summed in the same pass, asked for or not.
+        (grad, bias.then(|| tensor(bias_grad, [channels])))
     }
 
     fn rectify_fused_conv2d_weight_backward(
@@ -102,10 +109,8 @@ impl FusedConv2dOps for Flex {
             return default::fused_conv2d_x_backward::<Self>(weight, z_grad);
         }
         // The way back is a convolution too, from the channels that came out, with the kernel turned round.
-        let [_, channels_in, ..] = weight.shape().dims::<4>();
         let weight = Self::float_flip(weight.transpose(0, 1), &[2, 3]);
-        let bias = tensor(vec![-0.0f32; channels_in], [channels_in]);
-        Self::rectify_fused_conv2d(z_grad, weight, bias, FusedActivation::Identity)
+        Self::rectify_fused_conv2d(z_grad, weight, Bias::None, FusedActivation::Identity)
     }
 }
 

@@ -6,16 +6,53 @@ mod flex;
 
 use burn::{
     backend::Dispatch,
+    config::Config,
     module::{Content, DisplaySettings, Module, ModuleDisplay, Param},
-    nn::{PaddingConfig2d, conv::Conv2d},
-    tensor::Tensor,
+    nn::{
+        Initializer, PaddingConfig2d,
+        conv::{Conv2d, Conv2dConfig},
+    },
+    tensor::{Device, Tensor},
 };
 
 use crate::{
-    fused_activation::{FusedActivation, FusedGradients, no_bias},
+    fused_activation::{Bias, FusedActivation, FusedGradients},
+    operands::{Operands, constant, float},
     relu::ConfigError,
 };
 use backward::FusedConv2dOps as _;
+
+/// Configuration of a [`FusedConv2d`].
+#[derive(Config, Debug)]
+pub struct FusedConv2dConfig {
+    /// Channels of the input and of the output.
+    pub channels: [usize; 2],
+    /// Height and width of the kernel, both odd.
+    pub kernel_size: [usize; 2],
+    /// φ.
+    pub activation: FusedActivation,
+    /// Whether there is a b. Default: there is.
+    #[config(default = true)]
+    pub bias: bool,
+    /// What W and b are drawn from. Default: as [`Conv2dConfig`]'s.
+    #[config(default = "Initializer::KaimingUniform { gain: 1.0 / f64::sqrt(3.0), fan_out_only: false }")]
+    pub initializer: Initializer,
+}
+
+impl FusedConv2dConfig {
+    /// Builds the layer with the weights that [`Conv2dConfig`] draws.
+    ///
+    /// # Errors
+    ///
+    /// As [`FusedActivation::check`]; and for a kernel with an even side.
+    pub fn init(&self, device: &Device) -> Result<FusedConv2d, FusedConv2dError> {
+        let conv = Conv2dConfig::new(self.channels, self.kernel_size)
+            .with_padding(PaddingConfig2d::Same)
+            .with_bias(self.bias)
+            .with_initializer(self.initializer.clone());
+        FusedConv2d::from_conv2d(conv.init(device), self.activation)
+    }
+}
 
 /// φ(x ∗ W + b) as one operation with an explicit gradient: the numbers of [`Conv2d`] and then the activation, to
 /// rounding, in less time.
@@ -25,7 +62,8 @@ use backward::FusedConv2dOps as _;
 /// out of it, and applies bias and φ while a sample is in cache; the backward pass leaves out the gradient of an input
 /// that nobody asks for. Elsewhere it is Burn's own operations in the same order.
 ///
-/// It has the parameters of a [`Conv2d`] under the same names, so a record of one loads into the other.
+/// It has the parameters of a [`Conv2d`] under the same names, with or without bias, so a record of one loads into the
+/// other.
 ///
 /// # Edge values
 ///
@@ -49,8 +87,8 @@ use backward::FusedConv2dOps as _;
 pub struct FusedConv2d {
     /// W, `[channels_out, channels_in, kernel_height, kernel_width]`.
     pub weight: Param<Tensor<4>>,
-    /// b, `[channels_out]`. Zeros that do not learn where the layer was made of a [`Conv2d`] without bias.
-    pub bias: Param<Tensor<1>>,
+    /// b, `[channels_out]`, if the layer has one.
+    pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     activation: FusedActivation,
 }
@@ -101,8 +139,6 @@ impl FusedConv2d {
             return wrong("padding", "Same", format!("{:?}", conv.padding));
         }
         let Conv2d { weight, bias, .. } = conv;
-        let [channels_out, ..] = weight.shape().dims::<4>();
-        let bias = bias.unwrap_or_else(|| no_bias(&weight, channels_out));
         Ok(Self { weight, bias, activation })
     }
 
@@ -111,7 +147,7 @@ impl FusedConv2d {
         self.activation
     }
 
-    /// φ(x ∗ W + b).
+    /// φ(x ∗ W + b). Quantised tensors and parameters are made floats first.
     ///
     /// # Shapes
     ///
@@ -121,34 +157,37 @@ impl FusedConv2d {
     /// # Panics
     ///
     /// Where the channels of `x` are not `channels_in`, as [`Conv2d`] does.
+    #[track_caller]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.check_channels(&x);
-        Tensor::from_dispatch(Dispatch::rectify_fused_conv2d(
-            x.into_dispatch(),
-            self.weight.val().into_dispatch(),
-            self.bias.val().into_dispatch(),
-            self.activation,
-        ))
+        let bias = Bias::of(self.bias.as_ref());
+        let weight = float(self.weight.val());
+        Tensor::from_dispatch(Dispatch::rectify_fused_conv2d(float(x), weight, bias, self.activation))
     }
 
     /// (z, φ(z)) with z = x ∗ W + b, for whoever watches a layer: the output has the bits of
     /// [`forward`](Self::forward).
     ///
-    /// The pre-activations are a by-product outside of the graph. Where `tap`, of the output's shape, requires
-    /// gradients, its gradient is that of z; its values are not read.
+    /// The pre-activations are a by-product outside of the graph. Where `tap` requires gradients, its gradient is that
+    /// of z; its values are not read.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, channels_in, height, width]`
+    /// - tap, z and the output: `[batch, channels_out, height, width]`
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward).
+    /// As [`forward`](Self::forward), and where `tap` is of another shape.
+    #[track_caller]
     pub fn forward_watched(&self, x: Tensor<4>, tap: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         self.check_channels(&x);
-        let (z, output) = Dispatch::rectify_fused_conv2d_watched(
-            x.into_dispatch(),
-            self.weight.val().into_dispatch(),
-            self.bias.val().into_dispatch(),
-            tap.into_dispatch(),
-            self.activation,
-        );
+        let ([batch, _, height, width], [channels_out, ..]) = (x.dims(), self.weight.shape().dims::<4>());
+        let expected = [batch, channels_out, height, width];
+        Operands::like("FusedConv2d::forward_watched", &x).check_place("tap", &tap, expected);
+        let bias = Bias::of(self.bias.as_ref());
+        let (x, weight, tap) = (float(x), float(self.weight.val()), float(tap));
+        let (z, output) = Dispatch::rectify_fused_conv2d_watched(x, weight, bias, tap, self.activation);
         (Tensor::from_dispatch(z), Tensor::from_dispatch(output))
     }
 
@@ -157,19 +196,36 @@ impl FusedConv2d {
     ///
     /// `x` and `output` are what [`forward`](Self::forward) took and gave; `x_grad` tells whether the gradient of `x` is
     /// wanted.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, channels_in, height, width]`
+    /// - output and grad: `[batch, channels_out, height, width]`
+    ///
+    /// # Panics
+    ///
+    /// Where a tensor is of another shape, or not of the type and device of the weights.
+    #[track_caller]
     pub fn backward(&self, x: Tensor<4>, output: Tensor<4>, grad: Tensor<4>, x_grad: bool) -> FusedGradients<4> {
-        let [x, output, grad, weight] =
-            [x, output, grad, self.weight.val()].map(|tensor| tensor.without_autodiff().into_dispatch());
-        let (z, bias) = Dispatch::rectify_fused_conv2d_z_backward(output, grad, self.activation);
+        let [x, output, grad, weight] = [x, output, grad, self.weight.val()].map(constant);
+        let ([batch, _, height, width], [channels_out, channels_in, ..]) = (x.dims(), weight.dims());
+        let operands = Operands::like("FusedConv2d::backward", &weight);
+        operands.check("x", &x, [batch, channels_in, height, width]);
+        operands.check("output", &output, [batch, channels_out, height, width]);
+        operands.check("grad", &grad, [batch, channels_out, height, width]);
+
+        let [x, output, grad, weight] = [x, output, grad, weight].map(Tensor::into_dispatch);
+        let (z, bias) = Dispatch::rectify_fused_conv2d_z_backward(output, grad, self.activation, self.bias.is_some());
         let of_weight = Dispatch::rectify_fused_conv2d_weight_backward(x, weight.clone(), z.clone());
         FusedGradients {
             weight: Tensor::from_dispatch(of_weight),
             x: x_grad.then(|| Tensor::from_dispatch(Dispatch::rectify_fused_conv2d_x_backward(weight, z.clone()))),
-            bias: Tensor::from_dispatch(bias),
+            bias: bias.map(Tensor::from_dispatch),
             z: Tensor::from_dispatch(z),
         }
     }
 
+    #[track_caller]
     fn check_channels(&self, x: &Tensor<4>) {
         let ([_, found, ..], [_, channels_in, ..]) = (x.dims(), self.weight.shape().dims::<4>());
         assert_eq!(found, channels_in, "FusedConv2d: the input has {found} channels and the layer takes {channels_in}");

@@ -5,14 +5,14 @@ use burn::backend::{
     autodiff::{
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
-        ops::{Backward, Ops, OpsKind},
+        ops::{Backward, NodeGuard, Ops, OpsKind},
     },
     backend_extension,
     tensor::FloatTensor,
 };
 
 use crate::{
-    fused_activation::{FusedActivation, operations},
+    fused_activation::{Bias, FusedActivation, operations},
     relu::ReluOps,
 };
 
@@ -30,7 +30,7 @@ pub trait FusedLinearOps: ReluOps {
     fn rectify_fused_linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        #[extension_type] bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
         default::fused_linear::<Self>(x, weight, bias, activation)
@@ -41,21 +41,22 @@ pub trait FusedLinearOps: ReluOps {
     fn rectify_fused_linear_watched(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        #[extension_type] bias: Bias<Self>,
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         default::fused_linear_watched::<Self>(x, weight, bias, tap, activation)
     }
 
-    /// The gradients of the pre-activations, φ′ · grad, and of the bias, their sum over the batch.
+    /// The gradients of the pre-activations, φ′ · grad, and of the bias where there is one, their sum over the batch.
     #[fusion(default)]
     fn rectify_fused_linear_z_backward(
         output: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         activation: FusedActivation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        default::fused_linear_z_backward::<Self>(output, grad, activation)
+        bias: bool,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
+        default::fused_linear_z_backward::<Self>(output, grad, activation, bias)
     }
 
     /// xᵀ · z_grad.
@@ -73,25 +74,25 @@ pub trait FusedLinearOps: ReluOps {
 
 /// Burn's own operations in the layer's order: for every backend, and where a kernel does not apply.
 pub mod default {
-    use super::{FloatTensor, FusedActivation, ReluOps, operations};
+    use super::{Bias, FloatTensor, FusedActivation, ReluOps, operations};
 
     pub fn fused_linear<B: ReluOps>(
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
-        bias: FloatTensor<B>,
+        bias: Bias<B>,
         activation: FusedActivation,
     ) -> FloatTensor<B> {
-        operations::value::<B>(B::linear(x, weight, Some(bias)), activation)
+        operations::value::<B>(B::linear(x, weight, bias.tensor()), activation)
     }
 
     pub fn fused_linear_watched<B: ReluOps>(
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
-        bias: FloatTensor<B>,
+        bias: Bias<B>,
         _tap: FloatTensor<B>,
         activation: FusedActivation,
     ) -> (FloatTensor<B>, FloatTensor<B>) {
-        let z = B::linear(x, weight, Some(bias));
+        let z = B::linear(x, weight, bias.tensor());
         (z.clone(), operations::value::<B>(z, activation))
     }
 
@@ -99,9 +100,10 @@ pub mod default {
         output: FloatTensor<B>,
         grad: FloatTensor<B>,
         activation: FusedActivation,
-    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        bias: bool,
+    ) -> (FloatTensor<B>, Option<FloatTensor<B>>) {
         let grad = operations::slope::<B>(output, grad, activation);
-        (grad.clone(), B::linear_bias_backward(grad))
+        (grad.clone(), bias.then(|| B::linear_bias_backward(grad)))
     }
 
     pub fn fused_linear_weight_backward<B: ReluOps>(x: FloatTensor<B>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
@@ -128,29 +130,22 @@ struct State<T> {
 }
 
 #[derive(Debug)]
-struct FusedLinearBackward(FusedActivation);
-
-impl FusedLinearBackward {
-    /// Gradients of x, weight, bias and z, for those that are asked for.
-    fn gradients<B: FusedLinearOps>(
-        self,
-        state: State<FloatTensor<B>>,
-        grad: FloatTensor<B>,
-    ) -> [Option<FloatTensor<B>>; 4] {
-        let (z_grad, bias_grad) = B::rectify_fused_linear_z_backward(state.output, grad, self.0);
-        let weight_grad = state.x.map(|x| B::rectify_fused_linear_weight_backward(x, z_grad.clone()));
-        let x_grad = state.weight.map(|weight| B::rectify_fused_linear_x_backward(weight, z_grad.clone()));
-        [x_grad, weight_grad, Some(bias_grad), Some(z_grad)]
-    }
+struct FusedLinearBackward {
+    activation: FusedActivation,
+    bias: bool,
 }
 
-/// One step for the layer (3 parents) and for the watched layer (4: the tap comes last).
+/// One step whose parents are x, weight and, as far as there are any, bias and tap.
 impl<B: FusedLinearOps, const N: usize> Backward<B, N> for FusedLinearBackward {
     type State = State<FloatTensor<B>>;
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let gradients = self.gradients::<B>(ops.state, grad);
+        let State { x, weight, output } = ops.state;
+        let (z_grad, bias_grad) = B::rectify_fused_linear_z_backward(output, grad, self.activation, self.bias);
+        let weight_grad = x.map(|x| B::rectify_fused_linear_weight_backward(x, z_grad.clone()));
+        let x_grad = weight.map(|weight| B::rectify_fused_linear_x_backward(weight, z_grad.clone()));
+        let gradients = [x_grad, weight_grad].into_iter().chain(bias_grad.map(Some)).chain([Some(z_grad)]);
         for (parent, grad) in ops.parents.into_iter().zip(gradients) {
             if let (Some(parent), Some(grad)) = (parent, grad) {
                 grads.register::<B>(parent.id, grad);
@@ -159,52 +154,59 @@ impl<B: FusedLinearOps, const N: usize> Backward<B, N> for FusedLinearBackward {
     }
 }
 
+impl FusedLinearBackward {
+    /// Puts the output on the graph, where one of its parents is tracked.
+    fn record<B: FusedLinearOps, C: CheckpointStrategy, const N: usize>(
+        self,
+        parents: [NodeGuard; N],
+        state: impl FnOnce(FloatTensor<B>) -> State<FloatTensor<B>>,
+        output: FloatTensor<B>,
+    ) -> FloatTensor<Autodiff<B, C>> {
+        match self.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(state(output.clone()), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+}
+
 impl<B: FusedLinearOps, C: CheckpointStrategy> FusedLinearOps for Autodiff<B, C> {
     fn rectify_fused_linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
         let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
-        let nodes = [x.node(), weight.node(), bias.node()];
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-        match FusedLinearBackward(activation).prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                let output = B::rectify_fused_linear(x.clone(), weight.clone(), bias, activation);
-                let state = State {
-                    x: weight_tracked.then_some(x),
-                    weight: x_tracked.then_some(weight),
-                    output: output.clone(),
-                };
-                prepared.finish(state, output)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::rectify_fused_linear(x, weight, bias, activation)),
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let (kept_x, kept_weight) = (weight_tracked.then(|| x.clone()), x_tracked.then(|| weight.clone()));
+        let state = |output| State { x: kept_x, weight: kept_weight, output };
+        let (bias, bias_node) = bias.tensor().map(|bias| bias.into_parts()).unzip();
+        let step = FusedLinearBackward { activation, bias: bias.is_some() };
+        let output = B::rectify_fused_linear(x, weight, bias.into(), activation);
+        match bias_node {
+            Some(bias_node) => step.record::<B, C, 3>([x_node, weight_node, bias_node], state, output),
+            None => step.record::<B, C, 2>([x_node, weight_node], state, output),
         }
     }
 
     fn rectify_fused_linear_watched(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: Bias<Self>,
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
-        let nodes = [x.node(), weight.node(), bias.node(), tap.node()];
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-        let (z, output) =
-            B::rectify_fused_linear_watched(x.clone(), weight.clone(), bias, tap.into_primitive(), activation);
-        let output = match FusedLinearBackward(activation).prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                let state = State {
-                    x: weight_tracked.then_some(x),
-                    weight: x_tracked.then_some(weight),
-                    output: output.clone(),
-                };
-                prepared.finish(state, output)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let (kept_x, kept_weight) = (weight_tracked.then(|| x.clone()), x_tracked.then(|| weight.clone()));
+        let state = |output| State { x: kept_x, weight: kept_weight, output };
+        let (tap, tap_node) = tap.into_parts();
+        let (bias, bias_node) = bias.tensor().map(|bias| bias.into_parts()).unzip();
+        let step = FusedLinearBackward { activation, bias: bias.is_some() };
+        let (z, output) = B::rectify_fused_linear_watched(x, weight, bias.into(), tap, activation);
+        let output = match bias_node {
+            Some(bias_node) => step.record::<B, C, 4>([x_node, weight_node, bias_node, tap_node], state, output),
+            None => step.record::<B, C, 3>([x_node, weight_node, tap_node], state, output),
         };
         (Self::from_inner(z), output)
     }

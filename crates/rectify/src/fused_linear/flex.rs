@@ -1,6 +1,6 @@
 //! The layer's CPU kernels on Flex, in f32: the function and, below it, its gradient. Other types take the defaults.
 
-use std::{mem::MaybeUninit, sync::Once};
+use std::{borrow::Cow, mem::MaybeUninit, sync::Once};
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
@@ -11,7 +11,7 @@ use gemm::Parallelism;
 use pulp::Arch;
 
 use super::{
-    FusedActivation,
+    Bias, FusedActivation,
     backward::{FusedLinearOps, default},
 };
 use crate::{
@@ -23,21 +23,21 @@ impl FusedLinearOps for Flex {
     fn rectify_fused_linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
         let Some((matrices, bias)) = Matrices::with_bias(&x, &weight, &bias) else {
             return default::fused_linear::<Self>(x, weight, bias, activation);
         };
         let mut z = matrices.product();
-        value(activation, Rows { z: &mut z, bias });
+        value(activation, Rows { z: &mut z, bias: &bias });
         tensor(z, [matrices.rows, matrices.columns])
     }
 
     fn rectify_fused_linear_watched(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: Bias<Self>,
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
@@ -47,7 +47,7 @@ impl FusedLinearOps for Flex {
         let mut z = matrices.product();
         let mut output = Vec::with_capacity(z.len());
         let free = &mut output.spare_capacity_mut()[..z.len()];
-        value(activation, WatchedRows { z: &mut z, output: free, bias });
+        value(activation, WatchedRows { z: &mut z, output: free, bias: &bias });
         // SAFETY: every element is written: both are of the same length, and `with_bias` has checked that their rows are as
         // long as the bias, by which they are taken.
         unsafe { output.set_len(z.len()) };
@@ -59,9 +59,10 @@ impl FusedLinearOps for Flex {
         output: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         activation: FusedActivation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        bias: bool,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
         let (Some(values), Some(_)) = (matrix(&output), matrix(&grad)) else {
-            return default::fused_linear_z_backward::<Self>(output, grad, activation);
+            return default::fused_linear_z_backward::<Self>(output, grad, activation, bias);
         };
         let columns = output.shape()[1];
         let mut grad = grad;
@@ -77,7 +78,8 @@ impl FusedLinearOps for Flex {
                 tensor(gradients, [output.shape()[0], columns])
             }
         };
-        (z_grad, tensor(bias_grad, [columns]))
+        // Summed in the same pass, asked for or not.
+        (z_grad, bias.then(|| tensor(bias_grad, [columns])))
     }
 
     fn rectify_fused_linear_weight_backward(x: FloatTensor<Self>, z_grad: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -143,10 +145,15 @@ impl<'a> Matrices<'a> {
         (inner == right_rows).then_some(Self { left, left_strides, right, right_strides, rows, inner, columns })
     }
 
-    /// [`of`](Self::of), and a bias with a number for each column.
-    fn with_bias(left: &'a FlexTensor, right: &'a FlexTensor, bias: &'a FlexTensor) -> Option<(Self, &'a [f32])> {
+    /// [`of`](Self::of), and a bias with a number for each column: −0.0, the neutral element of addition, where there is
+    /// none.
+    fn with_bias(left: &'a FlexTensor, right: &'a FlexTensor, bias: &'a Bias<Flex>) -> Option<(Self, Cow<'a, [f32]>)> {
         let matrices = Self::of(left, right)?;
-        row(bias).filter(|bias| bias.len() == matrices.columns).map(|bias| (matrices, bias))
+        let bias = match bias {
+            Bias::Some(bias) => Cow::Borrowed(row(bias)?),
+            Bias::None => Cow::Owned(vec![-0.0; matrices.columns]),
+        };
+        (bias.len() == matrices.columns).then_some((matrices, bias))
     }
 
     /// The product, in rows.

@@ -5,16 +5,17 @@ mod backward;
 mod flex;
 
 use crate::{
-    fused_activation::{FusedActivation, FusedGradients, no_bias},
+    fused_activation::{Bias, FusedActivation, FusedGradients},
+    operands::{Operands, constant, float},
     relu::ConfigError,
 };
 use backward::FusedLinearOps as _;
 use burn::{
-    backend::Dispatch,
+    backend::{Dispatch, DispatchTensor},
     config::Config,
     module::{Content, DisplaySettings, Module, ModuleDisplay, Param},
-    nn::{Linear, LinearConfig},
-    tensor::{Device, Tensor},
+    nn::{Initializer, Linear, LinearConfig},
+    tensor::{DType, Device, Tensor},
 };
 
 /// Configuration of a [`FusedLinear`].
@@ -26,16 +27,25 @@ pub struct FusedLinearConfig {
     pub d_output: usize,
     /// φ.
     pub activation: FusedActivation,
+    /// Whether there is a b. Default: there is.
+    #[config(default = true)]
+    pub bias: bool,
+    /// What W and b are drawn from. Default: as [`LinearConfig`]'s.
+    #[config(default = "Initializer::KaimingUniform { gain: 1.0 / f64::sqrt(3.0), fan_out_only: false }")]
+    pub initializer: Initializer,
 }
 
 impl FusedLinearConfig {
-    /// Builds the layer with the weights that [`LinearConfig`] draws by default.
+    /// Builds the layer with the weights that [`LinearConfig`] draws.
     ///
     /// # Errors
     ///
     /// As [`FusedActivation::check`].
     pub fn init(&self, device: &Device) -> Result<FusedLinear, ConfigError> {
-        FusedLinear::from_linear(LinearConfig::new(self.d_input, self.d_output).init(device), self.activation)
+        let linear = LinearConfig::new(self.d_input, self.d_output)
+            .with_bias(self.bias)
+            .with_initializer(self.initializer.clone());
+        FusedLinear::from_linear(linear.init(device), self.activation)
     }
 }
 
@@ -46,7 +56,8 @@ impl FusedLinearConfig {
 /// one pass, takes transposes as strides, and leaves out the gradient of an input that nobody asks for. On Flex in f32
 /// this is one kernel; elsewhere it is Burn's own operations in the same order.
 ///
-/// It has the parameters of a [`Linear`] under the same names, so a record of one loads into the other.
+/// It has the parameters of a [`Linear`] under the same names, with or without bias, so a record of one loads into the
+/// other.
 ///
 /// ```
 /// use burn::{nn::LinearConfig, tensor::{Device, Tensor}};
@@ -65,8 +76,8 @@ impl FusedLinearConfig {
 pub struct FusedLinear {
     /// W, `[d_input, d_output]`.
     pub weight: Param<Tensor<2>>,
-    /// b, `[d_output]`. Zeros that do not learn where the layer was made of a [`Linear`] without bias.
-    pub bias: Param<Tensor<1>>,
+    /// b, `[d_output]`, if the layer has one.
+    pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     activation: FusedActivation,
 }
@@ -79,7 +90,7 @@ impl FusedLinear {
     /// As [`FusedActivation::check`].
     pub fn new(
         weight: Param<Tensor<2>>,
-        bias: Param<Tensor<1>>,
+        bias: Option<Param<Tensor<1>>>,
         activation: FusedActivation,
     ) -> Result<Self, ConfigError> {
         activation.check()?;
@@ -93,8 +104,6 @@ impl FusedLinear {
     /// As [`FusedActivation::check`].
     pub fn from_linear(linear: Linear, activation: FusedActivation) -> Result<Self, ConfigError> {
         let Linear { weight, bias } = linear;
-        let [_, d_output] = weight.shape().dims();
-        let bias = bias.unwrap_or_else(|| no_bias(&weight, d_output));
         Self::new(weight, bias, activation)
     }
 
@@ -105,41 +114,52 @@ impl FusedLinear {
 
     /// φ(xW + b).
     ///
+    /// Quantised tensors and parameters are made floats first, of the type of `x` where only the weights are quantised.
+    ///
     /// # Shapes
     ///
-    /// - x: `[batch, d_input]`
-    /// - output: `[batch, d_output]`
+    /// - x: `[.., d_input]`
+    /// - output: `[.., d_output]`
     ///
     /// # Panics
     ///
     /// Where the width of `x` is not `d_input`, as [`Linear`] does.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    #[track_caller]
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         self.check_width(&x);
-        Tensor::from_dispatch(Dispatch::rectify_fused_linear(
-            x.into_dispatch(),
-            self.weight.val().into_dispatch(),
-            self.bias.val().into_dispatch(),
-            self.activation,
-        ))
+        let x = x.dequantize();
+        // The layer's own rank takes no detour.
+        if D == 2 {
+            let (x, weight, bias) = self.operands(x);
+            return Tensor::from_dispatch(Dispatch::rectify_fused_linear(x, weight, bias, self.activation));
+        }
+        let [d_input, d_output] = self.weight.shape().dims();
+        let mut dims = x.dims();
+        let rows = dims[..D - 1].iter().product();
+        dims[D - 1] = d_output;
+        self.forward(x.reshape([rows, d_input])).reshape(dims)
     }
 
     /// (z, φ(z)) with z = xW + b, for whoever watches a layer: the output has the bits of [`forward`](Self::forward).
     ///
-    /// The pre-activations are a by-product outside of the graph. Where `tap`, of the output's shape, requires
-    /// gradients, its gradient is that of z; its values are not read.
+    /// The pre-activations are a by-product outside of the graph. Where `tap` requires gradients, its gradient is that
+    /// of z; its values are not read.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, d_input]`
+    /// - tap, z and the output: `[batch, d_output]`
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward).
+    /// As [`forward`](Self::forward), and where `tap` is of another shape.
+    #[track_caller]
     pub fn forward_watched(&self, x: Tensor<2>, tap: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         self.check_width(&x);
-        let (z, output) = Dispatch::rectify_fused_linear_watched(
-            x.into_dispatch(),
-            self.weight.val().into_dispatch(),
-            self.bias.val().into_dispatch(),
-            tap.into_dispatch(),
-            self.activation,
-        );
+        let ([batch, _], [_, d_output]) = (x.dims(), self.weight.shape().dims());
+        Operands::like("FusedLinear::forward_watched", &x).check_place("tap", &tap, [batch, d_output]);
+        let (x, weight, bias) = self.operands(x);
+        let (z, output) = Dispatch::rectify_fused_linear_watched(x, weight, bias, float(tap), self.activation);
         (Tensor::from_dispatch(z), Tensor::from_dispatch(output))
     }
 
@@ -148,6 +168,15 @@ impl FusedLinear {
     ///
     /// `x` and `output` are what [`forward`](Self::forward) took and gave; `x_grad` tells whether the gradient of `x` is
     /// wanted.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, d_input]`
+    /// - output and grad: `[batch, d_output]`
+    ///
+    /// # Panics
+    ///
+    /// Where a tensor is of another shape, or not of the type and device of the weights.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -160,21 +189,46 @@ impl FusedLinear {
     /// assert_eq!(gradients.weight.dims(), [4, 3]);
     /// # Ok::<(), rectify::ConfigError>(())
     /// ```
+    #[track_caller]
     pub fn backward(&self, x: Tensor<2>, output: Tensor<2>, grad: Tensor<2>, x_grad: bool) -> FusedGradients<2> {
-        let [x, output, grad, weight] =
-            [x, output, grad, self.weight.val()].map(|tensor| tensor.without_autodiff().into_dispatch());
-        let (z, bias) = Dispatch::rectify_fused_linear_z_backward(output, grad, self.activation);
+        let [x, output, grad] = [x, output, grad].map(constant);
+        let weight = constant(self.float_weight(x.dtype()));
+        let ([batch, _], [d_input, d_output]) = (x.dims(), weight.dims());
+        let operands = Operands::like("FusedLinear::backward", &weight);
+        operands.check("x", &x, [batch, d_input]);
+        operands.check("output", &output, [batch, d_output]);
+        operands.check("grad", &grad, [batch, d_output]);
+
+        let [x, output, grad, weight] = [x, output, grad, weight].map(Tensor::into_dispatch);
+        let (z, bias) = Dispatch::rectify_fused_linear_z_backward(output, grad, self.activation, self.bias.is_some());
         FusedGradients {
             weight: Tensor::from_dispatch(Dispatch::rectify_fused_linear_weight_backward(x, z.clone())),
             x: x_grad.then(|| Tensor::from_dispatch(Dispatch::rectify_fused_linear_x_backward(weight, z.clone()))),
-            bias: Tensor::from_dispatch(bias),
+            bias: bias.map(Tensor::from_dispatch),
             z: Tensor::from_dispatch(z),
         }
     }
 
-    fn check_width(&self, x: &Tensor<2>) {
-        let ([_, width], [d_input, _]) = (x.dims(), self.weight.shape().dims());
+    #[track_caller]
+    fn check_width<const D: usize>(&self, x: &Tensor<D>) {
+        let (width, [d_input, _]) = (x.dims()[D - 1], self.weight.shape().dims());
         assert_eq!(width, d_input, "FusedLinear: the input is {width} wide and the layer takes {d_input}");
+    }
+
+    /// x, W and b as floats.
+    fn operands<const D: usize>(&self, x: Tensor<D>) -> (DispatchTensor, DispatchTensor, Bias<Dispatch>) {
+        let x = x.dequantize();
+        let weight = self.float_weight(x.dtype());
+        (x.into_dispatch(), weight.into_dispatch(), Bias::of(self.bias.as_ref()))
+    }
+
+    /// W; where it is quantised, as floats of `dtype`.
+    fn float_weight(&self, dtype: DType) -> Tensor<2> {
+        let weight = self.weight.val();
+        match weight.dtype() {
+            DType::QFloat(_) => weight.dequantize().cast(dtype),
+            _ => weight,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod flex;
 
 use burn::{backend::Dispatch, tensor::Tensor};
 
+use crate::operands::{Operands, float};
 use backward::MaxPoolOps as _;
 
 /// The largest value of each window of 2 × 2, windows side by side: what Burn's `max_pool2d` gives for a kernel and
@@ -32,11 +33,24 @@ use backward::MaxPoolOps as _;
 /// assert_eq!(x.grad(&gradients).unwrap().into_data().to_vec::<f32>().unwrap(), [0.0, 1.0, 0.0, 0.0]);
 /// ```
 pub fn max_pool_2x2(x: Tensor<4>) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::rectify_max_pool(x.into_dispatch()))
+    Tensor::from_dispatch(Dispatch::rectify_max_pool(float(x)))
 }
 
 /// The gradient of `x` where that of [`max_pool_2x2`]'s output is `grad`: what autodiff computes, for a backward pass
 /// that is written by hand.
+///
+/// # Shapes
+///
+/// - x and what is given back: `[batch, channels, height, width]`
+/// - grad: `[batch, channels, height / 2, width / 2]`
+///
+/// # Panics
+///
+/// Where `grad` is of another shape, or not of the type and device of `x`.
+#[track_caller]
 pub fn max_pool_2x2_backward(x: Tensor<4>, grad: Tensor<4>) -> Tensor<4> {
+    let (x, grad) = (x.dequantize(), grad.dequantize());
+    let [batch, channels, height, width] = x.dims();
+    Operands::like("max_pool_2x2_backward", &x).check("grad", &grad, [batch, channels, height / 2, width / 2]);
     Tensor::from_dispatch(Dispatch::rectify_max_pool_backward(x.into_dispatch(), grad.into_dispatch()))
 }

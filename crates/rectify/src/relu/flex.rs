@@ -52,9 +52,12 @@ fn forward<F: Real>(x: FlexTensor) -> FlexTensor {
         return x;
     }
     let input = x.storage::<F>();
-    let output = fresh(input.len(), |output, range, way| {
-        Arch::new().dispatch(ForwardInto { input: &input[range], output, way });
-    });
+    // SAFETY: `ForwardInto` writes an output for each of its inputs, which are sliced by the same range.
+    let output = unsafe {
+        fresh(input.len(), |output, range, way| {
+            Arch::new().dispatch(ForwardInto { input: &input[range], output, way });
+        })
+    };
     tensor(output, x.shape())
 }
 
@@ -113,10 +116,14 @@ impl<F: Real> Apply<F> for Pair {
             return self.grad;
         }
         let grad = self.grad.storage::<F>();
-        let output = fresh(grad.len(), |output, range, way| {
-            let (kept, grad) = (&kept[range.clone()], &grad[range]);
-            Arch::new().dispatch(BackwardInto { kept, grad, output, way, df: &df });
-        });
+        // SAFETY: `BackwardInto` writes an output for each pair of its inputs, which are sliced by the same range; a
+        // slice that is too short for it panics.
+        let output = unsafe {
+            fresh(grad.len(), |output, range, way| {
+                let (kept, grad) = (&kept[range.clone()], &grad[range]);
+                Arch::new().dispatch(BackwardInto { kept, grad, output, way, df: &df });
+            })
+        };
         tensor(output, self.grad.shape())
     }
 }
@@ -196,12 +203,16 @@ enum Way {
 const STREAM_FROM: usize = 1 << 25;
 
 /// A vector that `write` writes whole, part by part.
-fn fresh<F: Real>(len: usize, write: impl Fn(&mut [MaybeUninit<F>], Range<usize>, Way) + Sync) -> Vec<F> {
+///
+/// # Safety
+///
+/// `write` must write every element of the slice that it is given. The slice is as long as the range.
+unsafe fn fresh<F: Real>(len: usize, write: impl Fn(&mut [MaybeUninit<F>], Range<usize>, Way) + Sync) -> Vec<F> {
     let mut output = Vec::with_capacity(len);
     let way = if len * size_of::<F>() > STREAM_FROM { Way::Stream } else { Way::Cached };
     in_parts(&mut output.spare_capacity_mut()[..len], FRESH_FROM, |output, range| write(output, range, way));
-    // SAFETY: there is room for `len` elements, and both callers write every one of them: their inputs are sliced by
-    // the same range as the output, and zipped with it.
+    // SAFETY: there is room for `len` elements; the parts of `in_parts` are all of them, and each is written whole, as
+    // the caller vouches for.
     unsafe { output.set_len(len) };
     output
 }

@@ -18,7 +18,10 @@ use burn::{
     tensor::Tensor,
 };
 
-use crate::FusedActivation;
+use crate::{
+    FusedActivation,
+    operands::{Operands, constant, float},
+};
 pub(crate) use backward::ReluOps;
 pub use gradient::{ConfigError, GradientRule, Surrogate};
 
@@ -46,6 +49,22 @@ pub use gradient::{ConfigError, GradientRule, Surrogate};
 /// # Shapes
 ///
 /// Any rank and shape, empty ones too; the output has the input's. Strided, broadcast and transposed inputs work.
+///
+/// Floats of any type, and quantised ones, which give floats as Burn's own operations do. Integers do not compile:
+///
+/// ```compile_fail
+/// use burn::tensor::{Device, Int, Tensor};
+///
+/// rectify::relu(Tensor::<1, Int>::from_ints([-1, 2], &Device::flex()));
+/// ```
+///
+/// Nor does a mask:
+///
+/// ```compile_fail
+/// use burn::tensor::{Bool, Device, Tensor};
+///
+/// rectify::relu(Tensor::<1, Bool>::full([2], true, &Device::flex()));
+/// ```
 ///
 /// # Memory
 ///
@@ -111,6 +130,14 @@ impl Relu {
     ///
     /// `x` is the input or, unless the rule needs that ([`GradientRule::needs_input`]), the output.
     ///
+    /// # Shapes
+    ///
+    /// - x, grad and what is given back: the same
+    ///
+    /// # Panics
+    ///
+    /// Where `grad` is not of the shape, type and device of `x`; and as [`relu`].
+    ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
     ///
@@ -118,14 +145,16 @@ impl Relu {
     /// let gradient = rectify::Relu::default().backward(x.clone(), x.ones_like());
     /// assert_eq!(gradient.into_data().to_vec::<f32>().unwrap(), [0.0, 1.0]);
     /// ```
+    #[track_caller]
     pub fn backward<const D: usize>(&self, x: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
-        let (x, grad) = (x.without_autodiff().into_dispatch(), grad.without_autodiff().into_dispatch());
-        Tensor::from_dispatch(Dispatch::rectify_relu_backward(x, grad, self.rule))
+        let (x, grad) = (constant(x), constant(grad));
+        Operands::like("Relu::backward", &x).check("grad", &grad, x.dims());
+        Tensor::from_dispatch(Dispatch::rectify_relu_backward(x.into_dispatch(), grad.into_dispatch(), self.rule))
     }
 
     /// max(0, x); see [`relu`] for shapes and edge values.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        Tensor::from_dispatch(Dispatch::rectify_relu(x.into_dispatch(), self.rule))
+        Tensor::from_dispatch(Dispatch::rectify_relu(float(x), self.rule))
     }
 }
 

@@ -10,6 +10,42 @@ use rectify::{
     gradcheck::{GradCheck, gradcheck, gradcheck_against},
 };
 
+/// Runs each test, a function of a device, on every backend.
+macro_rules! on_every_backend {
+    ($($test:ident)*) => {$(
+        mod $test {
+            #[test]
+            #[cfg(feature = "flex")]
+            fn flex() {
+                super::$test(&burn::tensor::Device::flex());
+            }
+
+            #[test]
+            #[cfg(feature = "ndarray")]
+            fn ndarray() {
+                super::$test(&burn::tensor::Device::ndarray());
+            }
+
+            #[test]
+            #[cfg(feature = "wgpu")]
+            fn wgpu() {
+                if let Some(device) = crate::gpu::wgpu() {
+                    super::$test(&device);
+                }
+            }
+
+            #[test]
+            #[cfg(feature = "cpu")]
+            fn cpu() {
+                super::$test(&burn::tensor::Device::cpu());
+            }
+        }
+    )*};
+}
+
+mod drop_in;
+mod operands;
+
 const RULES: [GradientRule; 9] = [
     GradientRule::Heaviside { at_zero: 0.0 },
     GradientRule::Heaviside { at_zero: 0.5 },
@@ -390,37 +426,6 @@ fn gradients_agree_with_differences(device: &Device) {
     }
 }
 
-macro_rules! on_every_backend {
-    ($($test:ident)*) => {$(
-        mod $test {
-            #[test]
-            #[cfg(feature = "flex")]
-            fn flex() {
-                super::$test(&super::Device::flex());
-            }
-
-            #[test]
-            #[cfg(feature = "ndarray")]
-            fn ndarray() {
-                super::$test(&super::Device::ndarray());
-            }
-
-            #[test]
-            #[cfg(feature = "wgpu")]
-            fn wgpu() {
-                if let Some(device) = super::gpu::wgpu() {
-                    super::$test(&device);
-                }
-            }
-
-            #[test]
-            #[cfg(feature = "cpu")]
-            fn cpu() {
-                super::$test(&super::Device::cpu());
-            }
-        }
-    )*};
-}
 on_every_backend! {
     forward_is_exact_at_awkward_numbers
     each_rule_is_right_at_awkward_numbers

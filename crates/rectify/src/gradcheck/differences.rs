@@ -1,0 +1,201 @@
+//! What differences around one input say of a gradient: the derivative where the function is smooth, or that it bends or
+//! jumps.
+
+use burn::tensor::DType;
+
+use super::{GradCheck, GradCheckError};
+
+/// What a dtype can resolve.
+pub(super) struct Precision {
+    /// h to begin with, relative to max(1, |x|).
+    pub(super) step: f64,
+    absolute: f64,
+    relative: f64,
+    /// From 1 to the next number.
+    epsilon: f64,
+}
+
+impl Precision {
+    pub(super) fn of(dtype: DType, check: &GradCheck) -> Self {
+        let (step, tolerance, epsilon) = match dtype {
+            DType::F64 => (1e-5, 1e-6, f64::EPSILON),
+            DType::F32 => (5e-3, 3e-4, f64::from(f32::EPSILON)),
+            DType::BF16 => (2e-1, 1e-1, f64::from(half::bf16::EPSILON)),
+            _ => (6e-2, 5e-2, f64::from(half::f16::EPSILON)),
+        };
+        Self {
+            step: check.step.unwrap_or(step),
+            absolute: check.absolute.unwrap_or(tolerance),
+            relative: check.relative.unwrap_or(tolerance),
+            epsilon,
+        }
+    }
+
+    fn tolerance(&self, a: f64, b: f64) -> f64 {
+        self.absolute + self.relative * a.abs().max(b.abs())
+    }
+}
+
+/// The function at one input.
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) outputs: Vec<f64>,
+}
+
+/// The function at x and, step after halved step, on both sides of it.
+pub(super) struct Around<F> {
+    x: f64,
+    /// The step to begin with.
+    step: f64,
+    at: F,
+    here: Point,
+    sides: Vec<[Point; 2]>,
+}
+
+/// What the differences at one step say.
+struct Differences {
+    left: f64,
+    right: f64,
+    central: f64,
+    /// What rounding the outputs may make of them.
+    noise: f64,
+}
+
+impl Differences {
+    fn gap(&self) -> f64 {
+        (self.right - self.left).abs()
+    }
+}
+
+/// What the differences say of an element's gradient.
+pub(super) enum Finding {
+    Smooth { numeric: f64, error: f64 },
+    Kink { slopes: [f64; 2], between: bool },
+    Jump { height: f64, slopes: [f64; 2], between: bool },
+}
+
+impl Finding {
+    pub(super) fn is_smooth(&self) -> bool {
+        matches!(self, Self::Smooth { .. })
+    }
+
+    pub(super) fn is_right(&self) -> bool {
+        match self {
+            Self::Smooth { error, .. } => *error <= 1.0,
+            Self::Kink { between, .. } | Self::Jump { between, .. } => *between,
+        }
+    }
+}
+
+/// How often a step is halved at most.
+const HALVINGS: usize = 20;
+
+impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
+    /// Of the function `at`, at x.
+    pub(super) fn new(x: f64, step: f64, at: F) -> Result<Self, GradCheckError> {
+        let here = at(x)?;
+        Ok(Self { x, step, at, here, sides: Vec::new() })
+    }
+
+    /// Adds the points at the next step; `false` where rounding leaves one of them at x.
+    pub(super) fn add(&mut self) -> Result<bool, GradCheckError> {
+        let step = self.step / f64::from(1u32 << self.sides.len());
+        let (below, above) = ((self.at)(self.x - step)?, (self.at)(self.x + step)?);
+        let moves = below.x < self.here.x && self.here.x < above.x;
+        if moves {
+            self.sides.push([below, above]);
+        }
+        Ok(moves)
+    }
+
+    fn differences(&self, level: usize, weights: &[f64], epsilon: f64) -> Differences {
+        let ([below, above], here) = (&self.sides[level], &self.here);
+        let moving = below.outputs.iter().zip(&here.outputs).zip(&above.outputs).zip(weights);
+        let moving = moving.filter(|(((below, here), above), _)| below != here || here != above);
+        let largest = |((below, here), above): ((&f64, &f64), &f64)| below.abs().max(here.abs()).max(above.abs());
+        let square: f64 = moving.map(|(values, weight)| (largest(values) * weight).powi(2)).sum();
+        let reach = (above.x - here.x).min(here.x - below.x);
+        Differences {
+            left: slope(below, here, weights),
+            right: slope(here, above, weights),
+            central: slope(below, above, weights),
+            noise: epsilon * square.sqrt() / reach,
+        }
+    }
+
+    /// Halves the step until the differences settle or drown in rounding, and judges `analytic` by them.
+    pub(super) fn judge(
+        &mut self,
+        weights: &[f64],
+        analytic: f64,
+        precision: &Precision,
+    ) -> Result<Finding, GradCheckError> {
+        let mut before = self.differences(0, weights, precision.epsilon);
+        // The extrapolated difference and its estimated error, at the step where that is least.
+        let mut best = None;
+        let (mut last, mut smooth) = (0, true);
+        for level in 1..=HALVINGS {
+            if level == self.sides.len() && !self.add()? {
+                break;
+            }
+            let now = self.differences(level, weights, precision.epsilon);
+            // Beyond three steps, differences that rounding has spoilt say nothing.
+            if level > 2 && now.noise > 0.5 * precision.tolerance(analytic, 0.0) {
+                break;
+            }
+            let moved = now.central - before.central;
+            let tolerance = precision.tolerance(now.left, now.right);
+            smooth = now.gap() <= tolerance + now.noise || now.gap() <= 0.6 * before.gap();
+            let still = |moved: f64| moved.abs() <= 0.25 * tolerance;
+            let settled = match smooth {
+                true => still(moved),
+                false => still(now.left - before.left) && still(now.right - before.right),
+            };
+            // At the middle of a jump both sides are as steep.
+            smooth &= moved.abs() <= tolerance + now.noise || now.central.abs() <= 1.7 * before.central.abs();
+            // An error of h² falls to a quarter, as this takes it to; one of h, at a jump of curvature, to a half, so
+            // that what is left is two thirds of what moved.
+            let extrapolated = (now.central + moved / 3.0, moved.abs() + now.noise);
+            best = match best {
+                Some((_, error)) if smooth && error <= extrapolated.1 => best,
+                _ => smooth.then_some(extrapolated),
+            };
+            (before, last) = (now, level);
+            if settled {
+                break;
+            }
+        }
+        if !smooth {
+            return Ok(self.beside(last, before.noise, weights, analytic, precision));
+        }
+        let (numeric, uncertainty) = best.unwrap_or((before.central, before.noise));
+        let tolerance = precision.tolerance(analytic, numeric);
+        let error = (analytic - numeric).abs() / (tolerance + uncertainty.min(10.0 * tolerance));
+        Ok(Finding::Smooth { numeric, error })
+    }
+
+    /// The kink or jump between the points of a step, not the first, by the slopes between these and those before, which
+    /// do not meet it.
+    fn beside(&self, step: usize, noise: f64, weights: &[f64], analytic: f64, precision: &Precision) -> Finding {
+        let [[far_below, far_above], [below, above]] = [&self.sides[step - 1], &self.sides[step]];
+        let slopes @ [left, right] = [slope(far_below, below, weights), slope(above, far_above, weights)];
+        let height = rise(below, above, weights) - left * (self.here.x - below.x) - right * (above.x - self.here.x);
+        let slack = precision.tolerance(left, right) + 2.0 * noise;
+        let between = (left.min(right) - slack..=left.max(right) + slack).contains(&analytic);
+        // A kink that is not at x itself rises by the difference of its slopes times its distance; and what numbers of
+        // about 1 are rounded by is no jump.
+        let kinks = (right - left).abs() * (above.x - below.x);
+        match height.abs() > kinks + 4.0 * precision.epsilon {
+            true => Finding::Jump { height, slopes, between },
+            false => Finding::Kink { slopes, between },
+        }
+    }
+}
+
+fn rise(from: &Point, to: &Point, weights: &[f64]) -> f64 {
+    from.outputs.iter().zip(&to.outputs).zip(weights).map(|((from, to), weight)| (to - from) * weight).sum()
+}
+
+fn slope(from: &Point, to: &Point, weights: &[f64]) -> f64 {
+    rise(from, to, weights) / (to.x - from.x)
+}
