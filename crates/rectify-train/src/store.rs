@@ -202,16 +202,26 @@ pub struct Checkpoint {
     pub seed: u64,
     /// Training steps taken.
     pub steps: usize,
-    /// Rows, columns and classes of the data.
+    /// Channels of an image; 1 where none is written, as there was a time without.
+    #[serde(default = "one_channel")]
+    pub channels: usize,
+    /// Rows of an image.
     pub height: usize,
     /// Columns of an image.
     pub width: usize,
     /// Classes.
     pub classes: usize,
+    /// The label that each class has in the data set's files; empty where that is its number.
+    #[serde(default)]
+    pub class_labels: Vec<u8>,
     /// Mean of the training pixels, which inputs are standardised with.
     pub mean: f64,
     /// Standard deviation of the training pixels.
     pub std: f64,
+}
+
+fn one_channel() -> usize {
+    1
 }
 
 impl Checkpoint {
@@ -234,11 +244,30 @@ impl Checkpoint {
             .check()
             .and_then(|()| shape.check(checkpoint.experiment.model))
             .map_err(|error| damaged(error.to_string()))?;
+        let labels = &checkpoint.class_labels;
+        if !labels.is_sorted_by(|one, next| one < next)
+            || !labels.is_empty() && labels.len() != shape.classes
+            || shape.classes > 256
+        {
+            let reason =
+                format!("{} classes with the labels {labels:?}: expected an ascending label each", shape.classes);
+            return Err(damaged(reason));
+        }
         Ok((checkpoint, folder))
     }
 
-    fn shape(&self) -> Shape {
-        Shape { height: self.height, width: self.width, classes: self.classes }
+    /// What its network fits.
+    pub fn shape(&self) -> Shape {
+        Shape { channels: self.channels, height: self.height, width: self.width, classes: self.classes }
+    }
+
+    /// The label that each class has in the data set's files.
+    pub fn class_labels(&self) -> Vec<u8> {
+        match self.class_labels.is_empty() {
+            // At most 256, as is checked where it is read.
+            true => (0..self.classes).map(|class| class as u8).collect(),
+            false => self.class_labels.clone(),
+        }
     }
 
     /// Reads the network onto a device.

@@ -7,7 +7,7 @@ use rectify_train::{
     backend,
     data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ModelKind, ProbeEvery},
-    model::{Model, Shape},
+    model::Model,
     probe::weights,
     train::train,
 };
@@ -20,7 +20,7 @@ struct Trained {
 
 fn run(experiment: &Experiment, device: &Device) -> Trained {
     let dataset = Dataset::load("mnist", Some(1024)).expect("MNIST comes with the repository");
-    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+    let shape = dataset.shape();
     let data = dataset.to_device(device, experiment.dtype.into());
     // Few samples to evaluate on, as a GPU in software is slow.
     let some = |samples: &DeviceSamples, count: usize| samples.slice(0..count).into();

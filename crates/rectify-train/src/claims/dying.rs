@@ -11,7 +11,7 @@ use super::{
 use crate::{
     data::DeviceSamples,
     experiment::{Experiment, Init},
-    model::{Network, Shape, outputs},
+    model::{Network, outputs},
     probe::{Probe, Trace, dead_units},
     results::Status,
     train::Event,
@@ -251,7 +251,7 @@ fn born_dead_figure(lab: &Lab) -> Result<Figure, ClaimError> {
     let of_depth = |depth| Experiment { hidden: Some(vec![NARROW; depth]), ..lab.experiment() };
     let data = lab.data(&lab.experiment())?;
     let sample = first(&data.train, 500);
-    let shape = Shape { height: data.height, width: data.width, classes: data.classes };
+    let shape = data.shape();
     let fraction_dead = |depth: usize| {
         let trainings = lab.trainings(&of_depth(depth), &["relu"], 0..networks);
         let dead = trainings.iter().filter(|training| {

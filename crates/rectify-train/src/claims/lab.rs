@@ -209,7 +209,7 @@ impl<'a> Lab<'a> {
 
     /// A network with fresh weights that tracks gradients.
     pub fn network(&self, training: &Training, data: &DeviceDataset) -> Model {
-        self.network_of(training, Shape { height: data.height, width: data.width, classes: data.classes })
+        self.network_of(training, data.shape())
     }
 
     /// The same with another number of outputs, or for other images.
