@@ -99,6 +99,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         Format::Text => print(format!("{}\n", table(&report)))?,
     };
     if !args.output.quiet {
+        lab.data_notes().iter().for_each(note);
         if interrupted {
             note(format_args!("interrupted; to go on: rectify claims --resume {}", folder.display()));
         }

@@ -82,7 +82,7 @@ pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
                 };
                 let checksums = if contents.verified { "checksums right" } else { "checksums not known" };
                 text += &format!(
-                    "{}: {}, {checksums}\n  {} pixels, {} classes{labels}; training pixels: mean {:.4}, std {:.4}\n",
+                    "{}: {}, {checksums}\n  pictures of {}, {} classes{labels}; training pixels: mean {:.4}, std {:.4}\n",
                     set.name,
                     contents.source.display(),
                     data::size_in_words([contents.channels, contents.height, contents.width]),

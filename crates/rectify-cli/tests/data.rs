@@ -126,7 +126,9 @@ fn data_shows_a_folder_and_its_notes() {
     let place = colourful();
     run(&place, "data colour")
         .success()
-        .stdout(contains("8 × 8 × 3 channels pixels, 6 classes labelled 1 to 3, 7 to 9").and(contains("40 40").not()))
+        .stdout(
+            contains("pictures of 8 × 8 × 3 channels, 6 classes labelled 1 to 3, 7 to 9").and(contains("40 40").not()),
+        )
         .stderr(contains("no training label is 4 to 6"));
     let sets = json(&run(&place, "data colour --format json --quiet").success().stderr(""));
     let contents = &sets[0]["contents"];

@@ -23,7 +23,8 @@
 //! `[n, channels, height, width]`: with four dimensions the last is the channels if it is 1 to 4, otherwise the second
 //! is if it is 1, 3 or 4. Labels are unsigned bytes, `[n]`, or 32-bit integers from 0 to 255, `[n]` or, as QMNIST's,
 //! `[n, 8]` with the class in front. The distinct labels of the training files, in ascending order, are the classes:
-//! they need not begin at 0. Images of several sizes, floats, and labels that are no numbers are not read.
+//! they need not begin at 0. EMNIST has its pictures column by column; they are read as they lie. Images of several
+//! sizes, floats, and labels that are no numbers are not read.
 //!
 //! # What becomes of it
 //!

@@ -167,7 +167,7 @@ fn what_is_no_folder_is_one_clear_error() {
     holds(&message(&folder.path().join("absent")), &["absent", "neither a known set", "nor a folder"]);
     holds(&message(&folder.path().join("absent/too")), &["absent/too", "neither a known set"]);
     holds(&message(Path::new("fashion-minst")), &["is `fashion-mnist` meant?"]);
-    for odd in ["", "/..", "..", "."] {
+    for odd in ["", "..", "."] {
         assert!(!message(Path::new(odd)).is_empty());
     }
 }
