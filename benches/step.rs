@@ -18,8 +18,13 @@ use rectify::{FusedActivation, FusedConv2d, FusedLinear};
 use rectify_train::{
     data::{Batch, Dataset},
     experiment::{Experiment, ModelKind},
+<<<<<<< HEAD
     network::{Model, Shape},
     observe::{Backward, Probe, report},
+=======
+    model::Model,
+    probe::{Backward, Probe, report},
+>>>>>>> h2
     train::Learner,
 };
 
@@ -64,7 +69,7 @@ fn layers(criterion: &mut Criterion) {
 
 fn steps(criterion: &mut Criterion) {
     let dataset = Dataset::load("mnist", Some(10 * BATCH)).expect("MNIST comes with the repository");
-    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+    let shape = dataset.shape();
     let mut group = criterion.benchmark_group("step");
     for (model, hidden) in [(ModelKind::Mlp, Some(vec![128; 4])), (ModelKind::Cnn, None)] {
         for threads in [1, 2] {

@@ -10,9 +10,13 @@ use burn::{
 use gemm::Parallelism;
 use rectify::Relu;
 use rectify_train::{
-    data::{Batch, Dataset},
+    data::{Batch, Dataset, IdxContent},
     experiment::{Experiment, ModelKind},
+<<<<<<< HEAD
     network::{Model, Shape},
+=======
+    model::Model,
+>>>>>>> h2
     train::{Learner, evaluate},
 };
 
@@ -57,7 +61,7 @@ fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
         let dataset = Dataset::load("mnist", None)?;
         let device = Device::flex();
         let (train, test) = in_file_order(&dataset, &device)?;
-        let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+        let shape = dataset.shape();
         let model = Model::new(&experiment, &experiment.activations[0], shape, 0, &device.clone().autodiff());
         let mut learner = Learner::new(model.map(&mut Shared { drawn: 0 }), &experiment);
         let batches = train.labels.dims()[0] / BATCH;
@@ -127,8 +131,8 @@ impl ModuleMapper for Shared {
 
 /// All 60000 training and 10000 test samples in the files' order, standardised by all training pixels.
 fn in_file_order(dataset: &Dataset, device: &Device) -> anyhow::Result<(Batch, rectify_train::data::DeviceSamples)> {
-    let read = |name: &str, dimensions| rectify_train::data::read_idx(&dataset.source.join(name), dimensions);
-    let train = read("train-images-idx3-ubyte.gz", 3)?;
+    let read = |name: &str, content| rectify_train::data::read_idx(&dataset.source.join(name), content);
+    let train = read("train-images-idx3-ubyte.gz", IdxContent::Images)?;
     let n = train.bytes.len() as f64;
     let mean = train.bytes.iter().map(|&b| f64::from(b) / 255.0).sum::<f64>() / n;
     let variance = train.bytes.iter().map(|&b| (f64::from(b) / 255.0 - mean).powi(2)).sum::<f64>() / n;
@@ -142,10 +146,10 @@ fn in_file_order(dataset: &Dataset, device: &Device) -> anyhow::Result<(Batch, r
         Tensor::<1, Int>::from_data(TensorData::new(values, [bytes.len()]), device)
     };
     let test = Batch {
-        images: images(&read("t10k-images-idx3-ubyte.gz", 3)?.bytes),
-        labels: labels(&read("t10k-labels-idx1-ubyte.gz", 1)?.bytes),
+        images: images(&read("t10k-images-idx3-ubyte.gz", IdxContent::Images)?.bytes),
+        labels: labels(&read("t10k-labels-idx1-ubyte.gz", IdxContent::Labels)?.bytes),
     };
-    let train_labels = labels(&read("train-labels-idx1-ubyte.gz", 1)?.bytes);
+    let train_labels = labels(&read("train-labels-idx1-ubyte.gz", IdxContent::Labels)?.bytes);
     Ok((Batch { images: images(&train.bytes), labels: train_labels }, test.into()))
 }
 

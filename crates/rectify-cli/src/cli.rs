@@ -3,7 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use rectify_train::{
     activation::Activation,
     experiment::{Dtype, Experiment, Init, ModelKind, OptimizerKind, ProbeEvery},
@@ -37,7 +40,7 @@ pub enum Command {
     /// What this machine can run on
     Backends(Output),
     /// Which data sets are here, checked
-    Data(Output),
+    Data(DataArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell.
@@ -89,8 +92,9 @@ pub struct TrainArgs {
 #[derive(Debug, Default, Args, Serialize)]
 #[command(next_help_heading = "Experiment")]
 pub struct ExperimentFlags {
-    /// mnist, fashion-mnist, or a folder with the four IDX files [default: mnist]
-    #[arg(long)]
+    /// mnist, fashion-mnist, or a folder with four IDX files of bytes, grey or in colour, in at most 256 classes; where
+    /// several sets lie in a folder, DIR/PREFIX as in DIR/emnist-letters [default: mnist]
+    #[arg(long, value_name = "SET", value_parser = set_parser())]
     #[serde(skip_serializing_if = "Option::is_none")]
     dataset: Option<String>,
     /// mlp or cnn [default: mlp]
@@ -234,13 +238,32 @@ pub struct EvalArgs {
     /// The folder of a run, of its checkpoint, or of an experiment with one checkpoint
     pub checkpoint: PathBuf,
     /// Another data set than it was trained on
-    #[arg(long)]
+    #[arg(long, value_name = "SET", value_parser = set_parser())]
     pub dataset: Option<String>,
     /// Another backend than it was trained on
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,
     #[command(flatten)]
     pub output: Output,
+}
+
+/// Flags of `data`.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// Only this one: a name, or a folder as --dataset takes it [default: all that have names]
+    #[arg(value_parser = set_parser())]
+    pub set: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// clap by itself does not say which of the arguments is not UTF-8.
+fn set_parser() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().try_map(|set| {
+        set.into_string().map_err(|_| {
+            "is not UTF-8, and a run's settings and results are; rename the folder, or make a link to it and name that"
+        })
+    })
 }
 
 /// Flags of `plot`.

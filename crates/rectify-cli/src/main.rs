@@ -79,7 +79,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Gradcheck(args) => gradcheck::gradcheck(&args),
         Command::Backends(output) => listing::backends(&output),
-        Command::Data(output) => listing::data(&output),
+        Command::Data(args) => listing::data(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "rectify", &mut script);

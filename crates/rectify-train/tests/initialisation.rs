@@ -11,7 +11,7 @@ const FAN_IN: usize = 400;
 /// Units of the first layer.
 const FAN_OUT: usize = 250;
 
-const IMAGES: Shape = Shape { height: 20, width: 20, classes: 10 };
+const IMAGES: Shape = Shape { channels: 1, height: 20, width: 20, classes: 10 };
 
 fn experiment(init: &str) -> Experiment {
     Experiment { init: init.parse().unwrap(), hidden: Some(vec![FAN_OUT]), ..Experiment::default() }

@@ -7,8 +7,13 @@ use rectify_train::{
     backend,
     data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ModelKind, ProbeEvery},
+<<<<<<< HEAD
     network::{Model, Shape},
     observe::weights,
+=======
+    model::Model,
+    probe::weights,
+>>>>>>> h2
     train::train,
 };
 
@@ -20,7 +25,7 @@ struct Trained {
 
 fn run(experiment: &Experiment, device: &Device) -> Trained {
     let dataset = Dataset::load("mnist", Some(1024)).expect("MNIST comes with the repository");
-    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+    let shape = dataset.shape();
     let data = dataset.to_device(device, experiment.dtype.into());
     // Few samples to evaluate on, as a GPU in software is slow.
     let some = |samples: &DeviceSamples, count: usize| samples.slice(0..count).into();

@@ -74,6 +74,7 @@ fn data_in(dtype: Dtype, inputs: &Matrix, labels: &[usize], classes: usize) -> D
         train: samples.clone(),
         validation: samples.clone(),
         test: samples,
+        channels: 1,
         height: 1,
         width: inputs[0].len(),
         classes,

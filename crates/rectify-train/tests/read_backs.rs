@@ -11,7 +11,11 @@ use rectify_train::{
     backend,
     data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ProbeEvery},
+<<<<<<< HEAD
     network::{Model, Shape},
+=======
+    model::Model,
+>>>>>>> h2
     train::train,
 };
 
@@ -48,7 +52,7 @@ fn losses_are_read_back_once_in_64_steps_and_nothing_else_is() {
     log::set_max_level(LevelFilter::Trace);
 
     let dataset = Dataset::load("mnist", Some(1040)).expect("MNIST comes with the repository");
-    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+    let shape = dataset.shape();
     let data = dataset.to_device(&device, burn::tensor::DType::F32);
     let some = |samples: &DeviceSamples, count: usize| -> DeviceSamples { samples.slice(0..count).into() };
     let (validation, test) = (some(&data.validation, 50), some(&data.test, 50));

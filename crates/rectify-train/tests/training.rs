@@ -58,6 +58,7 @@ fn six_samples() -> DeviceDataset {
         train: samples.clone(),
         validation: samples.clone(),
         test: samples,
+        channels: 1,
         height: 1,
         width: INPUTS,
         classes: CLASSES,
@@ -65,7 +66,7 @@ fn six_samples() -> DeviceDataset {
 }
 
 fn trained(experiment: &Experiment, data: &DeviceDataset, seed: u64) -> (Model, Run) {
-    let shape = Shape { height: data.height, width: data.width, classes: data.classes };
+    let shape = data.shape();
     let device = data.train.device().autodiff();
     let network = Model::new(experiment, &experiment.activations[0], shape, seed, &device);
     train(network, &experiment.activations[0], seed, experiment, data, &AtomicBool::new(false), &mut |_| {})
@@ -228,7 +229,7 @@ impl Network for Implicit {
 fn explicit_gradients_are_those_of_autodiff_to_the_bit() {
     let data = some_of_mnist(200);
     let device = data.train.device().autodiff();
-    let shape = Shape { height: data.height, width: data.width, classes: data.classes };
+    let shape = data.shape();
     for (model, activation, threads) in [
         (ModelKind::Mlp, "relu", 1),
         (ModelKind::Mlp, "sigmoid", 2),
@@ -267,7 +268,7 @@ fn explicit_gradients_are_those_of_autodiff_to_the_bit() {
 fn a_frozen_parameter_stays_as_it_is() {
     let data = some_of_mnist(200);
     let experiment = Experiment { hidden: Some(vec![8]), steps: Some(3), ..Experiment::default() };
-    let shape = Shape { height: data.height, width: data.width, classes: data.classes };
+    let shape = data.shape();
     let relu = "relu".parse().unwrap();
     let Model::Mlp(mut mlp) = Model::new(&experiment, &relu, shape, 0, &data.train.device().autodiff()) else {
         panic!("it is an MLP")
@@ -324,7 +325,7 @@ fn divergence_is_an_outcome_with_the_step_whose_loss_was_not_finite() {
 #[test]
 fn a_training_told_to_stop_at_its_last_step_is_complete_and_before_it_interrupted() {
     let data = six_samples();
-    let shape = Shape { height: 1, width: INPUTS, classes: CLASSES };
+    let shape = Shape { channels: 1, height: 1, width: INPUTS, classes: CLASSES };
     for (steps, status) in [(1, Status::Completed), (1000, Status::Interrupted)] {
         let experiment = Experiment { steps: Some(steps), ..regression() };
         let none = &experiment.activations[0];
@@ -340,7 +341,7 @@ fn a_training_told_to_stop_at_its_last_step_is_complete_and_before_it_interrupte
 #[test]
 fn observers_hear_of_every_step_and_epoch() {
     let experiment = Experiment { batch_size: 4, epochs: 3, ..regression() };
-    let shape = Shape { height: 1, width: INPUTS, classes: CLASSES };
+    let shape = Shape { channels: 1, height: 1, width: INPUTS, classes: CLASSES };
     let none = &experiment.activations[0];
     let network = Model::new(&experiment, none, shape, 0, &Device::flex().autodiff());
     let (mut steps, mut each, mut epochs) = (0, Vec::new(), Vec::new());
@@ -439,7 +440,7 @@ fn gradients_stay_within_a_factor_of_a_few_with_relu_and_he() {
 #[test]
 fn a_seed_gives_the_same_bits_whatever_the_number_of_jobs() {
     let data = some_of_mnist(300);
-    let shape = Shape { height: 28, width: 28, classes: 10 };
+    let shape = Shape { channels: 1, height: 28, width: 28, classes: 10 };
     let runs = |jobs, model| {
         let activations = ["relu", "tanh"].map(|name| name.parse().unwrap()).to_vec();
         let jobs = Some(jobs);
@@ -475,7 +476,7 @@ fn a_seed_gives_the_same_bits_whatever_the_number_of_jobs() {
 #[test]
 fn an_error_of_whoever_takes_the_networks_ends_the_grid() {
     let data = six_samples();
-    let shape = Shape { height: 1, width: INPUTS, classes: CLASSES };
+    let shape = Shape { channels: 1, height: 1, width: INPUTS, classes: CLASSES };
     let experiment = Experiment { seeds: 50, epochs: 1, jobs: Some(1), ..regression() };
     let finished = |cell: &grid::Cell, _: &Run, _: Model| if cell.seed == 1 { Err("disk full") } else { Ok(()) };
     let result = grid::run(&experiment, shape, &data, &AtomicBool::new(false), &|_, _| {}, &finished);

@@ -21,9 +21,12 @@ use rectify_train::{
 use crate::{
     cli::{ClaimsArgs, Format, Usage},
 <<<<<<< HEAD:crates/rectify-cli/src/command/claims.rs
+<<<<<<< HEAD:crates/rectify-cli/src/command/claims.rs
     command::compare::fresh_folder,
 =======
 >>>>>>> h1:crates/rectify-cli/src/claims.rs
+=======
+>>>>>>> h2:crates/rectify-cli/src/claims.rs
     interrupt, note, print,
     progress::Progress,
     report::{self, table::effect},
@@ -78,6 +81,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         Format::Text => print(format!("{}\n", table(&report)))?,
     };
     if !args.output.quiet {
+        lab.data_notes().iter().for_each(note);
         if interrupted {
             note(format_args!("interrupted; to go on: rectify claims --resume {}", folder.display()));
         }

@@ -12,6 +12,7 @@ use rectify_train::{
     data::Dataset,
     environment,
     experiment::Experiment,
+<<<<<<< HEAD:crates/rectify-cli/src/command/compare.rs
     judge::{
         sentences::sentences,
         statistics::{paired_differences, summarize},
@@ -23,6 +24,14 @@ use rectify_train::{
         Event,
         grid::{self, Cell},
     },
+=======
+    grid::{self, Cell},
+    results::{Results, Run, SCHEMA_VERSION, Status},
+    sentences::sentences,
+    statistics::{paired_differences, summarize},
+    store::{self, Checkpoint, Measured, RunFolder, StoreError},
+    train::Event,
+>>>>>>> h2:crates/rectify-cli/src/training.rs
 };
 
 use crate::{
@@ -52,7 +61,10 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     let device = backend::open(&experiment.backend)?;
     backend::supports(&device, experiment.dtype)?;
     let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
-    let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
+    if !args.output.quiet {
+        dataset.notes.iter().for_each(note);
+    }
+    let shape = dataset.shape();
     shape.check(experiment.model)?;
     let folder = match &args.out {
         Some(path) => RunFolder::create(path, &experiment)?,
@@ -63,7 +75,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     let data = dataset.to_device(&device, experiment.dtype.into());
     let template = "{bar:40} {percent:>3} %  {pos}/{len} steps  {eta} left";
     let progress = Progress::new(args.output.quiet, template, grid::grid_steps(&experiment, &dataset));
-    let (mean, std) = (dataset.mean, dataset.std);
+    let (mean, std, class_labels) = (dataset.mean, dataset.std, dataset.class_labels.clone());
     // Its pixels are on the device now.
     drop(dataset);
     let unwritten: Mutex<Option<StoreError>> = Mutex::new(None);
@@ -97,9 +109,11 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
             activation: cell.activation.clone(),
             seed: cell.seed,
             steps: run.steps,
+            channels: shape.channels,
             height: shape.height,
             width: shape.width,
             classes: shape.classes,
+            class_labels: class_labels.clone(),
             mean,
             std,
         };

@@ -2,18 +2,23 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use rectify_train::{
     backend,
+<<<<<<< HEAD:crates/rectify-cli/src/command/eval.rs
     data::Dataset,
     store::SavedCheckpoint,
+=======
+    data::{Dataset, label_ranges, size_in_words},
+    store::Checkpoint,
+>>>>>>> h2:crates/rectify-cli/src/eval.rs
     train::{Evaluation, evaluate},
 };
 use serde::Serialize;
 
 use crate::{
     cli::{EvalArgs, Format},
-    print,
+    note, print,
 };
 
 #[derive(Serialize)]
@@ -34,16 +39,24 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let device = backend::open(args.backend.as_ref().unwrap_or(&checkpoint.experiment.backend))?;
     backend::supports(&device, checkpoint.experiment.dtype)?;
     let name = args.dataset.as_ref().unwrap_or(&checkpoint.experiment.dataset);
-    // Inputs are standardised as they were in training, whatever this set's own mean is.
-    let dataset = Dataset { mean: checkpoint.mean, std: checkpoint.std, ..Dataset::load(name, None)? };
+    let dataset = Dataset::load(name, None)?;
+    if !args.output.quiet {
+        dataset.notes.iter().for_each(note);
+    }
+    let [here, there] = [dataset.shape(), checkpoint.shape()].map(|shape| [shape.channels, shape.height, shape.width]);
     ensure!(
-        (dataset.height, dataset.width) == (checkpoint.height, checkpoint.width),
-        "--dataset {name}: pictures of {} × {}, and the checkpoint takes {} × {}",
-        dataset.height,
-        dataset.width,
-        checkpoint.height,
-        checkpoint.width
+        here == there,
+        "--dataset {name}: pictures of {}, and the checkpoint takes {}",
+        size_in_words(here),
+        size_in_words(there)
     );
+    let labels = checkpoint.class_labels();
+    let dataset = dataset.with_classes_of(&labels).map_err(|foreign| {
+        let [foreign, known] = [&foreign, &labels].map(|labels| label_ranges(labels));
+        anyhow!("--dataset {name}: pictures have the labels {foreign}, and the checkpoint knows only {known}")
+    })?;
+    // Inputs are standardised as they were in training, whatever this set's own mean is.
+    let dataset = Dataset { mean: checkpoint.mean, std: checkpoint.std, ..dataset };
     let data = dataset.to_device(&device, checkpoint.experiment.dtype.into());
     let model = saved.load_model(&device)?;
     let Evaluation { loss: validation_loss, accuracy: validation_accuracy } = evaluate(&model, &data.validation);

@@ -9,8 +9,8 @@ use rectify_train::{
 };
 
 use crate::{
-    cli::{Format, Output},
-    print,
+    cli::{DataArgs, Format, Output},
+    note, print,
 };
 
 /// Each backend, each adapter, and which one `auto` takes.
@@ -59,23 +59,33 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
     print(format!("{table}\n{notes}"))
 }
 
-/// Each data set that has a name: whether it is here, and what is in it.
-pub fn data(output: &Output) -> anyhow::Result<ExitCode> {
-    let sets = data::survey();
-    if output.format == Format::Json {
+/// One data set, or each that has a name: whether it is here, and what is in it.
+pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
+    let sets = match &args.set {
+        Some(set) => vec![data::inspect(set)?],
+        None => data::survey(),
+    };
+    if !args.output.quiet {
+        sets.iter().flat_map(|set| &set.contents).flat_map(|contents| &contents.notes).for_each(note);
+    }
+    if args.output.format == Format::Json {
         return print(serde_json::to_string_pretty(&sets)? + "\n");
     }
     let mut text = String::new();
     for set in &sets {
         match (&set.contents, &set.problem) {
             (Some(contents), _) => {
+                // Ascending, so the last one tells whether each class is labelled by its number.
+                let labels = match contents.class_labels.last() {
+                    Some(&last) if usize::from(last) + 1 == contents.classes => String::new(),
+                    _ => format!(" labelled {}", data::label_ranges(&contents.class_labels)),
+                };
                 let checksums = if contents.verified { "checksums right" } else { "checksums not known" };
                 text += &format!(
-                    "{}: {}, {checksums}\n  {} × {} pixels, {} classes; training pixels: mean {:.4}, std {:.4}\n",
+                    "{}: {}, {checksums}\n  pictures of {}, {} classes{labels}; training pixels: mean {:.4}, std {:.4}\n",
                     set.name,
                     contents.source.display(),
-                    contents.height,
-                    contents.width,
+                    data::size_in_words([contents.channels, contents.height, contents.width]),
                     contents.classes,
                     contents.mean,
                     contents.std

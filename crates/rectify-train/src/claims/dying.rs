@@ -10,10 +10,16 @@ use super::{
 use crate::{
     data::DeviceSamples,
     experiment::{Experiment, Init},
+<<<<<<< HEAD
     judge::verdict::{Direction, Hypothesis},
     network::{Network, Shape, outputs},
     observe::{Probe, Trace, dead_units},
     record::Status,
+=======
+    model::{Network, outputs},
+    probe::{Probe, Trace, dead_units},
+    results::Status,
+>>>>>>> h2
     train::Event,
     train::grid::Training,
 };
@@ -252,7 +258,7 @@ fn born_dead_figure(lab: &Lab) -> Result<Figure, ClaimError> {
     let of_depth = |depth| Experiment { hidden: Some(vec![NARROW; depth]), ..lab.experiment() };
     let data = lab.data(&lab.experiment())?;
     let sample = first(&data.train, 500);
-    let shape = Shape { height: data.height, width: data.width, classes: data.classes };
+    let shape = data.shape();
     let fraction_dead = |depth: usize| {
         let trainings = lab.trainings(&of_depth(depth), &["relu"], 0..networks);
         let dead = trainings.iter().filter(|training| {

@@ -73,6 +73,8 @@ pub struct Lab<'a> {
     /// Told how many of how many pieces of work are done.
     progress: &'a (dyn Fn(usize, usize) + Sync),
     data: Mutex<Vec<(DataKey, DeviceDataset)>>,
+    /// What is odd about the data sets' files.
+    notes: Mutex<Vec<String>>,
 }
 
 /// Data set, training samples, type, validation samples.
@@ -100,7 +102,16 @@ impl<'a> Lab<'a> {
         progress: &'a (dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, BackendError> {
         let device = backend::open(backend)?;
-        Ok(Self { effort, backend: backend.to_owned(), device, jobs, stop, progress, data: Mutex::default() })
+        Ok(Self {
+            effort,
+            backend: backend.to_owned(),
+            device,
+            jobs,
+            stop,
+            progress,
+            data: Mutex::default(),
+            notes: Mutex::default(),
+        })
     }
 
     /// How much is spent.
@@ -194,6 +205,12 @@ impl<'a> Lab<'a> {
         }
         backend::supports(&self.device, experiment.dtype)?;
         let data = Dataset::load(&experiment.dataset, experiment.train_size)?;
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        for note in &data.notes {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
         let data = data.to_device(&self.device, experiment.dtype.into());
         let tested = self.choose(QUICK_TEST, usize::MAX, usize::MAX);
         let data = DeviceDataset { validation: first(&data.validation, validated), ..with_test(&data, tested) };
@@ -201,9 +218,14 @@ impl<'a> Lab<'a> {
         Ok(data)
     }
 
+    /// What is odd about the files of the data sets that were read so far: [`Dataset::notes`], each once.
+    pub fn data_notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A network with fresh weights that tracks gradients.
     pub fn network(&self, training: &Training, data: &DeviceDataset) -> Model {
-        self.network_of(training, Shape { height: data.height, width: data.width, classes: data.classes })
+        self.network_of(training, data.shape())
     }
 
     /// The same with another number of outputs, or for other images.

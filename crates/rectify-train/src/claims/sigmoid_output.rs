@@ -200,7 +200,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         .collect();
     let trained = lab.side_by_side(&trainings, &|(training, output)| {
         let data = lab.data(&training.experiment)?;
-        let shape = Shape { height: data.height, width: data.width, classes: 1 };
+        let shape = Shape { classes: 1, ..data.shape() };
         let network = Binary { model: lab.network_of(training, shape), output: *output };
         let (network, run) = lab.train(network, training, &data, &mut |_| {})?;
         let predictions = predictions(&network, &data);

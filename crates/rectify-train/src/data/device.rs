@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Element, ElementConversion, Int, Tensor, Tenso
 use rayon::prelude::*;
 
 use super::{Dataset, Samples};
-use crate::backend;
+use crate::{backend, model::Shape};
 
 /// Every part of a [`Dataset`] on a device. A clone shares the memory.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct DeviceDataset {
     pub validation: DeviceSamples,
     /// To judge by.
     pub test: DeviceSamples,
+    /// Channels of a picture.
+    pub channels: usize,
     /// Rows of a picture.
     pub height: usize,
     /// Columns of a picture.
@@ -28,8 +30,8 @@ pub struct DeviceDataset {
 /// One part of a data set on a device. A clone shares the memory.
 #[derive(Debug, Clone)]
 pub struct DeviceSamples {
-    /// Standardised pixels, `[samples, height * width]`, in blocks of columns: one, unless a GPU takes no tensor as large
-    /// as the whole.
+    /// Standardised pixels, `[samples, channels · height · width]`, in blocks of columns: one, unless a GPU takes no
+    /// tensor as large as the whole.
     blocks: Vec<Tensor<2>>,
     labels: Tensor<1, Int>,
 }
@@ -40,7 +42,7 @@ const LARGEST_ON_GPU: usize = 1 << 27;
 /// Samples of one step.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Standardised pixels, `[samples, height * width]`.
+    /// Standardised pixels, `[samples, channels · height · width]`.
     pub images: Tensor<2>,
     /// Classes, `[samples]`.
     pub labels: Tensor<1, Int>,
@@ -48,22 +50,30 @@ pub struct Batch {
 
 impl Dataset {
     /// Copies the set to a device as numbers of a float `dtype`, standardised with the training set's figures:
-    /// (pixel / 255 − mean) / std.
+    /// (pixel / 255 − mean) / std, the same for every channel.
     ///
     /// If all training pixels are equal, `std` is 0 and 1 takes its place, so that they become 0 and not NaN.
     pub fn to_device(&self, device: &Device, dtype: DType) -> DeviceDataset {
         let std = if self.std > 0.0 { self.std } else { 1.0 };
         let standardised: [f64; 256] = std::array::from_fn(|pixel| (pixel as f64 / 255.0 - self.mean) / std);
-        let pixels = self.height * self.width;
+        let pixels = self.channels * self.height * self.width;
         let copy = |samples: &Samples| DeviceSamples::new(samples, pixels, &standardised, device, dtype);
         DeviceDataset {
             train: copy(&self.train),
             validation: copy(&self.validation),
             test: copy(&self.test),
+            channels: self.channels,
             height: self.height,
             width: self.width,
             classes: self.classes,
         }
+    }
+}
+
+impl DeviceDataset {
+    /// What a model has to fit.
+    pub fn shape(&self) -> Shape {
+        Shape { channels: self.channels, height: self.height, width: self.width, classes: self.classes }
     }
 }
 
@@ -91,7 +101,7 @@ impl DeviceSamples {
         self.labels.device()
     }
 
-    /// All images, `[samples, height * width]`; on a GPU that holds them in blocks a copy.
+    /// All images, `[samples, channels · height · width]`; on a GPU that holds them in blocks a copy.
     pub fn images(&self) -> Tensor<2> {
         join(self.blocks.clone())
     }

@@ -1,7 +1,10 @@
 //! Where data sets are, by name or by path.
 
 use std::{
+    collections::BTreeMap,
     env,
+    ffi::OsStr,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +13,8 @@ use super::DataError;
 /// The environment variable with a folder of data sets, `$RECTIFY_DATA/mnist` and so on.
 pub const DATA_VARIABLE: &str = "RECTIFY_DATA";
 
-/// The files of a set, without the `.gz` that each may have: images and labels for training, then for the test.
+/// The files of a set as MNIST calls them, without the `.gz` that each may have: images and labels for training, then
+/// for the test. The [module](super) lists the other names that are read.
 pub const FILES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
@@ -53,17 +57,31 @@ impl Source {
         if let Some(known) = KNOWN.iter().find(|known| known.name == name_or_path) {
             return known.find(&known.places());
         }
-        let folder = PathBuf::from(name_or_path);
-        if !folder.is_dir() {
-            return Err(DataError::Unknown(name_or_path.to_owned()));
-        }
-        match files_in(&folder) {
-            Ok(files) => Ok(Self { folder, files, known: None }),
-            Err(missing) => Err(DataError::File {
-                path: folder,
-                field: "files",
-                reason: format!("there is neither `{missing}` nor `{missing}.gz`; needed are {}", FILES.join(", ")),
-            }),
+        let path = Path::new(name_or_path);
+        let unknown = |hint| DataError::Unknown { name: name_or_path.to_owned(), hint };
+        let (folder, prefix) = match fs::metadata(path) {
+            Ok(found) if found.is_dir() => (path, None),
+            Ok(_) => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                return Err(unknown(format!("; it is a file: the folder is `{}`", folder.display())));
+            }
+            Err(_) => match (path.parent(), path.file_name().and_then(OsStr::to_str)) {
+                (Some(folder), Some(prefix)) if folder.as_os_str().is_empty() => (Path::new("."), Some(prefix)),
+                (Some(folder), Some(prefix)) if folder.is_dir() => (folder, Some(prefix)),
+                _ => return Err(unknown(String::new())),
+            },
+        };
+        let listing = Listing::of(folder).map_err(|cause| DataError::Io { path: folder.to_owned(), cause })?;
+        let files = match prefix {
+            Some(prefix) if !listing.families.contains_key(prefix) => {
+                return Err(unknown(listing.hint_for_prefix(folder, prefix)));
+            }
+            Some(prefix) => listing.family(prefix),
+            None => listing.only_family(folder),
+        };
+        match files {
+            Ok(files) => Ok(Self { folder: folder.to_owned(), files, known: None }),
+            Err(reason) => Err(DataError::File { path: folder.to_owned(), field: "files", reason }),
         }
     }
 
@@ -79,7 +97,8 @@ impl Known {
         places
             .iter()
             .find_map(|folder| {
-                Some(Source { folder: folder.clone(), files: files_in(folder).ok()?, known: Some(self) })
+                let files = Listing::of(folder).ok()?.only_family(folder).ok()?;
+                Some(Source { folder: folder.clone(), files, known: Some(self) })
             })
             .ok_or_else(|| DataError::NotFound {
                 name: self.name.to_owned(),
@@ -107,14 +126,186 @@ impl Known {
     }
 }
 
-/// The four files, or the name of the first that is missing.
-fn files_in(folder: &Path) -> Result<[PathBuf; 4], &'static str> {
-    let mut files = [const { PathBuf::new() }; 4];
-    for (file, name) in files.iter_mut().zip(FILES) {
-        let candidates = [folder.join(name), folder.join(format!("{name}.gz"))];
-        *file = candidates.into_iter().find(|path| path.is_file()).ok_or(name)?;
+/// Which of a set's files one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Role {
+    split: Split,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::EnumString, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+enum Split {
+    Train,
+    T10k,
+    Test,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::EnumString, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+enum Kind {
+    Images,
+    Labels,
+}
+
+impl Role {
+    /// What a file of this name is and its family's prefix: `emnist-letters` of
+    /// `emnist-letters-train-images-idx3-ubyte.gz`.
+    fn of(name: &str) -> Option<(Self, &str)> {
+        let (name, format) = name.strip_suffix(".gz").unwrap_or(name).rsplit_once("idx")?;
+        let ("1" | "2" | "3" | "4", "ubyte" | "int") = format.split_once('-')? else { return None };
+        let (name, kind) = name.strip_suffix(['-', '.'])?.rsplit_once('-')?;
+        let (prefix, split) = name.rsplit_once('-').unwrap_or(("", name));
+        Some((Self { split: split.parse().ok()?, kind: kind.parse().ok()? }, prefix))
     }
-    Ok(files)
+
+    /// What MNIST would call it.
+    fn name(self) -> String {
+        let dimensions = if self.kind == Kind::Images { 3 } else { 1 };
+        format!("{}-{}-idx{dimensions}-ubyte", self.split, self.kind)
+    }
+}
+
+/// The roles of [`FILES`], by what the test files are called.
+fn roles(test: Split) -> [Role; 4] {
+    [(Split::Train, Kind::Images), (Split::Train, Kind::Labels), (test, Kind::Images), (test, Kind::Labels)]
+        .map(|(split, kind)| Role { split, kind })
+}
+
+/// What a folder holds.
+#[derive(Default)]
+struct Listing {
+    /// By prefix.
+    families: BTreeMap<String, BTreeMap<Role, PathBuf>>,
+    /// The names of other files that look like parts of a data set.
+    near: Vec<String>,
+    folders: Vec<PathBuf>,
+}
+
+impl Listing {
+    fn of(folder: &Path) -> io::Result<Self> {
+        let mut listing = Self::default();
+        let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        // Of several that have one role, the first in this order: plain before gzipped, `-idx` before `.idx`.
+        paths.sort();
+        let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
+        for path in files {
+            match path.file_name().and_then(OsStr::to_str) {
+                // Broken links and devices are none.
+                _ if !path.is_file() => {}
+                Some(name) if Role::of(name).is_some() => listing.add(name.to_owned(), path),
+                Some(name) if comes_near(name) => listing.near.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        for folder in folders {
+            // Some archives put a folder of a file's name around it.
+            let name = folder.file_name().and_then(OsStr::to_str);
+            if let Some(around) = name.and_then(Role::of) {
+                let inside = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+                let same = |path: &PathBuf| {
+                    let name = path.file_name().and_then(OsStr::to_str);
+                    path.is_file() && name.and_then(Role::of) == Some(around)
+                };
+                if let (Some(name), Some(path)) = (name, inside.into_iter().filter(same).min()) {
+                    listing.add(name.to_owned(), path);
+                }
+            }
+            listing.folders.push(folder);
+        }
+        Ok(listing)
+    }
+
+    fn add(&mut self, name: String, path: PathBuf) {
+        if let Some((role, prefix)) = Role::of(&name) {
+            self.families.entry(prefix.to_owned()).or_default().entry(role).or_insert(path);
+        }
+    }
+
+    /// The four files with a prefix, or what is missing.
+    fn family(&self, prefix: &str) -> Result<[PathBuf; 4], String> {
+        let empty = BTreeMap::new();
+        let found = self.families.get(prefix).unwrap_or(&empty);
+        let missing =
+            |test: Split| roles(test).into_iter().filter(|role| !found.contains_key(role)).collect::<Vec<_>>();
+        let by_missing = [Split::T10k, Split::Test].map(|test| (missing(test), test));
+        // Equally few are missing where no test files are; the families with a prefix write `test`.
+        let [t10k, test] = by_missing;
+        let fewer = test.0.len() < t10k.0.len() || (test.0.len() == t10k.0.len() && !prefix.is_empty());
+        let (missing, test) = if fewer { test } else { t10k };
+        if missing.is_empty() {
+            return Ok(roles(test).map(|role| found[&role].clone()));
+        }
+        let dash = if prefix.is_empty() { "" } else { "-" };
+        let names: Vec<_> = missing.iter().map(|role| format!("`{prefix}{dash}{}`", role.name())).collect();
+        Err(format!("there is no {} (each may end in `.gz`){}", names.join(", no "), self.hint()))
+    }
+
+    /// The files of the folder's only family, or of that without a prefix.
+    fn only_family(&self, folder: &Path) -> Result<[PathBuf; 4], String> {
+        let prefixes: Vec<&str> = self.families.keys().map(String::as_str).collect();
+        match prefixes[..] {
+            [] => {
+                let inside = self.folders.iter().flat_map(|folder| [folder.clone(), folder.join("raw")]);
+                let has_set = |folder: &PathBuf| {
+                    let listing = Self::of(folder).unwrap_or_default();
+                    listing.families.keys().any(|prefix| listing.family(prefix).is_ok())
+                };
+                let found = inside.filter(has_set).map(|folder| format!("`{}`", folder.display()));
+                let found: Vec<_> = found.take(SHOWN).collect();
+                let hint = match found.is_empty() {
+                    true => self.hint(),
+                    false => format!("; there are some in {}", found.join(", ")),
+                };
+                Err(format!("there are none of {} (each may end in `.gz`){hint}", FILES.join(", ")))
+            }
+            [only] => self.family(only),
+            ["", ..] => self.family("").map_err(|error| {
+                let others = choices(folder, &prefixes[1..]);
+                format!("{error}; to use others, choose them: {others}")
+            }),
+            _ => Err(format!("there are several data sets; choose one: {}", choices(folder, &prefixes))),
+        }
+    }
+
+    /// The names that come near those of a data set's files.
+    fn hint(&self) -> String {
+        let names: Vec<_> = self.near.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+        match self.near.len() {
+            0 => String::new(),
+            all if all > SHOWN => format!("; there are {} and {} more like them", names.join(", "), all - SHOWN),
+            _ => format!("; there is {}", names.join(", ")),
+        }
+    }
+
+    /// What may be meant by a prefix that no file has.
+    fn hint_for_prefix(&self, folder: &Path, prefix: &str) -> String {
+        let named: Vec<&str> = self.families.keys().map(String::as_str).filter(|prefix| !prefix.is_empty()).collect();
+        let known = KNOWN.iter().map(|known| known.name).find(|name| strsim::damerau_levenshtein(name, prefix) <= 2);
+        match (known, &named[..]) {
+            (Some(name), _) if folder == Path::new(".") => format!("; is `{name}` meant?"),
+            (_, []) => String::new(),
+            _ => format!("; there is {}", choices(folder, &named)),
+        }
+    }
+}
+
+/// Most names in a message.
+const SHOWN: usize = 4;
+
+/// How `--dataset` names the families with these prefixes.
+fn choices(folder: &Path, prefixes: &[&str]) -> String {
+    let paths = prefixes.iter().map(|prefix| format!("`{}`", folder.join(prefix).display()));
+    paths.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a file that is none of a set's is called much like one.
+fn comes_near(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let marked = ["idx1", "idx2", "idx3", "idx4", "ubyte"].iter().any(|mark| name.contains(mark));
+    let parts: Vec<&str> = name.split(['-', '_', '.', ' ']).collect();
+    let has = |words: &[&str]| parts.iter().any(|part| words.contains(part));
+    marked || (has(&["train", "test", "t10k"]) && has(&["images", "labels", "image", "label"]))
 }
 
 #[cfg(test)]

@@ -1,4 +1,32 @@
-//! Data sets of small grey-scale pictures in ten classes: MNIST and everything that comes in its format.
+//! Data sets of small pictures, grey or in colour, in up to 256 classes: MNIST and everything that comes in its format.
+//!
+//! # What is read
+//!
+//! Four IDX files in a folder, images and labels for training and for the test, each plain or gzipped. A file's name is
+//! `[PREFIX-]SPLIT-KIND-FORMAT[.gz]`, where
+//!
+//! - `SPLIT` is `train`, or `t10k` or `test`;
+//! - `KIND` is `images` or `labels`;
+//! - `FORMAT` is `idx3-ubyte`, `idx1-ubyte` and so on, after a `-` or a `.`;
+//! - `PREFIX` is nothing, or what the family puts there: `emnist-letters`, `qmnist`. Where files of several prefixes are
+//!   in a folder, the path `FOLDER/PREFIX` chooses.
+//!
+//! | set | files |
+//! |---|---|
+//! | MNIST, Fashion-MNIST, KMNIST | `train-images-idx3-ubyte.gz`, `t10k-labels-idx1-ubyte.gz` |
+//! | MNIST by some unpackers | `train-images.idx3-ubyte` |
+//! | MNIST of Kaggle | `train-images-idx3-ubyte/train-images-idx3-ubyte`, a folder around each file |
+//! | EMNIST | `emnist-letters-train-images-idx3-ubyte.gz`, `emnist-letters-test-images-idx3-ubyte.gz` |
+//! | QMNIST | `qmnist-train-images-idx3-ubyte.gz`, `qmnist-test-labels-idx2-int.gz` |
+//!
+//! Images are unsigned bytes, `[n, height, width]` or in colour `[n, height, width, channels]`, or
+//! `[n, channels, height, width]`: with four dimensions the last is the channels if it is 1 to 4, otherwise the second
+//! is if it is 1, 3 or 4. Labels are unsigned bytes, `[n]`, or 32-bit integers from 0 to 255, `[n]` or, as QMNIST's,
+//! `[n, 8]` with the class in front. The distinct labels of the training files, in ascending order, are the classes:
+//! they need not begin at 0. EMNIST has its pictures column by column; they are read as they lie. Images of several
+//! sizes, floats, and labels that are no numbers are not read.
+//!
+//! # What becomes of it
 //!
 //! A set is found by name or path, read and checked once ([`Dataset::load`]), and put on a device as one tensor
 //! ([`Dataset::to_device`]). Batches are slices of it or a gather from it; nothing is converted sample by sample while
@@ -16,9 +44,12 @@
 //! # Ok::<(), DataError>(())
 //! ```
 
+mod classes;
 mod device;
 mod find;
+mod gzip;
 mod idx;
+mod layout;
 mod survey;
 
 use std::{
@@ -30,16 +61,20 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use self::find::{KNOWN, Source};
+use self::{
+    classes::Classes,
+    find::{KNOWN, Source},
+    layout::Layout,
+};
 pub use self::{
+    classes::label_ranges,
     device::{Batch, DeviceDataset, DeviceSamples},
     find::{DATA_VARIABLE, FILES},
-    idx::{Idx, MAX_ELEMENTS, read_idx},
-    survey::{DatasetContents, DatasetInfo, SamplesInfo, survey},
+    idx::{Idx, IdxContent, MAX_ELEMENTS, read_idx},
+    layout::size_in_words,
+    survey::{DatasetContents, DatasetInfo, SamplesInfo, inspect, survey},
 };
-
-/// Classes of every MNIST-style set: labels are 0 to 9.
-pub const CLASSES: usize = 10;
+use crate::model::Shape;
 
 /// One in this many samples of the training files is set aside for validation.
 const VALIDATION_SHARE: usize = 10;
@@ -92,8 +127,16 @@ pub enum DataError {
         remedy: &'static str,
     },
     /// Neither a known set nor a folder.
-    #[error("data set `{0}`: neither a known set ({known}) nor a folder", known = KNOWN.each_ref().map(|set| set.name).join(", "))]
-    Unknown(String),
+    #[error(
+        "data set `{name}`: neither a known set ({known}) nor a folder{hint}",
+        known = KNOWN.each_ref().map(|set| set.name).join(", ")
+    )]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant; empty if nothing comes near.
+        hint: String,
+    },
     /// More training samples asked for than there are, or none.
     #[error(
         "train_size: must be in 1..={available}, got {asked}; the training files hold {}, and {validation} of them \
@@ -114,6 +157,8 @@ pub enum DataError {
 pub struct Samples {
     pixels: Vec<u8>,
     labels: Vec<u8>,
+    /// Of the whole data set.
+    classes: usize,
 }
 
 impl Samples {
@@ -123,19 +168,19 @@ impl Samples {
         self.labels.len()
     }
 
-    /// All pictures one after the other, each row by row; 0 to 255.
+    /// All pictures one after the other, each channel by channel and row by row; 0 to 255.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// The class of each picture, under [`CLASSES`].
+    /// The class of each picture, under [`Dataset::classes`].
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }
 
     /// How many samples each class has.
-    pub fn class_counts(&self) -> [usize; CLASSES] {
-        let mut counts = [0; CLASSES];
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes];
         for &label in &self.labels {
             counts[usize::from(label)] += 1;
         }
@@ -152,12 +197,16 @@ pub struct Dataset {
     pub source: PathBuf,
     /// Whether its SHA-256 checksums are known; they were right if so.
     pub verified: bool,
+    /// Channels of a picture: 1 if it is grey.
+    pub channels: usize,
     /// Rows of a picture.
     pub height: usize,
     /// Columns of a picture.
     pub width: usize,
-    /// Number of classes, [`CLASSES`].
+    /// Number of classes, 1 to 256.
     pub classes: usize,
+    /// The label that each class has in the files, ascending.
+    pub class_labels: Vec<u8>,
     /// To train on, in the order of the file.
     pub train: Samples,
     /// A tenth of the training files, at least one sample, drawn at random but the same in every experiment.
@@ -168,28 +217,32 @@ pub struct Dataset {
     pub mean: f64,
     /// Standard deviation (of the population) of all pixels of `train`, where a pixel is 0 to 1.
     pub std: f64,
+    /// What a person ought to know of the files though they can be used: garbage behind a gzip stream, labels that
+    /// nothing has.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {
-    /// Reads `mnist`, `fashion-mnist`, or the folder at a path, which must hold the four [`FILES`], each with or
-    /// without `.gz`.
+    /// Reads `mnist`, `fashion-mnist`, or the four IDX files in the folder at a path, with or without their prefix
+    /// behind it (see the [module](self)).
     ///
     /// Known sets are looked for in `$RECTIFY_DATA`, then in a folder `datasets` beside or above the current folder
     /// and the program, in the one of the repository that built the program, and where the system's package puts it.
     /// MNIST's checksums are verified.
     ///
     /// `train_size` keeps the first samples that remain once validation is set aside, without it all. Mean and
-    /// deviation are those of the samples kept.
+    /// deviation are those of the samples kept; the classes are those of the whole files.
     ///
     /// # Errors
     ///
     /// Whatever [`DataError`] lists: the set is not there, a file is not what it should be, images and labels differ
-    /// in number or the two parts in the size of their images, a label is over 9, `train_size` is out of range.
+    /// in number or the two parts in the size of their images, the test files have a label that the training files have
+    /// not, `train_size` is out of range.
     pub fn load(name_or_path: &str, train_size: Option<usize>) -> Result<Self, DataError> {
         let source = Source::find(name_or_path)?;
         let read = |file: usize| {
-            let dimensions = if file.is_multiple_of(2) { 3 } else { 1 };
-            let idx = read_idx(&source.files[file], dimensions)?;
+            let content = if file.is_multiple_of(2) { IdxContent::Images } else { IdxContent::Labels };
+            let idx = read_idx(&source.files[file], content)?;
             let Some(expected) = source.checksum(file) else { return Ok(idx) };
             match idx.sha256() {
                 found if found == expected => Ok(idx),
@@ -202,20 +255,19 @@ impl Dataset {
         let mut next = || files.next().expect("one for each of the four files");
         let (train_images, train_labels, test_images, test_labels) = (next()?, next()?, next()?, next()?);
 
-        let [_, train_labels_path, test_path, test_labels_path] = &source.files;
-        let [height, width] = [train_images.dims[1], train_images.dims[2]];
-        if test_images.dims[1..] != [height, width] {
-            return Err(DataError::File {
-                path: test_path.clone(),
-                field: "dimensions",
-                reason: format!(
-                    "images are {} × {}, those for training are {height} × {width}",
-                    test_images.dims[1], test_images.dims[2]
-                ),
-            });
+        let read = [&train_images, &train_labels, &test_images, &test_labels];
+        let mut notes: Vec<String> = read.into_iter().flat_map(|idx| idx.notes.clone()).collect();
+        let [train_path, train_labels_path, test_path, test_labels_path] = &source.files;
+        let train_layout = layout(&train_images, train_path)?;
+        let test_layout = layout(&test_images, test_path)?;
+        let [channels, height, width] = train_layout.size();
+        if test_layout.size() != train_layout.size() {
+            let [test, train] = [test_layout, train_layout].map(|layout| size_in_words(layout.size()));
+            let reason = format!("images are {test}, those for training are {train}");
+            return Err(DataError::File { path: test_path.clone(), field: "dimensions", reason });
         }
-        let mut train = pair(train_images, train_labels, train_labels_path)?;
-        let test = pair(test_images, test_labels, test_labels_path)?;
+        let mut train = pair(train_images, train_layout, train_labels, train_labels_path)?;
+        let mut test = pair(test_images, test_layout, test_labels, test_labels_path)?;
         if train.len() < 2 {
             return Err(DataError::File {
                 path: train_labels_path.clone(),
@@ -224,37 +276,100 @@ impl Dataset {
             });
         }
 
-        let validation = split(&mut train, height * width, train_size)?;
+        // Before the split, so that it makes no difference which samples are kept.
+        let classes = Classes::of(&train.labels);
+        notes.extend(classes.note().map(|note| format!("{}: {note}", train_labels_path.display())));
+        let classified = train.classify(&classes).and_then(|()| test.classify(&classes));
+        let class_labels = classes.labels();
+        classified.map_err(|(sample, label)| DataError::File {
+            path: test_labels_path.clone(),
+            field: "label",
+            reason: format!(
+                "sample {sample} (from 0) has label {label}, which no training sample has; they have {}",
+                label_ranges(&class_labels)
+            ),
+        })?;
+
+        let validation = split(&mut train, train_layout.pixels(), train_size)?;
         let (mean, std) = mean_and_std(&train.pixels);
         let verified = source.checksum(0).is_some();
-        let name = name_or_path.to_owned();
         Ok(Self {
-            name,
+            name: name_or_path.to_owned(),
             source: source.folder,
             verified,
+            channels,
             height,
             width,
-            classes: CLASSES,
+            classes: class_labels.len(),
+            class_labels,
             train,
             validation,
             test,
             mean,
             std,
+            notes,
         })
+    }
+
+    /// What a model has to fit.
+    pub fn shape(&self) -> Shape {
+        Shape { channels: self.channels, height: self.height, width: self.width, classes: self.classes }
+    }
+
+    /// The same samples with the classes of another set, such as the one that a network was trained on.
+    ///
+    /// # Errors
+    ///
+    /// The labels that have no class there.
+    pub fn with_classes_of(mut self, class_labels: &[u8]) -> Result<Self, Vec<u8>> {
+        let there = Classes::of(class_labels);
+        let foreign = self.class_labels.iter().copied().filter(|label| !class_labels.contains(label));
+        match foreign.collect::<Vec<_>>() {
+            foreign if foreign.is_empty() => {}
+            foreign => return Err(foreign),
+        }
+        for samples in [&mut self.train, &mut self.validation, &mut self.test] {
+            for label in &mut samples.labels {
+                *label = self.class_labels[usize::from(*label)];
+            }
+            samples.classify(&there).expect("no label is foreign");
+        }
+        self.class_labels = there.labels();
+        self.classes = self.class_labels.len();
+        Ok(self)
     }
 }
 
-/// Images with their labels.
-fn pair(images: Idx, labels: Idx, labels_path: &Path) -> Result<Samples, DataError> {
-    let wrong = |field, reason| Err(DataError::File { path: labels_path.to_owned(), field, reason });
+fn layout(images: &Idx, path: &Path) -> Result<Layout, DataError> {
+    Layout::of(&images.dims).ok_or_else(|| DataError::File {
+        path: path.to_owned(),
+        field: "dimensions",
+        reason: format!(
+            "{:?}: expected [n, height, width], [n, height, width, channels] with 1 to 4 channels, or [n, channels, \
+             height, width] with 1, 3 or 4",
+            images.dims
+        ),
+    })
+}
+
+/// Images with their labels, which are not yet classes.
+fn pair(images: Idx, layout: Layout, labels: Idx, labels_path: &Path) -> Result<Samples, DataError> {
+    let wrong = |field, reason| DataError::File { path: labels_path.to_owned(), field, reason };
     if images.dims[0] != labels.dims[0] {
-        return wrong("samples", format!("{} labels for {} images", labels.dims[0], images.dims[0]));
+        return Err(wrong("samples", format!("{} labels for {} images", labels.dims[0], images.dims[0])));
     }
-    if let Some(sample) = labels.bytes.iter().position(|&label| usize::from(label) >= CLASSES) {
-        let label = labels.bytes[sample];
-        return wrong("label", format!("sample {sample} (from 0) has label {label}, expected 0 to {}", CLASSES - 1));
+    let labels = labels.into_labels().map_err(|reason| wrong("label", reason))?;
+    let mut pixels = images.bytes;
+    layout.arrange(&mut pixels);
+    Ok(Samples { pixels, labels, classes: 0 })
+}
+
+impl Samples {
+    /// Puts classes in place of labels, or gives the first sample that has none and its label.
+    fn classify(&mut self, classes: &Classes) -> Result<(), (usize, u8)> {
+        self.classes = classes.len();
+        classes.replace(&mut self.labels).map_err(|sample| (sample, self.labels[sample]))
     }
-    Ok(Samples { pixels: images.bytes, labels: labels.bytes })
 }
 
 /// Takes the validation samples out of `train` and keeps the first `train_size` of the rest.
@@ -273,7 +388,11 @@ fn split(train: &mut Samples, pixels: usize, train_size: Option<usize>) -> Resul
         is_validation[sample as usize] = true;
     }
 
-    let mut validation = Samples { pixels: Vec::with_capacity(count * pixels), labels: Vec::with_capacity(count) };
+    let mut validation = Samples {
+        pixels: Vec::with_capacity(count * pixels),
+        labels: Vec::with_capacity(count),
+        classes: train.classes,
+    };
     let mut next = 0;
     for (sample, &aside) in is_validation.iter().enumerate() {
         let range = sample * pixels..(sample + 1) * pixels;

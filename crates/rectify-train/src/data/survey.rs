@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{DataError, Dataset, Samples, find::KNOWN};
 
-/// A data set that Rectify knows by name, here or not.
+/// A data set, here or not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DatasetInfo {
     /// What `--dataset` calls it.
@@ -27,12 +27,16 @@ pub struct DatasetContents {
     pub source: PathBuf,
     /// Whether its checksums are known; they are right if so, as a set with wrong ones cannot be used.
     pub verified: bool,
+    /// Channels of a picture.
+    pub channels: usize,
     /// Rows of a picture.
     pub height: usize,
     /// Columns of a picture.
     pub width: usize,
     /// Number of classes.
     pub classes: usize,
+    /// The label that each class has in the files, ascending.
+    pub class_labels: Vec<u8>,
     /// Mean of the training pixels, from 0 to 1.
     pub mean: f64,
     /// Standard deviation of the training pixels, from 0 to 1.
@@ -43,6 +47,8 @@ pub struct DatasetContents {
     pub validation: SamplesInfo,
     /// To test with.
     pub test: SamplesInfo,
+    /// What is odd about the files.
+    pub notes: Vec<String>,
 }
 
 /// The size of a part of a data set.
@@ -70,26 +76,39 @@ pub fn survey() -> Vec<DatasetInfo> {
         .collect()
 }
 
+/// Reads and checks one data set by its name or path.
+///
+/// # Errors
+///
+/// Those of [`Dataset::load`].
+pub fn inspect(name_or_path: &str) -> Result<DatasetInfo, DataError> {
+    let contents = Dataset::load(name_or_path, None)?.contents();
+    Ok(DatasetInfo { name: name_or_path.to_owned(), searched: Vec::new(), contents: Some(contents), problem: None })
+}
+
 impl Dataset {
     /// What is in the set, for a person to look at.
     pub fn contents(&self) -> DatasetContents {
         DatasetContents {
             source: self.source.clone(),
             verified: self.verified,
+            channels: self.channels,
             height: self.height,
             width: self.width,
             classes: self.classes,
+            class_labels: self.class_labels.clone(),
             mean: self.mean,
             std: self.std,
             train: SamplesInfo::of(&self.train),
             validation: SamplesInfo::of(&self.validation),
             test: SamplesInfo::of(&self.test),
+            notes: self.notes.clone(),
         }
     }
 }
 
 impl SamplesInfo {
     fn of(samples: &Samples) -> Self {
-        Self { samples: samples.len(), class_counts: samples.class_counts().to_vec() }
+        Self { samples: samples.len(), class_counts: samples.class_counts() }
     }
 }

@@ -28,7 +28,7 @@ pub fn mlp(mlp: &Mlp, batch: Batch, share: f64, trace: &mut Trace) -> (Tensor<1>
 pub fn cnn(cnn: &Cnn, batch: Batch, share: f64, trace: &mut Trace) -> (Tensor<1>, GradientsParams) {
     let mut pass = Pass { labels: batch.labels, share, trace, gradients: GradientsParams::new() };
     let [samples, _] = batch.images.dims();
-    let mut x = batch.images.reshape([samples, 1, cnn.height, cnn.width]);
+    let mut x = batch.images.reshape([samples, cnn.channels, cnn.height, cnn.width]);
     let mut passed = Vec::new();
     for (i, block) in cnn.conv.iter().enumerate() {
         let output = pass.trace.fused_conv2d(&format!("conv.{i}"), x.clone(), &block.convolution).without_autodiff();

@@ -19,7 +19,7 @@ use rectify::{FusedActivation, FusedConv2d, FusedLinear, cross_entropy, max_pool
 
 use crate::{
     activation::{Activation, ActivationLayer},
-    data::Batch,
+    data::{Batch, size_in_words},
     experiment::{Experiment, ExperimentError, Init, ModelKind},
     observe::Trace,
 };
@@ -59,7 +59,7 @@ pub trait Network: Module + 'static {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch, height · width]`
+    /// - images: `[batch, channels · height · width]`
     /// - output: `[batch, classes]`
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2>;
 
@@ -203,6 +203,7 @@ pub struct Cnn {
     pub hidden: Vec<Dense>,
     /// To the logits.
     pub output: FusedLinear,
+    channels: usize,
     height: usize,
     width: usize,
 }
@@ -210,7 +211,7 @@ pub struct Cnn {
 impl Network for Cnn {
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         let [batch, _] = images.dims();
-        let mut x = images.reshape([batch, 1, self.height, self.width]);
+        let mut x = images.reshape([batch, self.channels, self.height, self.width]);
         for (i, block) in self.conv.iter().enumerate() {
             x = block.forward(&format!("conv.{i}"), x, trace);
         }
@@ -254,6 +255,8 @@ impl Network for Model {
 /// The images' size and the number of classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
+    /// Channels of an image: 1 if it is grey.
+    pub channels: usize,
     /// Rows of an image.
     pub height: usize,
     /// Columns of an image.
@@ -273,12 +276,13 @@ impl Shape {
             ModelKind::Mlp => (1, ""),
             ModelKind::Cnn => (4, "; `mlp` takes images of any size"),
         };
-        if self.height.min(self.width) >= least && self.classes > 0 {
+        if self.height.min(self.width) >= least && self.channels > 0 && self.classes > 0 {
             return Ok(());
         }
         let reason = format!(
-            "`{model}` needs images of at least {least} × {least} and a class, got {} × {} and {} classes{advice}",
-            self.height, self.width, self.classes
+            "`{model}` needs images of at least {least} × {least} and a class, got {} and {} classes{advice}",
+            size_in_words([self.channels, self.height, self.width]),
+            self.classes
         );
         Err(ExperimentError { field: "model", reason })
     }
@@ -309,10 +313,15 @@ impl Model {
         };
 
         let (conv, mut width) = match experiment.model {
-            ModelKind::Mlp => (Vec::new(), shape.height * shape.width),
+            ModelKind::Mlp => (Vec::new(), shape.channels * shape.height * shape.width),
             ModelKind::Cnn => {
-                let conv = CHANNELS.windows(2).map(|pair| draw.conv(pair[0], pair[1], activation)).collect();
-                (conv, CHANNELS[CHANNELS.len() - 1] * (shape.height / 4) * (shape.width / 4))
+                let mut channels = shape.channels;
+                let mut conv = Vec::new();
+                for maps in CHANNELS {
+                    conv.push(draw.conv(channels, maps, activation));
+                    channels = maps;
+                }
+                (conv, channels * (shape.height / 4) * (shape.width / 4))
             }
         };
         let mut hidden = Vec::new();
@@ -323,13 +332,16 @@ impl Model {
         let output = fuse(draw.linear(width, shape.classes), FusedActivation::Identity);
         match experiment.model {
             ModelKind::Mlp => Self::Mlp(Mlp { hidden, output }),
-            ModelKind::Cnn => Self::Cnn(Cnn { conv, hidden, output, height: shape.height, width: shape.width }),
+            ModelKind::Cnn => {
+                let Shape { channels, height, width, .. } = shape;
+                Self::Cnn(Cnn { conv, hidden, output, channels, height, width })
+            }
         }
     }
 }
 
-/// Channels of the image and of the convolutions.
-const CHANNELS: [usize; 3] = [1, 6, 16];
+/// Channels that the convolutions give.
+const CHANNELS: [usize; 2] = [6, 16];
 /// Side of a convolution's kernel.
 const KERNEL: usize = 5;
 

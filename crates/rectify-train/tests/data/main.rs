@@ -1,5 +1,9 @@
 //! Data sets: what is read, what is refused, and what arrives on a device.
 
+mod classes;
+mod gzip;
+mod names;
+
 use std::{
     env, fs,
     io::Write,
@@ -10,7 +14,7 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use proptest::{collection::vec, prelude::*};
 use rectify_train::data::{
-    DATA_VARIABLE, DataError, Dataset, FILES, MAX_ELEMENTS, Samples, read_idx, shuffled, survey,
+    DATA_VARIABLE, DataError, Dataset, FILES, IdxContent, MAX_ELEMENTS, Samples, read_idx, shuffled, survey,
 };
 use tempfile::TempDir;
 
@@ -43,9 +47,22 @@ fn sound_files() -> [Vec<u8>; 4] {
 }
 
 fn write(files: &[Vec<u8>; 4], folder: &Path) {
-    for (name, bytes) in FILES.iter().zip(files) {
-        fs::write(folder.join(name), bytes).expect("the temporary folder can be written");
+    write_named(&FILES.map(str::to_owned), files, folder);
+}
+
+/// By other names, which may be paths.
+fn write_named(names: &[String; 4], files: &[Vec<u8>; 4], folder: &Path) {
+    for (name, bytes) in names.iter().zip(files) {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("it is in a folder")).expect("the temporary folder can be written");
+        fs::write(path, bytes).expect("the temporary folder can be written");
     }
+}
+
+fn folder_named(names: &[String; 4], files: &[Vec<u8>; 4]) -> TempDir {
+    let folder = TempDir::new().expect("there is a temporary folder");
+    write_named(names, files, folder.path());
+    folder
 }
 
 fn folder_of(files: &[Vec<u8>; 4]) -> TempDir {
@@ -72,7 +89,7 @@ fn refuses(file: usize, bytes: Vec<u8>, parts: &[&str]) {
 proptest! {
     #[test]
     fn idx_files_read_back_as_written_plain_and_gzipped(
-        (dims, bytes) in vec(1_u32..9, 1..4).prop_flat_map(|dims| {
+        (dims, bytes) in prop_oneof![vec(1_u32..9, 1), vec(1_u32..9, 3), vec(1_u32..9, 4)].prop_flat_map(|dims| {
             let elements = dims.iter().product::<u32>() as usize;
             (Just(dims), vec(any::<u8>(), elements))
         })
@@ -82,7 +99,8 @@ proptest! {
         let plain = idx(&dims, &bytes);
         for contents in [gzip(&plain), plain] {
             fs::write(&path, contents)?;
-            let read = read_idx(&path, dims.len())?;
+            let content = if dims.len() == 1 { IdxContent::Labels } else { IdxContent::Images };
+            let read = read_idx(&path, content)?;
             prop_assert_eq!(read.dims.iter().map(|&length| length as u32).collect::<Vec<_>>(), dims.clone());
             prop_assert_eq!(&read.bytes, &bytes);
         }
@@ -99,7 +117,7 @@ proptest! {
             contents[at] = byte;
             contents.truncate(end.index(contents.len() + 1));
             fs::write(&path, contents)?;
-            if let Ok(read) = read_idx(&path, 3) {
+            if let Ok(read) = read_idx(&path, IdxContent::Images) {
                 prop_assert_eq!(read.bytes.len(), read.dims.iter().product::<usize>());
             }
         }
@@ -148,7 +166,6 @@ fn a_folder_with_the_four_files_loads_however_they_are_compressed() {
 fn a_wrong_magic_is_refused() {
     refuses(TRAIN_IMAGES, b"\x89PNG\r\n".to_vec(), &["magic", "89 50"]);
     refuses(TEST_LABELS, vec![0, 0, 8], &["magic", "3"]);
-    refuses(TEST_LABELS, vec![], &["magic", "0"]);
 }
 
 #[test]
@@ -160,7 +177,11 @@ fn another_dtype_is_refused_by_its_name() {
 
 #[test]
 fn labels_in_place_of_images_are_refused() {
-    refuses(TRAIN_IMAGES, sound_files()[TRAIN_LABELS].clone(), &["number of dimensions", "expected 3, found 1"]);
+    refuses(
+        TRAIN_IMAGES,
+        sound_files()[TRAIN_LABELS].clone(),
+        &["number of dimensions", "expected 3, or 4 with channels, found 1"],
+    );
 }
 
 #[test]
@@ -176,11 +197,11 @@ fn dimensions_without_elements_or_with_too_many_are_refused() {
 fn a_file_shorter_or_longer_than_it_declares_is_refused() {
     let mut file = sound_files()[TRAIN_IMAGES].clone();
     file.push(0);
-    refuses(TRAIN_IMAGES, file.clone(), &["length", "bytes follow the 22 elements"]);
-    refuses(TRAIN_IMAGES, gzip(&file), &["length", "bytes follow the 22 elements"]);
+    refuses(TRAIN_IMAGES, file.clone(), &["length", "bytes follow the 22 of elements"]);
+    refuses(TRAIN_IMAGES, gzip(&file), &["length", "bytes follow the 22 of elements"]);
     file.truncate(file.len() - 2);
     refuses(TRAIN_IMAGES, file.clone(), &["length", "declares 38 bytes", "more than 37"]);
-    refuses(TRAIN_IMAGES, gzip(&file), &["length", "declares 22 elements, the file has 21"]);
+    refuses(TRAIN_IMAGES, gzip(&file), &["length", "declares 22 bytes of elements, the file has 21"]);
 }
 
 #[test]
@@ -189,28 +210,17 @@ fn a_gzipped_file_that_declares_more_than_it_could_hold_is_refused_unread() {
 }
 
 #[test]
-fn a_truncated_damaged_or_continued_gzip_is_refused() {
+fn a_gzip_file_truncated_anywhere_is_refused() {
     let whole = gzip(&sound_files()[TRAIN_IMAGES]);
     for length in 2..whole.len() {
-        refuses(TRAIN_IMAGES, whole[..length].to_vec(), &["gzip stream", "truncated"]);
+        refuses(TRAIN_IMAGES, whole[..length].to_vec(), &["gzip stream", "unexpected end of file"]);
     }
-    let mut damaged = whole.clone();
-    // The checksum of the contents stands in front of their length.
-    let checksum = damaged.len() - 8;
-    damaged[checksum] ^= 1;
-    refuses(TRAIN_IMAGES, damaged, &["gzip stream", "damaged"]);
-    refuses(TRAIN_IMAGES, [whole, b"more".to_vec()].concat(), &["gzip stream", "followed by other bytes"]);
 }
 
 #[test]
 fn images_and_labels_of_different_counts_are_refused() {
     refuses(TRAIN_LABELS, idx(&[10], &[0; 10]), &["samples", "10 labels for 11 images"]);
     refuses(TEST_LABELS, idx(&[3], &[0; 3]), &["samples", "3 labels for 2 images"]);
-}
-
-#[test]
-fn a_label_over_nine_is_refused() {
-    refuses(TEST_LABELS, idx(&[2], &[9, 10]), &["label", "sample 1", "label 10", "0 to 9"]);
 }
 
 #[test]
@@ -240,9 +250,10 @@ fn a_missing_file_folder_or_name_is_told() {
     // A folder in place of a file is no file.
     fs::create_dir(folder.path().join(FILES[TEST_IMAGES])).expect("the folder can be written");
     assert!(load(&folder).is_err());
-    let message = read_idx(&folder.path().join(FILES[TEST_IMAGES]), 3).expect_err("a folder").to_string();
+    let message =
+        read_idx(&folder.path().join(FILES[TEST_IMAGES]), IdxContent::Images).expect_err("a folder").to_string();
     assert!(message.contains("regular file"), "{message}");
-    assert!(matches!(read_idx(Path::new("no/such/file"), 3), Err(DataError::Io { .. })));
+    assert!(matches!(read_idx(Path::new("no/such/file"), IdxContent::Images), Err(DataError::Io { .. })));
 
     let message = Dataset::load("mnits", None).expect_err("no such set").to_string();
     for part in ["mnits", "mnist, fashion-mnist", "folder"] {
@@ -313,7 +324,8 @@ fn mnist_has_the_published_mean_and_deviation() {
 #[test]
 fn the_first_digits_of_mnist_are_5_0_4_1_9() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/mnist");
-    let labels = read_idx(&folder.join("train-labels-idx1-ubyte.gz"), 1).expect("MNIST is in the repository");
+    let labels =
+        read_idx(&folder.join("train-labels-idx1-ubyte.gz"), IdxContent::Labels).expect("MNIST is in the repository");
     assert_eq!(labels.dims, [60_000]);
     assert_eq!(labels.bytes[..5], [5, 0, 4, 1, 9]);
 
