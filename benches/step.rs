@@ -18,13 +18,8 @@ use rectify::{FusedActivation, FusedConv2d, FusedLinear};
 use rectify_train::{
     data::{Batch, Dataset},
     experiment::{Experiment, ModelKind},
-<<<<<<< HEAD
     network::{Model, Shape},
     observe::{Backward, Probe, report},
-=======
-    model::Model,
-    probe::{Backward, Probe, report},
->>>>>>> h2
     train::Learner,
 };
 

@@ -12,11 +12,7 @@ use rectify::Relu;
 use rectify_train::{
     data::{Batch, Dataset, IdxContent},
     experiment::{Experiment, ModelKind},
-<<<<<<< HEAD
     network::{Model, Shape},
-=======
-    model::Model,
->>>>>>> h2
     train::{Learner, evaluate},
 };
 

@@ -33,6 +33,8 @@ pub enum Command {
     Claims(ClaimsArgs),
     /// Loss and accuracy of a checkpoint
     Eval(EvalArgs),
+    /// Results and report of one or many folders of runs, again and without training
+    Report(ReportArgs),
     /// Draw activations and their derivatives as SVG, PNG or HTML, by the file's ending
     Plot(PlotArgs),
     /// Hold explicit gradients against numeric ones
@@ -82,6 +84,22 @@ pub struct TrainArgs {
     #[arg(long)]
     pub print_config: bool,
     /// Folder for results; a new one under runs/ by default
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on in a folder with its settings; more --seeds, --epochs and --activations are added to what is there
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "config"])]
+    pub resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Flags of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folders of one experiment, as in runs/2026-01-31-compare-mnist
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// Folder for results.json and report.html [default: the folder itself, if it is one]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -154,6 +172,10 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     patience: Option<usize>,
+    /// With --patience: save and report the last network, and not the best by validation accuracy
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    keep_last: bool,
     /// How many seeds: 0, 1, 2, … [default: 3; train: 1]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -329,6 +351,24 @@ pub struct GradcheckArgs {
 }
 
 impl TrainArgs {
+    /// Flags over the settings of an experiment that is there.
+    ///
+    /// # Errors
+    ///
+    /// A value out of range.
+    pub fn over(&self, there: Experiment) -> anyhow::Result<Experiment> {
+        let mut settings = toml::Table::try_from(there)?;
+        merge(&mut settings, self.flags()?);
+        Ok(settings.try_into::<Experiment>()?)
+    }
+
+    fn flags(&self) -> anyhow::Result<toml::Table> {
+        // TOML's integers end at 2⁶³ − 1, and that is all that can go wrong here.
+        let flags = toml::Table::try_from(&self.experiment)
+            .map_err(|error| Usage(format!("a number among the flags is over {}: {error}", i64::MAX)))?;
+        Ok(flags)
+    }
+
     /// Flags over config file over the command's defaults, checked.
     ///
     /// # Errors
@@ -343,10 +383,7 @@ impl TrainArgs {
             file.clone().try_into::<Experiment>().map_err(|error| Usage::config(path, error))?;
             merge(&mut settings, file);
         }
-        // TOML's integers end at 2⁶³ − 1, and that is all that can go wrong here.
-        let flags = toml::Table::try_from(&self.experiment)
-            .map_err(|error| Usage(format!("a number among the flags is over {}: {error}", i64::MAX)))?;
-        merge(&mut settings, flags);
+        merge(&mut settings, self.flags()?);
         Ok(settings.try_into::<Experiment>()?.resolve()?)
     }
 }

@@ -77,6 +77,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Report(args) => command::report::report(&args),
         Command::Gradcheck(args) => gradcheck::gradcheck(&args),
         Command::Backends(output) => listing::backends(&output),
         Command::Data(args) => listing::data(&args),

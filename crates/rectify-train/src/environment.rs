@@ -22,3 +22,16 @@ pub fn of(backend: &str, device: &Device) -> Environment {
         threads: thread::available_parallelism().map_or(1, NonZero::get),
     }
 }
+
+/// Of runs that do not say where they were trained.
+pub fn unknown(backend: &str) -> Environment {
+    let unknown = || "unknown".to_owned();
+    Environment {
+        rectify: unknown(),
+        burn: unknown(),
+        backend: backend.to_owned(),
+        adapter: None,
+        cpu: unknown(),
+        threads: 0,
+    }
+}

@@ -4,6 +4,7 @@
 pub mod activation;
 pub mod backend;
 pub mod claims;
+pub mod compare;
 pub mod data;
 pub mod environment;
 pub mod experiment;

@@ -7,13 +7,8 @@ use rectify_train::{
     backend,
     data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ModelKind, ProbeEvery},
-<<<<<<< HEAD
-    network::{Model, Shape},
+    network::Model,
     observe::weights,
-=======
-    model::Model,
-    probe::weights,
->>>>>>> h2
     train::train,
 };
 

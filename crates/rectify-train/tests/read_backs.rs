@@ -11,11 +11,7 @@ use rectify_train::{
     backend,
     data::{Dataset, DeviceDataset, DeviceSamples},
     experiment::{Experiment, ProbeEvery},
-<<<<<<< HEAD
-    network::{Model, Shape},
-=======
-    model::Model,
->>>>>>> h2
+    network::Model,
     train::train,
 };
 

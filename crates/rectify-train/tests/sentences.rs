@@ -46,6 +46,7 @@ fn results(summary: Vec<Summary>, paired_differences: Vec<PairedDifference>) -> 
         threads: 2,
     };
     Results {
+        data: None,
         schema_version: SCHEMA_VERSION,
         environment,
         experiment: Experiment::default(),

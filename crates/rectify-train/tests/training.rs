@@ -10,20 +10,15 @@ use rectify_train::{
     activation::Activation,
     data::{Batch, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ModelKind, OptimizerKind, ProbeEvery},
-<<<<<<< HEAD
     judge::statistics::hidden,
-    network::{Dense, Mlp, Model, Network, Shape},
+    network::{self, Dense, Mlp, Model, Network, Shape},
     observe::Trace,
     record::{Run, Status},
-    train::{Event, grid, train},
-=======
-    grid,
-    model::{self, Dense, Mlp, Model, Network, Shape},
-    probe::Trace,
-    results::{Run, Status},
-    statistics::hidden,
-    train::{Event, train},
->>>>>>> h1
+    train::{
+        Event, Trainer,
+        grid::{self, Training},
+        train,
+    },
 };
 
 const INPUTS: usize = 3;
@@ -75,7 +70,7 @@ fn trained(experiment: &Experiment, data: &DeviceDataset, seed: u64) -> (Model, 
 /// Weights row by row, then biases.
 fn parameters(model: &Model) -> Vec<f64> {
     let Model::Mlp(mlp) = model else { panic!("it is an MLP") };
-    let (weight, bias) = model::parameters(&mlp.output);
+    let (weight, bias) = network::parameters(&mlp.output);
     weight.into_data().iter::<f64>().chain(bias.into_data().iter::<f64>()).collect()
 }
 
@@ -394,7 +389,7 @@ fn a_network_without_activations_is_the_product_of_its_matrices() {
     let (model, _) = trained(&experiment, &data, 0);
     let Model::Mlp(mlp) = &model.valid() else { panic!("it is an MLP") };
     // In f64, x W₀ W₁ … + b with b = (…(b₀ W₁ + b₁) W₂ + …).
-    let layers = mlp.hidden.iter().map(Dense::parameters).chain([model::parameters(&mlp.output)]);
+    let layers = mlp.hidden.iter().map(Dense::parameters).chain([network::parameters(&mlp.output)]);
     let layers = layers.map(|(weight, bias)| (weight.cast(DType::F64), bias.cast(DType::F64).unsqueeze::<2>()));
     let (product, offset) = layers
         .reduce(|(product, offset), (weight, bias)| (product.matmul(weight.clone()), offset.matmul(weight) + bias))
@@ -437,6 +432,25 @@ fn gradients_stay_within_a_factor_of_a_few_with_relu_and_he() {
     }
 }
 
+/// Trains an experiment's grid; `finished` gets each training's number and record.
+fn on_grid<R: Send, E: Send>(
+    experiment: &Experiment,
+    shape: Shape,
+    data: &DeviceDataset,
+    finished: &(dyn Fn(usize, Run) -> Result<R, E> + Sync),
+) -> Result<Vec<R>, E> {
+    let device = data.train.device();
+    let trainings = grid::trainings(experiment);
+    let begin = |i: usize| {
+        let Training { activation, seed, .. } = &trainings[i];
+        let network = Model::new(experiment, activation, shape, *seed, &device.clone().autodiff());
+        Ok(Trainer::new(network, activation, *seed, experiment, data))
+    };
+    let (jobs, all): (_, Vec<usize>) = (grid::jobs(experiment, &device), (0..trainings.len()).collect());
+    let finished = |i: usize, run: Run, _: Model| finished(i, run);
+    grid::run(jobs, &all, &AtomicBool::new(false), &begin, &|_, _| {}, &finished)
+}
+
 #[test]
 fn a_seed_gives_the_same_bits_whatever_the_number_of_jobs() {
     let data = some_of_mnist(300);
@@ -453,9 +467,7 @@ fn a_seed_gives_the_same_bits_whatever_the_number_of_jobs() {
             hidden: Some(vec![16]),
             ..Experiment::default()
         };
-        let finished = |_: &grid::Cell, _: &Run, _: Model| Ok::<(), ()>(());
-        let mut runs =
-            grid::run(&experiment, shape, &data, &AtomicBool::new(false), &|_, _| {}, &finished).expect("never fails");
+        let mut runs = on_grid(&experiment, shape, &data, &|_, run| Ok::<_, ()>(run)).expect("never fails");
         for run in &mut runs {
             run.wall_seconds = 0.0;
             run.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
@@ -478,8 +490,8 @@ fn an_error_of_whoever_takes_the_networks_ends_the_grid() {
     let data = six_samples();
     let shape = Shape { channels: 1, height: 1, width: INPUTS, classes: CLASSES };
     let experiment = Experiment { seeds: 50, epochs: 1, jobs: Some(1), ..regression() };
-    let finished = |cell: &grid::Cell, _: &Run, _: Model| if cell.seed == 1 { Err("disk full") } else { Ok(()) };
-    let result = grid::run(&experiment, shape, &data, &AtomicBool::new(false), &|_, _| {}, &finished);
+    let result =
+        on_grid(&experiment, shape, &data, &|training, _| if training == 1 { Err("disk full") } else { Ok(()) });
     assert_eq!(result, Err("disk full"));
 }
 

@@ -20,13 +20,7 @@ use rectify_train::{
 
 use crate::{
     cli::{ClaimsArgs, Format, Usage},
-<<<<<<< HEAD:crates/rectify-cli/src/command/claims.rs
-<<<<<<< HEAD:crates/rectify-cli/src/command/claims.rs
     command::compare::fresh_folder,
-=======
->>>>>>> h1:crates/rectify-cli/src/claims.rs
-=======
->>>>>>> h2:crates/rectify-cli/src/claims.rs
     interrupt, note, print,
     progress::Progress,
     report::{self, table::effect},
@@ -40,7 +34,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
     }
     let stop = interrupt::listen()?;
     let (mut report, folder) = begin(args, &named)?;
-    let progress = Progress::new(args.output.quiet, "{msg:20} {bar:40} {pos}/{len}  {eta} left", 0);
+    let progress = Progress::of(args.output.quiet, "{msg:20} {bar:40} {pos}/{len}  {eta} left");
     let observe = |done: usize, of: usize| {
         if done == 0 {
             progress.bar.reset();

@@ -5,13 +5,8 @@ use std::process::ExitCode;
 use anyhow::{anyhow, ensure};
 use rectify_train::{
     backend,
-<<<<<<< HEAD:crates/rectify-cli/src/command/eval.rs
-    data::Dataset,
-    store::SavedCheckpoint,
-=======
     data::{Dataset, label_ranges, size_in_words},
-    store::Checkpoint,
->>>>>>> h2:crates/rectify-cli/src/eval.rs
+    store::SavedCheckpoint,
     train::{Evaluation, evaluate},
 };
 use serde::Serialize;
@@ -27,9 +22,9 @@ struct Scores {
     activation: String,
     seed: u64,
     validation_loss: Option<f64>,
-    validation_accuracy: f64,
+    validation_accuracy: Option<f64>,
     test_loss: Option<f64>,
-    test_accuracy: f64,
+    test_accuracy: Option<f64>,
 }
 
 /// Loss and accuracy of a checkpoint on the validation and the test set.
@@ -73,9 +68,9 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     match args.output.format {
         Format::Json => print(serde_json::to_string_pretty(&scores)? + "\n"),
         Format::Text => {
-            let line = |set, accuracy: f64, loss: Option<f64>| {
-                let loss = loss.map_or("not finite".to_owned(), |loss| format!("{loss:.4}"));
-                format!("{set:<10}  accuracy {:.2} %  loss {loss}\n", 100.0 * accuracy)
+            let line = |set, accuracy: Option<f64>, loss: Option<f64>| match accuracy.zip(loss) {
+                Some((accuracy, loss)) => format!("{set:<10}  accuracy {:.2} %  loss {loss:.4}\n", 100.0 * accuracy),
+                None => format!("{set:<10}  the loss is not finite: the network has diverged\n"),
             };
             print(format!(
                 "{} with {}, seed {}\n{}{}",

@@ -6,3 +6,4 @@ pub mod eval;
 pub mod gradcheck;
 pub mod listing;
 pub mod plot;
+pub mod report;

@@ -654,6 +654,7 @@ fn settings(experiment: &Experiment, environment: &Environment) -> String {
         epochs,
         steps,
         patience,
+        keep_last,
         seeds: _,
         seed: _,
         backend,
@@ -701,6 +702,7 @@ fn settings(experiment: &Experiment, environment: &Environment) -> String {
         ("batch_size", batch_size.to_string()),
         ("epochs", epochs.to_string()),
         ("steps", or(*steps, "as many as the epochs have")),
+        ("keep_last", keep_last.to_string()),
         ("patience", or(*patience, "none")),
         ("seeds", list(&experiment.seeds())),
         ("probe_every", probe_every.to_string()),
@@ -791,6 +793,7 @@ pub(crate) mod tests {
             probes: Vec::new(),
         };
         Results {
+            data: None,
             schema_version: SCHEMA_VERSION,
             environment: Environment {
                 rectify: "0.1.0".to_owned(),

@@ -10,16 +10,10 @@ use super::{
 use crate::{
     data::DeviceSamples,
     experiment::{Experiment, Init},
-<<<<<<< HEAD
     judge::verdict::{Direction, Hypothesis},
-    network::{Network, Shape, outputs},
+    network::{Network, outputs},
     observe::{Probe, Trace, dead_units},
     record::Status,
-=======
-    model::{Network, outputs},
-    probe::{Probe, Trace, dead_units},
-    results::Status,
->>>>>>> h2
     train::Event,
     train::grid::Training,
 };

@@ -8,15 +8,10 @@ use super::{
 };
 use crate::{
     experiment::{Experiment, OptimizerKind},
-<<<<<<< HEAD
     judge::verdict::{Direction, Hypothesis},
-    network::{Dense, Model, Network},
+    network::{Dense, Model, Network, parameters},
     observe::Trace,
     train::grid::Training,
-=======
-    model::{Dense, Model, Network, parameters},
-    probe::Trace,
->>>>>>> h1
 };
 
 /// The claim.

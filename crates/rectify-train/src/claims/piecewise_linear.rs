@@ -15,13 +15,9 @@ use super::{
 use crate::{
     data::DeviceSamples,
     experiment::Experiment,
-<<<<<<< HEAD
     judge::verdict::{Direction, Hypothesis},
-    network::{Mlp, Model},
+    network::{Mlp, Model, parameters},
     train::grid::Training,
-=======
-    model::{Mlp, Model, parameters},
->>>>>>> h1
 };
 
 /// The claim.

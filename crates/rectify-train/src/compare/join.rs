@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     activation::Activation,
+    environment,
     experiment::Experiment,
     judge,
     record::{Environment, Epoch, Results, Run, Status, StepProbe},
@@ -113,20 +114,11 @@ pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
         }
     }
     let ordered = wanted.into_iter().filter_map(|name| runs.remove(&name)).map(|(run, _)| run).collect();
-    let environment = environment.unwrap_or_else(|| Environment::unknown(&experiment.backend));
-    let mut results = judge::results(environment, experiment, ordered);
-    if let Some(data) = data {
-        results.describe(&data);
-    }
-    Ok(Joined { results, notes })
+    let environment = environment.unwrap_or_else(|| environment::unknown(&experiment.backend));
+    Ok(Joined { results: judge::results(environment, experiment, data, ordered), notes })
 }
 
-fn add<'a>(
-    runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>,
-    run: Run,
-    path: &'a Path,
-    notes: &mut Vec<String>,
-) {
+fn add<'a>(runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>, run: Run, path: &'a Path, notes: &mut Vec<String>) {
     let name = (run.activation.clone(), run.seed);
     let Some((there, first)) = runs.get_mut(&name) else {
         runs.insert(name, (run, path));
@@ -183,12 +175,7 @@ fn both(first: Experiment, second: &Experiment) -> Experiment {
     activations.extend(second.activations.iter().filter(|one| !first.activations.contains(one)).cloned());
     let seeds: BTreeSet<u64> = first.seeds().into_iter().chain(second.seeds()).collect();
     let counted = seeds.iter().enumerate().all(|(i, seed)| i as u64 == *seed);
-    Experiment {
-        activations,
-        seeds: seeds.len(),
-        seed: (!counted).then(|| seeds.into_iter().collect()),
-        ..first
-    }
+    Experiment { activations, seeds: seeds.len(), seed: (!counted).then(|| seeds.into_iter().collect()), ..first }
 }
 
 /// A run that is not done, by what it measured so far.

@@ -25,7 +25,6 @@ mod extend;
 mod join;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -34,7 +33,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::{Bytes, Device};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -121,9 +120,25 @@ pub struct Outcome {
 }
 
 /// An experiment in its folder, which is locked.
-#[derive(Debug)]
 pub struct Compare {
     folder: RunFolder,
+    prepared: Option<Prepared>,
+}
+
+/// What must be there before an experiment has a folder.
+struct Prepared {
+    device: Device,
+    dataset: Dataset,
+}
+
+impl Prepared {
+    fn new(experiment: &Experiment) -> Result<Self, CompareError> {
+        let device = backend::open(&experiment.backend)?;
+        backend::supports(&device, experiment.dtype)?;
+        let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
+        dataset.shape().check(experiment.model)?;
+        Ok(Self { device, dataset })
+    }
 }
 
 /// What a run's `state/` says beside the networks.
@@ -139,9 +154,11 @@ impl Compare {
     ///
     /// # Errors
     ///
-    /// A setting is out of range, or the folder is taken or cannot be written.
+    /// A setting is out of range, backend or data are not there, or the folder is taken or cannot be written.
     pub fn create(path: &Path, experiment: Experiment) -> Result<Self, CompareError> {
-        Ok(Self { folder: RunFolder::create(path, &experiment.resolve()?)? })
+        let experiment = experiment.resolve()?;
+        let prepared = Some(Prepared::new(&experiment)?);
+        Ok(Self { folder: RunFolder::create(path, &experiment)?, prepared })
     }
 
     /// The experiment in a folder, to go on with it.
@@ -150,7 +167,7 @@ impl Compare {
     ///
     /// There is none, another process works on it, or its settings are damaged.
     pub fn resume(path: &Path) -> Result<Self, CompareError> {
-        Ok(Self { folder: RunFolder::open(path)? })
+        Ok(Self { folder: RunFolder::open(path)?, prepared: None })
     }
 
     /// Its settings.
@@ -173,14 +190,13 @@ impl Compare {
     ///
     /// What must be there before anything is trained is not: backend, data, sound files of runs that were trained before.
     pub fn run(self, stop: &AtomicBool, observe: &(dyn Fn(Progress) + Sync)) -> Result<Outcome, CompareError> {
-        let experiment = self.experiment();
-        let device = backend::open(&experiment.backend)?;
-        backend::supports(&device, experiment.dtype)?;
-        let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
-        let shape = Shape::of(&dataset);
-        shape.check(experiment.model)?;
-        let notes = dataset.notes.clone();
-        let record = DataRecord::of(&dataset);
+        let experiment = self.folder.experiment();
+        let Prepared { device, dataset } = match self.prepared {
+            Some(prepared) => prepared,
+            None => Prepared::new(experiment)?,
+        };
+        let (notes, shape, record) = (dataset.notes.clone(), dataset.shape(), dataset.record());
+        let class_labels = dataset.class_labels.clone();
         let data = dataset.to_device(&device, experiment.dtype.into());
         // Its pixels are on the device now.
         drop(dataset);
@@ -194,6 +210,7 @@ impl Compare {
             total_steps: total_steps(experiment, data.train.len()),
             data: &data,
             record,
+            class_labels,
             device,
             results: Mutex::new(LastWritten { runs: Vec::new(), at: Instant::now(), took: Duration::ZERO }),
             failures: Mutex::default(),
@@ -214,6 +231,7 @@ struct Job<'a> {
     total_steps: usize,
     data: &'a DeviceDataset,
     record: DataRecord,
+    class_labels: Vec<u8>,
     device: Device,
     results: Mutex<LastWritten>,
     failures: Mutex<Vec<StoreError>>,
@@ -331,7 +349,7 @@ impl Job<'_> {
                 Line::Losses(_) => {}
             }
         }
-        let state = State { progress: meta.progress, records: store::read_records(&folder)?, epochs, probes };
+        let state = State { progress: meta.progress, records: store::load_records(&folder)?, epochs, probes };
         let resumed = trainer.resume(state);
         resumed.map_err(|error| StoreError::Damaged { path: folder, reason: error.to_string() }.into())
     }
@@ -348,7 +366,7 @@ impl Job<'_> {
                 let meta = Meta { progress: snapshot.progress.clone(), metrics: open.mark(), data: self.record };
                 let Training { activation, seed, .. } = &self.trainings[i];
                 let path = self.folder.run_path(activation.name(), *seed);
-                store::save_state(&path, &meta, &mut |folder| store::write_records(snapshot.records(), folder))
+                store::save_state(&path, &meta, &mut |folder| store::save_records(snapshot.records(), folder))
             }),
             Event::Steps(_) | Event::Step { .. } => Ok(()),
         };
@@ -379,7 +397,19 @@ impl Job<'_> {
     fn write_run(&self, i: usize, run: &Run, model: Model) -> Result<(), StoreError> {
         let Training { activation, seed, .. } = &self.trainings[i];
         let path = self.folder.run_path(activation.name(), *seed);
-        let checkpoint = Checkpoint::new(self.experiment, activation.clone(), *seed, run.steps, self.shape, self.record);
+        let checkpoint = Checkpoint {
+            experiment: self.experiment.clone(),
+            activation: activation.clone(),
+            seed: *seed,
+            steps: run.outcome().map_or(run.steps, |epoch| epoch.step),
+            channels: self.shape.channels,
+            height: self.shape.height,
+            width: self.shape.width,
+            classes: self.shape.classes,
+            class_labels: self.class_labels.clone(),
+            mean: self.record.mean,
+            std: self.record.std,
+        };
         checkpoint.save(&path, model)?;
         // Without all of its metrics it is not done.
         let Some(writer) = lock(&self.writers[i]).take() else { return Ok(()) };
@@ -395,8 +425,7 @@ impl Job<'_> {
         let mut last = lock(&self.results);
         let began = Instant::now();
         let runs = last.runs.iter().flatten().cloned().collect();
-        let mut results = judge::results(self.environment.clone(), self.experiment.clone(), runs);
-        results.describe(&self.record);
+        let results = judge::results(self.environment.clone(), self.experiment.clone(), Some(self.record), runs);
         if let Err(error) = self.folder.save_results(&results) {
             self.fail(error);
         }

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Element, ElementConversion, Int, Tensor, Tenso
 use rayon::prelude::*;
 
 use super::{Dataset, Samples};
-use crate::{backend, model::Shape};
+use crate::{backend, network::Shape};
 
 /// Every part of a [`Dataset`] on a device. A clone shares the memory.
 #[derive(Debug, Clone)]

@@ -74,7 +74,8 @@ pub use self::{
     layout::size_in_words,
     survey::{DatasetContents, DatasetInfo, SamplesInfo, inspect, survey},
 };
-use crate::model::Shape;
+use crate::network::Shape;
+use crate::record::DataRecord;
 
 /// One in this many samples of the training files is set aside for validation.
 const VALIDATION_SHARE: usize = 10;
@@ -314,6 +315,20 @@ impl Dataset {
     /// What a model has to fit.
     pub fn shape(&self) -> Shape {
         Shape { channels: self.channels, height: self.height, width: self.width, classes: self.classes }
+    }
+
+    /// By what it is known to be the same set.
+    pub fn record(&self) -> DataRecord {
+        let largest = self.test.class_counts().into_iter().max().unwrap_or(0);
+        DataRecord {
+            train: self.train.len(),
+            validation: self.validation.len(),
+            test: self.test.len(),
+            classes: self.classes,
+            majority_fraction: largest as f64 / self.test.len() as f64,
+            mean: self.mean,
+            std: self.std,
+        }
     }
 
     /// The same samples with the classes of another set, such as the one that a network was trained on.

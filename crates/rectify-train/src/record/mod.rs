@@ -4,6 +4,7 @@
 //! [`judge`](crate::judge) derives, and is what `results.json` holds. Accuracies and fractions are in `0..=1`, times in
 //! seconds, losses are means per sample in nats. Fields may be added; those that are here stay.
 
+mod data;
 mod epoch;
 pub(crate) mod float;
 mod layer;
@@ -13,6 +14,7 @@ mod summary;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    data::DataRecord,
     epoch::{Epoch, GradientSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},
     run::{Divergence, Run, Status},
@@ -35,6 +37,9 @@ pub struct Results {
     pub environment: Environment,
     /// The settings, as flags and config file spell them.
     pub experiment: Experiment,
+    /// What it was trained on. Absent in results of before version 2.
+    #[serde(default)]
+    pub data: Option<DataRecord>,
     /// One entry a training: every activation with every seed.
     pub runs: Vec<Run>,
     /// One entry an activation, over its seeds.

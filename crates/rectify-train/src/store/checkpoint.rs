@@ -39,16 +39,26 @@ pub struct Checkpoint {
     pub seed: u64,
     /// Training steps taken.
     pub steps: usize,
-    /// Rows, columns and classes of the data.
+    /// Channels of an image; 1 where none is written, as there was a time without.
+    #[serde(default = "one_channel")]
+    pub channels: usize,
+    /// Rows of an image.
     pub height: usize,
     /// Columns of an image.
     pub width: usize,
     /// Classes.
     pub classes: usize,
+    /// The label that each class has in the data set's files; empty where that is its number.
+    #[serde(default)]
+    pub class_labels: Vec<u8>,
     /// Mean of the training pixels, which inputs are standardised with.
     pub mean: f64,
     /// Standard deviation of the training pixels.
     pub std: f64,
+}
+
+fn one_channel() -> usize {
+    1
 }
 
 /// `checkpoint.json`. Before version 2 it held a [`Checkpoint`] alone.
@@ -96,14 +106,24 @@ impl Checkpoint {
         Ok(target)
     }
 
-    fn shape(&self) -> Shape {
-        Shape { height: self.height, width: self.width, classes: self.classes }
+    /// What its network fits.
+    pub fn shape(&self) -> Shape {
+        Shape { channels: self.channels, height: self.height, width: self.width, classes: self.classes }
+    }
+
+    /// The label that each class has in the data set's files.
+    pub fn class_labels(&self) -> Vec<u8> {
+        match self.class_labels.is_empty() {
+            // At most 256, as is checked where it is read.
+            true => (0..self.classes).map(|class| class as u8).collect(),
+            false => self.class_labels.clone(),
+        }
     }
 
     /// Fewer parameters than its network has, whatever numbers stand there.
     fn least_parameters(&self) -> f64 {
         let first = match self.experiment.model {
-            ModelKind::Mlp => self.height as f64 * self.width as f64,
+            ModelKind::Mlp => self.channels as f64 * self.height as f64 * self.width as f64,
             ModelKind::Cnn => (self.height / 4) as f64 * (self.width / 4) as f64,
         };
         let hidden = self.experiment.hidden();
@@ -129,6 +149,14 @@ impl SavedCheckpoint {
             .check()
             .and_then(|()| checkpoint.shape().check(checkpoint.experiment.model))
             .map_err(|error| StoreError::damaged(&file, error))?;
+        let (labels, classes) = (&checkpoint.class_labels, checkpoint.classes);
+        if !labels.is_sorted_by(|one, next| one < next)
+            || !labels.is_empty() && labels.len() != classes
+            || classes > 256
+        {
+            let reason = format!("{classes} classes with the labels {labels:?}: expected an ascending label each");
+            return Err(StoreError::damaged(&file, reason));
+        }
         Ok(Self { checkpoint, folder, weights })
     }
 
@@ -164,8 +192,17 @@ impl SavedCheckpoint {
 ///
 /// [`StoreError::Io`].
 pub fn save_module(module: impl Module, path: &Path) -> Result<(), StoreError> {
+    save_record(module.into_record(), path)
+}
+
+/// [`save_module`] for what a module has already given.
+///
+/// # Errors
+///
+/// [`StoreError::Io`].
+pub fn save_record(record: ModuleRecord, path: &Path) -> Result<(), StoreError> {
     // Not Burn's own writing: it keeps of the operating system's error only the text.
-    let bytes = module.into_record().into_bytes().map_err(|error| StoreError::damaged(path, error))?;
+    let bytes = record.into_bytes().map_err(|error| StoreError::damaged(path, error))?;
     fs::write(path, &*bytes).map_err(StoreError::io(path))
 }
 
@@ -175,10 +212,17 @@ pub fn save_module(module: impl Module, path: &Path) -> Result<(), StoreError> {
 ///
 /// [`StoreError::Io`]; [`StoreError::Damaged`] where the file is none of Burn's, or of a module of another shape.
 pub fn load_module<M: Module>(module: M, path: &Path) -> Result<M, StoreError> {
+    module.try_load_record(load_record(path)?).map_err(|error| StoreError::damaged(path, error))
+}
+
+/// Reads what [`save_record`] wrote.
+///
+/// # Errors
+///
+/// [`StoreError::Io`]; [`StoreError::Damaged`] where the file is none of Burn's.
+pub fn load_record(path: &Path) -> Result<ModuleRecord, StoreError> {
     let bytes = Bytes::from_bytes_vec(fs::read(path).map_err(StoreError::io(path))?);
-    ModuleRecord::from_bytes(bytes)
-        .and_then(|record| module.try_load_record(record))
-        .map_err(|error| StoreError::damaged(path, error))
+    ModuleRecord::from_bytes(bytes).map_err(|error| StoreError::damaged(path, error))
 }
 
 /// The folder of the one checkpoint at a path, which is that folder, its run's, or that of an experiment with one

@@ -14,7 +14,7 @@ use super::{Lock, Mark, MetricsWriter, StoreError, atomic, seal, seal::hex};
 use crate::{
     activation::NAMES,
     experiment::Experiment,
-    record::{Results, Run, SCHEMA_VERSION},
+    record::{DataRecord, Environment, Results, Run, SCHEMA_VERSION},
 };
 
 const CONFIG: &str = "config.toml";
@@ -39,6 +39,12 @@ pub struct RunRecord {
     pub schema_version: u32,
     /// The settings, of this one run: an experiment of its own.
     pub experiment: Experiment,
+    /// Where it was trained. Absent in records of before version 2.
+    #[serde(default)]
+    pub environment: Option<Environment>,
+    /// What it was trained on.
+    #[serde(default)]
+    pub data: Option<DataRecord>,
     /// What `metrics.jsonl` is when the run has ended.
     pub metrics: Mark,
     /// The run.
@@ -162,7 +168,13 @@ impl RunFolder {
     /// # Errors
     ///
     /// [`StoreError::Io`].
-    pub fn write_run(&self, run: &Run, metrics: Mark) -> Result<(), StoreError> {
+    pub fn write_run(
+        &self,
+        run: &Run,
+        metrics: Mark,
+        environment: &Environment,
+        data: DataRecord,
+    ) -> Result<(), StoreError> {
         let path = self.run_path(&run.activation, run.seed).join(RUN);
         let activation = run.activation.parse().map_err(|error| StoreError::damaged(&path, error))?;
         let experiment = Experiment {
@@ -171,7 +183,14 @@ impl RunFolder {
             seed: Some(vec![run.seed]),
             ..self.experiment.clone()
         };
-        let record = RunRecord { schema_version: SCHEMA_VERSION, experiment, metrics, run: run.clone() };
+        let record = RunRecord {
+            schema_version: SCHEMA_VERSION,
+            experiment,
+            environment: Some(environment.clone()),
+            data: Some(data),
+            metrics,
+            run: run.clone(),
+        };
         atomic::write(&path, &seal::seal(&path, &record)?)
     }
 
@@ -208,15 +227,26 @@ impl RunFolder {
         }
     }
 
-    /// All runs that are done, by name of their folder, whether or not the settings name them; each is read when it is
+    /// The records of all runs that are done, by name of their folder, whether or not the settings name them; each is read when it is
     /// asked for.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`] where the folder cannot be listed; an item as [`read_run`](Self::read_run).
-    pub fn runs(&self) -> Result<impl Iterator<Item = Result<Run, StoreError>>, StoreError> {
+    pub fn records(&self) -> Result<impl Iterator<Item = Result<RunRecord, StoreError>>, StoreError> {
         let records = self.folders()?.into_iter().map(|folder| self.read_record_in(&folder));
-        Ok(records.filter_map(|record| record.map(|record| record.map(|record| record.run)).transpose()))
+        Ok(records.filter_map(Result::transpose))
+    }
+
+    /// The folders of runs that have begun and are not done, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] where the folder cannot be listed.
+    pub fn unfinished(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut folders = self.folders()?;
+        folders.retain(|folder| stage(folder) == Stage::Unfinished);
+        Ok(folders)
     }
 
     /// How far a run has come.

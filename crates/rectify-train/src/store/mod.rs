@@ -27,11 +27,11 @@ mod state;
 
 pub use self::{
     atomic::write,
-    checkpoint::{Checkpoint, SavedCheckpoint, find, load_module, save_module},
+    checkpoint::{Checkpoint, SavedCheckpoint, find, load_module, load_record, save_module, save_record},
     error::StoreError,
     folder::{Difference, RunFolder, RunRecord, Stage, difference, run_name},
     lock::{Holder, Lock, is_locked},
     metrics::{Line, MetricsWriter},
     seal::Mark,
-    state::{load_state, remove_state, save_state},
+    state::{Records, load_records, load_state, remove_state, save_records, save_state},
 };

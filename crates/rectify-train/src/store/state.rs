@@ -6,13 +6,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use burn::store::ModuleRecord;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Mark, StoreError, atomic, seal};
+use super::{
+    Mark, StoreError, atomic,
+    checkpoint::{load_record, save_record},
+    seal,
+};
 use crate::record::SCHEMA_VERSION;
 
 const FOLDER: &str = "state";
 const STATE: &str = "state.json";
+/// Of Burn's files.
+const EXTENSION: &str = "bpk";
+
+/// Records of modules by name.
+pub type Records = BTreeMap<String, ModuleRecord>;
 
 #[derive(Serialize, Deserialize)]
 struct State<T> {
@@ -68,6 +78,33 @@ pub fn load_state<T: DeserializeOwned>(run_folder: &Path) -> Result<Option<(T, P
         mark.verify(&folder.join(name))?;
     }
     Ok(Some((meta, folder)))
+}
+
+/// Writes modules' records to a state's folder, each to a file by its name.
+///
+/// # Errors
+///
+/// [`StoreError::Io`].
+pub fn save_records(records: Records, folder: &Path) -> Result<(), StoreError> {
+    records.into_iter().try_for_each(|(name, record)| save_record(record, &folder.join(format!("{name}.{EXTENSION}"))))
+}
+
+/// The records that [`save_records`] wrote.
+///
+/// # Errors
+///
+/// [`StoreError`] names the file that cannot be read.
+pub fn load_records(folder: &Path) -> Result<Records, StoreError> {
+    let mut records = Records::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::io(folder))? {
+        let path = entry.map_err(StoreError::io(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == EXTENSION)
+            && let Some(name) = path.file_stem()
+        {
+            records.insert(name.to_string_lossy().into_owned(), load_record(&path)?);
+        }
+    }
+    Ok(records)
 }
 
 /// Removes the state of a run that needs it no more.

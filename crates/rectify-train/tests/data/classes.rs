@@ -132,7 +132,7 @@ fn networks_learn_from_colour_alone() {
     use burn::tensor::{DType, Device};
     use rectify_train::{
         experiment::{Experiment, ModelKind},
-        model::Model,
+        network::Model,
         train::train,
     };
 
