@@ -139,6 +139,8 @@ fn what_the_operating_system_refuses_is_said_in_words() {
     assert_eq!(error(io::ErrorKind::QuotaExceeded), "disk quota exceeded: out/file");
     assert_eq!(error(io::ErrorKind::ReadOnlyFilesystem), "read-only file system: out/file");
     assert_eq!(error(io::ErrorKind::PermissionDenied), "permission denied: out/file");
+    let hostile = StoreError::Io { path: "o'ü/\u{1b}[31m\u{202e}\n".into(), cause: io::ErrorKind::StorageFull.into() };
+    assert_eq!(hostile.to_string(), "disk full: o'ü/\\u{1b}[31m\\u{202e}\\n");
 }
 
 #[test]
@@ -508,7 +510,7 @@ fn a_run_that_is_torn_changed_moved_newer_or_of_other_settings_is_an_error_that_
     folder.read_run("relu", 0).expect("the default, written out").unwrap();
     folder.set_experiment(Experiment { lr: Some(0.5), ..sound }).unwrap();
     let error = message(folder.read_run("relu", 0));
-    assert!(error.contains("run.json: trained with lr 0.1, not 0.5"), "{error}");
+    assert!(error.contains("run.json: trained with lr 0.1, not 0.5 as config.toml has it"), "{error}");
 
     let text = fs::read_to_string(&file).unwrap();
     let later = text.replace(&format!("\"schema_version\": {SCHEMA_VERSION}"), "\"schema_version\": 77");
