@@ -308,10 +308,11 @@ fn metrics_are_a_line_a_measurement_as_in_the_results() {
     let lines = place.read("out/runs/relu-seed0/metrics.jsonl");
     let (mut epochs, mut steps): (Vec<Epoch>, Vec<u64>) = (Vec::new(), Vec::new());
     for line in lines.lines() {
-        let mut line: Value = serde_json::from_str(line).expect("every line is JSON");
-        match line.get_mut("epoch") {
-            Some(epoch) => epochs.push(serde_json::from_value(epoch.take()).expect("an epoch")),
-            None => steps.push(line["step"]["step"].as_u64().expect("a probed step")),
+        let line: Value = serde_json::from_str(line).expect("every line is JSON");
+        match line["kind"].as_str() {
+            Some("epoch") => epochs.push(serde_json::from_value(line).expect("an epoch")),
+            Some("step") => steps.push(line["step"].as_u64().expect("a probed step")),
+            kind => assert_eq!(kind, Some("losses")),
         }
     }
     assert_eq!(epochs, run.epochs);
@@ -714,7 +715,15 @@ fn a_damaged_checkpoint_is_a_failure_that_names_the_file() {
     fs::write(&weights, &sound).expect("it can be written");
     place.run(&format!("eval {folder}")).success();
 
-    let text = fs::read_to_string(&description).expect("a checkpoint is described");
+    let sealed = fs::read_to_string(&description).expect("a checkpoint is described");
+    fs::write(&description, sealed.replace("\"steps\": ", "\"steps\": 1")).expect("it can be written");
+    place.refuses(&format!("eval {folder}"), 1, &["checkpoint.json", "SHA-256"]);
+    // Without the hashes, as of before there were any.
+    let mut text: Value = serde_json::from_str(&sealed).expect("JSON");
+    for later in ["sha256", "schema_version", "model"] {
+        text.as_object_mut().expect("an object").remove(later).expect("it is there");
+    }
+    let text = serde_json::to_string_pretty(&text).expect("JSON");
     let other = |from: &str, to: &str| {
         assert!(text.contains(from), "{from} is not in {text}");
         text.replace(from, to)

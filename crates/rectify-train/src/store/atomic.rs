@@ -1,6 +1,6 @@
 //! The one writer of whole files and folders: readers see the old one or the new one, also after a crash.
 //!
-//! What is new is written beside what is old, under a name that begins with [`NEW`], brought to the disk, and renamed.
+//! What is new is written beside what is old, under a name that begins with `.rectify-new-`, brought to the disk, and renamed.
 //! What a killed writer leaves behind is put right by [`heal`], which whoever holds a folder's [lock](super::Lock)
 //! calls when it opens it.
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Mark, StoreError, atomic,
+    error::shown,
     folder::{METRICS, RUNS, Stage, folders, stage},
     lock, seal,
 };
@@ -238,18 +239,18 @@ pub fn find(path: &Path) -> Result<PathBuf, StoreError> {
     }
     if path.is_file() {
         let folder = path.parent().unwrap_or(path);
-        return missing(format!("is a file; the checkpoint's folder is asked for, as in {}", folder.display()));
+        return missing(format!("is a file; the checkpoint's folder is asked for, as in {}", shown(folder)));
     }
     let runs = folders(&path.join(RUNS))?;
     match &checkpoints(&runs)[..] {
         [one] => return Ok(one.join(FOLDER)),
         [] if runs.is_empty() => {}
         [] => {
-            let how_far = |run: &PathBuf| format!("{}: {}", run.display(), progress(run, path));
+            let how_far = |run: &PathBuf| format!("{}: {}", shown(run), progress(run, path));
             return missing(format!("no run has a checkpoint yet:{}", list(&runs, how_far)));
         }
         several => {
-            let all = list(several, |run| run.display().to_string());
+            let all = list(several, |run| shown(run).to_string());
             return missing(format!("holds {} checkpoints; name one of them:{all}", several.len()));
         }
     }
@@ -269,7 +270,7 @@ pub fn find(path: &Path) -> Result<PathBuf, StoreError> {
     match siblings.is_empty() {
         true => missing(what),
         false => {
-            missing(format!("{what}; those with a checkpoint are:{}", list(&siblings, |run| run.display().to_string())))
+            missing(format!("{what}; those with a checkpoint are:{}", list(&siblings, |run| shown(run).to_string())))
         }
     }
 }

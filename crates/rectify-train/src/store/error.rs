@@ -20,7 +20,7 @@ pub enum StoreError {
         cause: io::Error,
     },
     /// The folder for a new run is taken.
-    #[error("{}: {reason}", .path.display())]
+    #[error("{}: {reason}", shown(.path))]
     Taken {
         /// The folder.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// Another process works in the folder.
-    #[error("{}: in use by {}; wait until it ends, or choose another folder", .path.display(), Holder::words(.holder.as_ref()))]
+    #[error("{}: in use by {}; wait until it ends, or choose another folder", shown(.path), Holder::words(.holder.as_ref()))]
     Locked {
         /// The folder.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum StoreError {
         holder: Option<Holder>,
     },
     /// What was asked for is not there.
-    #[error("{}: {reason}", .path.display())]
+    #[error("{}: {reason}", shown(.path))]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum StoreError {
         reason: String,
     },
     /// A file is there but not what it must be.
-    #[error("{}: {reason}", .path.display())]
+    #[error("{}: {reason}", shown(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum StoreError {
     /// A file's schema is newer than this program.
     #[error(
         "{}: written by a newer Rectify (schema {found}, this one knows {known}): it takes that one, or a later one, to read it",
-        .path.display()
+        shown(.path)
     )]
     Newer {
         /// The file.
@@ -65,7 +65,7 @@ pub enum StoreError {
         known: u32,
     },
     /// A run was trained with other settings than its folder's.
-    #[error("{}: trained with {difference}; they are of two experiments and do not go together", .path.display())]
+    #[error("{}: trained with {difference} as config.toml has it: no run of this experiment", shown(.path))]
     Differs {
         /// The run's file.
         path: PathBuf,
@@ -98,8 +98,17 @@ impl fmt::Display for InWords<'_> {
             io::ErrorKind::ReadOnlyFilesystem => "read-only file system",
             io::ErrorKind::PermissionDenied => "permission denied",
             io::ErrorKind::FileTooLarge => "file too large for this file system or process",
-            _ => return write!(f, "{}: {cause}", path.display()),
+            _ => return write!(f, "{}: {cause}", shown(path)),
         };
-        write!(f, "{words}: {}", path.display())
+        write!(f, "{words}: {}", shown(path))
     }
+}
+
+/// A path as text for a terminal: what could steer that, or turn the order of letters, is escaped.
+pub(super) fn shown(path: &Path) -> String {
+    let escaped = |letter: char| match letter {
+        '\'' | '"' | '\\' => letter.to_string(),
+        _ => letter.escape_debug().to_string(),
+    };
+    path.to_string_lossy().chars().map(escaped).collect()
 }

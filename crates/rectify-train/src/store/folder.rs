@@ -159,7 +159,13 @@ impl RunFolder {
     /// As [`MetricsWriter::open`].
     pub fn metrics(&self, activation: &str, seed: u64, at: &Mark) -> Result<MetricsWriter, StoreError> {
         let folder = self.run_path(activation, seed);
-        fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
+        if !folder.exists() {
+            // Its name is on the disk before a state in it says that there is something to go on with.
+            fs::create_dir_all(&folder)
+                .and_then(|()| atomic::sync_folder(&self.path.join(RUNS)))
+                .and_then(|()| atomic::sync_folder(&self.path))
+                .map_err(StoreError::io(&folder))?;
+        }
         MetricsWriter::open(&folder.join(METRICS), at)
     }
 

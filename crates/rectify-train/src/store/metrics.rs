@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Mark, StoreError,
+    error::shown,
     seal::{CHANGED, hash, hex},
 };
 use crate::record::{Epoch, StepLosses, StepProbe};
@@ -190,7 +191,7 @@ impl Lines {
         match Line::parse(&self.text) {
             Ok(line) => Ok(Some(line)),
             Err(_) if !self.text.ends_with(b"\n") => {
-                self.note = Some(format!("{}: line {number} was cut off, and is dropped", self.path.display()));
+                self.note = Some(format!("{}: line {number} was cut off, and is dropped", shown(&self.path)));
                 Ok(None)
             }
             Err(error) => {
