@@ -465,7 +465,7 @@ impl Network for Residual {
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         let x = trace.layer("stem", self.stem.forward(images), activation::tanh);
         let x = x.clone() + trace.layer("block", self.block.forward(x), activation::tanh);
-        trace.layer("head", self.head.forward(x), |logits| logits)
+        trace.output("head", self.head.forward(x))
     }
 }
 

@@ -211,7 +211,7 @@ struct Implicit {
 
 impl Network for Implicit {
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        self.model.forward(images, trace)
+        trace.within("model", |trace| self.model.forward(images, trace))
     }
 }
 

@@ -6,11 +6,7 @@ use std::{
     thread,
 };
 
-use burn::{
-    module::{Module, ModuleVisitor, Param},
-    optim::GradientsParams,
-    tensor::Tensor,
-};
+use burn::{optim::GradientsParams, tensor::Tensor};
 
 use super::{
     schedule::alone,
@@ -19,13 +15,15 @@ use super::{
 use crate::{
     data::Batch,
     experiment::Experiment,
-    network::{Explicit, Network},
-    observe::{Probe, Trace, Update, WeightGradients},
+    network::{Network, Pass, backward, needs_graph},
+    observe::{Parameters, Probe, Trace, Update, WeightGradients, parameters},
 };
 
 /// A network that learns, a step at a time.
 pub struct Learner<N> {
     replica: Replica<N>,
+    /// Whether the network tracked gradients and no longer does, as it needs no graph.
+    stripped: bool,
     /// Threads beside the caller's. Each takes a part of every batch: a join a step costs little, where a join a
     /// product would cost what it saves.
     helpers: Vec<Helper>,
@@ -35,6 +33,8 @@ pub struct Learner<N> {
 pub struct Step {
     /// The batch's mean loss, not yet read back.
     pub loss: Tensor<1>,
+    /// The network's parameters that it was taken from. Empty where nobody watched.
+    pub parameters: Parameters,
     /// What was watched, part by part of the batch. Empty where nobody watched.
     pub watched: Vec<Trace>,
     /// What the step did to the weights, if that was to be measured.
@@ -46,25 +46,24 @@ pub struct Step {
 impl<N: Network> Learner<N> {
     /// `network` must track gradients.
     pub fn new(network: N, experiment: &Experiment) -> Self {
-        let explicit = network.explicit().filter(|_| all_learn(&network));
-        // What has no use for a graph is not to leave its weights in one.
-        let network = if explicit.is_some() { network.valid() } else { network };
-        let replica = Replica { network, explicit, updater: Updater::new(experiment) };
+        let stripped = !needs_graph(&network);
+        let network = if stripped { network.valid() } else { network };
+        let replica = Replica { network, updater: Updater::new(experiment) };
         // Where no thread is to be had, those that are there do all.
         let helpers = (1..experiment.threads).map_while(|_| Helper::new(replica.apart())).collect();
-        Self { replica, helpers }
+        Self { replica, stripped, helpers }
     }
 
-    /// The network as it is now. It tracks no gradients where it gives [`Explicit`] ones.
+    /// The network as it is now. It tracks no gradients where it does not [need a graph](needs_graph).
     pub fn network(&self) -> &N {
         &self.replica.network
     }
 
     /// The network, which learns no more, tracking gradients as it did at first.
     pub fn into_network(self) -> N {
-        match self.replica.explicit {
-            Some(_) => self.replica.network.train(),
-            None => self.replica.network,
+        match self.stripped {
+            true => self.replica.network.train(),
+            false => self.replica.network,
         }
     }
 
@@ -103,10 +102,11 @@ impl<N: Network> Learner<N> {
         if probe.is_none() {
             watched.clear();
         }
+        let parameters = probe.map(|_| parameters(&self.replica.network)).unwrap_or_default();
         let measured;
         (self.replica, measured) = self.replica.update(gradients, measure_update);
         let (update, weight_gradients) = measured.unzip();
-        (self, Step { loss, watched, update, weight_gradients: weight_gradients.unwrap_or_default() })
+        (self, Step { loss, parameters, watched, update, weight_gradients: weight_gradients.unwrap_or_default() })
     }
 }
 
@@ -114,7 +114,6 @@ impl<N: Network> Learner<N> {
 /// bit, and no weight travels from one processor's cache to another's.
 struct Replica<N> {
     network: N,
-    explicit: Option<Explicit<N>>,
     updater: Updater,
 }
 
@@ -127,15 +126,12 @@ impl<N: Network> Replica<N> {
             Some(device) => network.fork(device),
             None => network,
         };
-        Self { network, explicit: self.explicit, updater: self.updater.clone() }
+        Self { network, updater: self.updater.clone() }
     }
 
     fn part(&self, Work { batch, share, mut trace }: Work) -> Part {
-        let (loss, gradients) = match self.explicit {
-            Some(explicit) => explicit(&self.network, batch, share, &mut trace),
-            None => by_autodiff(&self.network, batch, share, &mut trace),
-        };
-        Part { loss, gradients, trace }
+        let Pass { objective, gradients, .. } = backward(&self.network, batch, share, &mut trace);
+        Part { loss: objective, gradients, trace }
     }
 
     fn update(mut self, parts: Parts, measure: bool) -> (Self, Option<Measured>) {
@@ -147,35 +143,8 @@ impl<N: Network> Replica<N> {
 
 /// A batch's mean loss and its gradients, watched by `trace`.
 pub fn gradients<N: Network>(network: &N, batch: Batch, trace: &mut Trace) -> (Tensor<1>, GradientsParams) {
-    match network.explicit() {
-        Some(explicit) => explicit(network, batch, 1.0, trace),
-        None => by_autodiff(network, batch, 1.0, trace),
-    }
-}
-
-/// What [`Explicit`] gives, for any network that tracks gradients.
-fn by_autodiff<N: Network>(network: &N, batch: Batch, share: f64, trace: &mut Trace) -> (Tensor<1>, GradientsParams) {
-    let mut loss = network.objective(batch, trace);
-    if share < 1.0 {
-        loss = loss * share;
-    }
-    let mut all = loss.backward();
-    trace.take_gradients(&all);
-    let gradients = GradientsParams::from_module(&mut all, network);
-    (loss.without_autodiff(), gradients)
-}
-
-/// Whether no parameter is frozen.
-fn all_learn<N: Module>(network: &N) -> bool {
-    struct All(bool);
-    impl ModuleVisitor for All {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0 &= param.is_require_grad();
-        }
-    }
-    let mut all = All(true);
-    network.visit(&mut all);
-    all.0
+    let pass = backward(network, batch, 1.0, trace);
+    (pass.objective, pass.gradients)
 }
 
 /// A part of a batch.

@@ -24,7 +24,7 @@ use crate::{
     data::{Batch, DeviceDataset, DeviceSamples, shuffled},
     experiment::{Experiment, ProbeEvery},
     network::{Model, Network, outputs},
-    observe::{Backward, Probe, Trace, Update, report, weight_gradients},
+    observe::{Backward, Probe, Trace, Update, parameters, report, weight_gradients},
     record::{Epoch, Layer, Run, Status, StepProbe},
 };
 
@@ -193,7 +193,7 @@ impl<'a, N: Network> Trainer<'a, N> {
             let looking_on = Instant::now();
             if watched.is_some() {
                 let backward = Backward { passes: &step.watched, weights: step.weight_gradients };
-                let layers = report(&step.watched, Some(&backward), update.as_ref());
+                let layers = report(&step.watched, Some(&step.parameters), Some(&backward), update.as_ref());
                 let probed = StepProbe { step: run.steps, loss: finite(step.loss.clone().into_scalar()), layers };
                 observe(Event::Probe(&probed));
                 run.probes.push(probed);
@@ -274,7 +274,7 @@ fn watch<N: Network>(network: &N, samples: &DeviceSamples, probe: Option<&Probe>
         let mut trace = match probe {
             None => Trace::off(),
             // One batch is enough for a picture.
-            Some(probe) if passes.is_empty() => Trace::histogram(probe),
+            Some(probe) if passes.is_empty() => Trace::activations(probe).with_histograms(),
             Some(probe) => Trace::activations(probe),
         };
         let Batch { images, labels } = samples.slice(range);
@@ -290,10 +290,10 @@ fn watch<N: Network>(network: &N, samples: &DeviceSamples, probe: Option<&Probe>
 
 /// Every layer's figures: activations as `passes` saw them, gradients of the mean loss over `sample`.
 fn look<N: Network>(network: &N, passes: &[Trace], probe: &Probe, sample: Batch, update: Option<Update>) -> Vec<Layer> {
-    let mut trace = Trace::gradients(probe);
+    let mut trace = Trace::gradients(probe).with_histograms();
     let (_, gradients) = gradients(network, sample, &mut trace);
     let backward = Backward { passes: &[trace], weights: weight_gradients(network, &gradients) };
-    report(passes, Some(&backward), update.as_ref())
+    report(passes, Some(&parameters(network)), Some(&backward), update.as_ref())
 }
 
 fn batches(samples: usize) -> impl Iterator<Item = std::ops::Range<usize>> {

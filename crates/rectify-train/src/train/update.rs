@@ -16,9 +16,7 @@ use crate::{
     experiment::{Experiment, OptimizerKind},
     memory::in_memory,
     observe::{
-        Moved, Norm, Update, WeightGradients,
-        host::{BLOCK, Powers},
-        update_between, weight_gradients, weights,
+        BLOCK, Moved, Norm, Path, Powers, Sums, Update, WeightGradients, update_between, weight_gradients, weights,
     },
 };
 
@@ -91,7 +89,7 @@ impl Updater {
         match &mut self.optimizer {
             None => {
                 let mut descent =
-                    Descent { lr: self.lr, parts, path: Vec::new(), measured: measure.then(Measured::default) };
+                    Descent { lr: self.lr, parts, path: Path::default(), measured: measure.then(Measured::default) };
                 let network = network.map(&mut descent);
                 let measured = descent.measured.map(|(update, clipped)| (update, unclipped.unwrap_or(clipped)));
                 (network, measured)
@@ -144,19 +142,19 @@ fn optimizer(experiment: &Experiment) -> ModuleOptimizer {
 struct Descent {
     lr: f64,
     parts: Parts,
-    path: Vec<String>,
+    path: Path,
     measured: Option<Measured>,
 }
 
 impl ModuleMapper for Descent {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
         if self.measured.is_some() {
-            self.path.push(name.to_owned());
+            self.path.enter(name, container_type);
         }
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        self.path.exit(container_type);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -169,8 +167,8 @@ impl ModuleMapper for Descent {
         let all = self.measured.as_mut().filter(|_| D > 1);
         let (mut weight, measured) = descend(weight.without_autodiff(), gradients, self.lr, all.is_some());
         if let (Some((update, norms)), Some((moved, norm))) = (all, measured) {
-            update.push((self.path.join("."), moved));
-            norms.push((self.path.join("."), norm));
+            update.push((self.path.join(), moved));
+            norms.push((self.path.join(), norm));
         }
         if tracked {
             weight = weight.autodiff();
@@ -206,12 +204,12 @@ fn descend<const D: usize>(
     let mut data = weight.into_data();
     let weights = data.as_mut_slice().expect("`in_memory` gives f32 only");
     let gradients: Vec<&Tensor<D>> = gradients.iter().collect();
-    let squares = in_memory(&gradients, |gradients| {
+    let sums = in_memory(&gradients, |gradients| {
         let pass = OnePass { weights, gradients, lr: lr as f32, measure };
         Arch::new().dispatch(pass)
     });
-    let measured = squares.filter(|_| measure).map(|squares| {
-        let [distance, length, gradient] = squares.map(|squares| Norm::of_squares(squares, values));
+    let measured = sums.filter(|_| measure).map(|sums| {
+        let [distance, length, gradient] = sums.map(|sums| Norm::of_sums(sums, values));
         (Moved { distance, length }, gradient)
     });
     (Tensor::from_data(data, (&device, DType::F32)), measured)
@@ -227,11 +225,11 @@ struct OnePass<'a> {
 }
 
 impl NullaryFnOnce for OnePass<'_> {
-    /// Squared L2 norms, where they are measured: of the move, of the weights before, and of the gradients' sum.
-    type Output = [f64; 3];
+    /// Where it is measured: of the move, of the weights before, and of the gradients' sum.
+    type Output = [Sums; 3];
 
     #[inline(always)]
-    fn call(self) -> [f64; 3] {
+    fn call(self) -> [Sums; 3] {
         let Self { weights, gradients, lr, measure } = self;
         let [mut moved, mut length, mut norm] = std::array::from_fn(|_| Powers::<false>::new());
         let (mut sum, mut step) = ([0.0; BLOCK], [0.0; BLOCK]);
@@ -259,7 +257,7 @@ impl NullaryFnOnce for OnePass<'_> {
             }
             weights.iter_mut().zip(gradient).for_each(|(weight, gradient)| *weight -= gradient * lr);
         }
-        [moved, length, norm].each_ref().map(|powers| powers.sums()[1])
+        [moved, length, norm].each_ref().map(Powers::sums)
     }
 }
 
