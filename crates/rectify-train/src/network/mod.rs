@@ -22,12 +22,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rectify::{FusedActivation, cross_entropy};
 
-use self::{init::Draw, mlp::fuse};
 pub use self::{
     cnn::{Cnn, ConvBlock},
     mlp::{Dense, Mlp},
     stages::{Explicit, Stack, Stacked, Stages},
 };
+use self::{init::Draw, mlp::fuse};
 use crate::{
     activation::Activation,
     data::Batch,

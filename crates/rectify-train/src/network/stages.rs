@@ -10,9 +10,7 @@ use burn::{
     optim::GradientsParams,
     tensor::{DType, Int, Tensor},
 };
-use rectify::{
-    FusedConv2d, FusedLinear, cross_entropy, cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward,
-};
+use rectify::{FusedConv2d, FusedLinear, cross_entropy, cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward};
 
 use super::{ConvBlock, Dense, Network, Pass};
 use crate::{data::Batch, observe::Trace, record::Role};
@@ -191,9 +189,8 @@ pub struct Stack<'a> {
 impl Stack<'_> {
     /// Whether every stage has a backward pass, and the loss is computed in the layers' own type.
     fn is_explicit(&self) -> bool {
-        let unfused = |stage: &Stage| {
-            matches!(stage.operation, Operation::UnfusedLinear(_) | Operation::UnfusedConvolution(_))
-        };
+        let unfused =
+            |stage: &Stage| matches!(stage.operation, Operation::UnfusedLinear(_) | Operation::UnfusedConvolution(_));
         !self.stages.iter().any(unfused) && matches!(self.dtype, DType::F32 | DType::F64)
     }
 
@@ -247,7 +244,10 @@ enum Operation<'a> {
     Images([usize; 3]),
     Flatten,
     MaxPool,
-    Linear { layer: &'a FusedLinear, role: Role },
+    Linear {
+        layer: &'a FusedLinear,
+        role: Role,
+    },
     Convolution(&'a FusedConv2d),
     /// Layers whose φ keeps its input have no backward pass of their own.
     UnfusedLinear(&'a Dense),

@@ -241,8 +241,12 @@ mod tests {
 
     /// Devices whose tensors are reduced by Burn's operations, as far as this machine has them.
     fn elsewhere() -> Vec<Device> {
-        let devices: Vec<Device> = ["ndarray", "wgpu"].into_iter().filter_map(|name| backend::open(name).ok()).collect();
-        assert!(!devices.is_empty() && (devices.len() == 2 || std::env::var_os("CI").is_none()), "a backend is missing");
+        let devices: Vec<Device> =
+            ["ndarray", "wgpu"].into_iter().filter_map(|name| backend::open(name).ok()).collect();
+        assert!(
+            !devices.is_empty() && (devices.len() == 2 || std::env::var_os("CI").is_none()),
+            "a backend is missing"
+        );
         devices
     }
 
