@@ -88,7 +88,12 @@ fn steps(criterion: &mut Criterion) {
                                 let (learner, step) = learner.step(batch, probe.as_ref(), probe.is_some());
                                 // What the training loop makes of a step that was watched.
                                 let backward = Backward { passes: &step.watched, weights: step.weight_gradients };
-                                let layers = report(&step.watched, Some(&backward), step.update.as_ref());
+                                let layers = report(
+                                    &step.watched,
+                                    Some(&step.parameters),
+                                    Some(&backward),
+                                    step.update.as_ref(),
+                                );
                                 (Some(learner), Some((step.loss, layers)))
                             }
                             None => (None, None),

@@ -3,7 +3,7 @@
 //!     cargo run --release --example own_network
 //!
 //! Whatever is a Burn module can be trained and probed: it passes each layer's pre-activations through the trace, under
-//! the name that the layer's parameters have in the module. This one is a residual network with layer normalisation,
+//! the name that the layer's parameters have in the module, and the last one's as its output. This one is a residual network with layer normalisation,
 //! ReLU with a leak in its backward pass only, and one layer with an initialisation that is far too small.
 
 use std::{error::Error, sync::atomic::AtomicBool};
@@ -53,7 +53,7 @@ impl Network for Residual {
         let x = trace.layer("stem", self.stem.forward(images), relu);
         let x = x.clone() + trace.layer("block", self.block.forward(self.norm.forward(x)), relu);
         let x = trace.layer("weak", self.weak.forward(x), relu);
-        trace.layer("head", self.head.forward(x), |logits| logits)
+        trace.output("head", self.head.forward(x))
     }
 }
 

@@ -12,7 +12,7 @@ use rectify::Relu;
 use rectify_train::{
     data::{Batch, Dataset, IdxContent},
     experiment::{Experiment, ModelKind},
-    network::{Model, Shape},
+    network::Model,
     train::{Learner, evaluate},
 };
 
@@ -80,7 +80,7 @@ fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
             learner = run(learner, BLOCK);
             milliseconds.push(started.elapsed().as_secs_f64() * 1e3 / BLOCK as f64);
         }
-        Ok((milliseconds, loss, evaluate(&learner.network().valid(), &test).accuracy))
+        Ok((milliseconds, loss, evaluate(&learner.network().valid(), &test).accuracy.unwrap_or(f64::NAN)))
     })??;
     let (median, min) = median_and_min(milliseconds);
     let loss = loss.context("the loss is not finite")?;

@@ -223,6 +223,12 @@ impl Activation {
         )
     }
 
+    /// Whether φ(z) = 0 for any z, so that exact zeros and dead units say something: of all but sigmoid and softplus,
+    /// which are above 0 everywhere. (That they round to 0 far below is their saturation.)
+    pub fn can_be_zero(&self) -> bool {
+        !matches!(self.function, Function::Sigmoid | Function::Softplus { .. })
+    }
+
     /// Builds the layer. Only PReLU has a parameter that lives on `device`.
     pub fn init(&self, device: &Device) -> ActivationLayer {
         let prelu = match self.function {

@@ -164,3 +164,15 @@ fn gelu_is_x_times_the_normal_distribution_function() {
         assert!((f - expected).abs() < 2e-5, "{f} is not {expected}");
     }
 }
+
+#[test]
+fn a_function_can_be_zero_where_it_is_for_some_input() {
+    let device = Device::flex();
+    let z: Vec<f64> = (-40..=40).map(|i| f64::from(i) * 0.25).collect();
+    for name in NAMES.iter().copied().chain(["relu:bsilu", "softplus:3", "prelu:-1", "leaky-relu:0"]) {
+        let activation: Activation = name.parse().expect("the name is known");
+        let z = Tensor::<1>::from_data(TensorData::new(z.clone(), [z.len()]), (&device, DType::F64));
+        let a = activation.init(&device).forward(z).cast(DType::F64).into_data();
+        assert_eq!(activation.can_be_zero(), a.iter::<f64>().any(|a| a == 0.0), "{name}");
+    }
+}

@@ -14,7 +14,7 @@ use rectify_train::{
     experiment::{Dtype, Experiment, OptimizerKind, ProbeEvery},
     network::{Dense, Mlp, Network},
     observe::Trace,
-    record::{Layer, Run},
+    record::{Layer, Role, Run},
     train::{evaluate, train},
 };
 
@@ -299,14 +299,40 @@ fn every_figure_agrees(dtype: Dtype, tolerance: f64) {
             close("activation_mean", layer.activation_mean, mean(a));
             close("activation_std", layer.activation_std, std(a));
             assert_eq!(layer.update_to_weight_ratio, None, "no step was taken");
+            close("weight_rms", layer.weight_rms, rms(&reference.weights[l]));
+            close("bias_rms", layer.bias_rms, rms(&vec![reference.biases[l].clone()]));
+            let fans = (reference.weights[l].len(), layer.units);
+            assert_eq!((layer.fan_in, layer.fan_out), (Some(fans.0), Some(fans.1)));
+            assert_eq!((layer.nonfinite_weights, layer.nonfinite_gradients, layer.nonfinite_activations), (0, 0, 0));
+            for (what, histogram, values) in [
+                ("activations", &layer.histogram, a),
+                ("pre-activations", &layer.preactivation_histogram, z),
+                ("gradients", &layer.preactivation_grad_histogram, &pass.preactivation_gradients[l]),
+            ] {
+                let histogram = histogram.as_ref().unwrap_or_else(|| panic!("no histogram of {what}"));
+                assert_eq!(histogram.counts.iter().sum::<u64>() as usize, inputs.len() * layer.units);
+                let extreme = |pick: fn(f64, f64) -> f64| values.iter().flatten().copied().reduce(pick).expect("some");
+                close(what, Some(histogram.low), extreme(f64::min));
+                close(what, Some(histogram.high), extreme(f64::max));
+            }
             if l == 2 {
                 let none = (layer.zero_fraction, layer.dead_fraction, layer.saturated_fraction);
                 assert_eq!(none, (None, None, None), "logits pass no activation");
+                assert_eq!((layer.role, &layer.activation), (Some(Role::Output), &None));
+                assert!(layer.unit_nonzero_fraction.is_empty());
                 continue;
             }
-            close("zero_fraction", layer.zero_fraction, fraction(a.iter().flatten().map(|&a| a == 0.0)));
-            let dead = fraction((0..layer.units).map(|unit| a.iter().all(|row| row[unit] == 0.0)));
-            close("dead_fraction", layer.dead_fraction, dead);
+            assert_eq!((layer.role, layer.activation.as_deref()), (Some(Role::Hidden), Some(name)));
+            if name == "sigmoid" {
+                let none = (layer.zero_fraction, layer.dead_fraction, layer.unit_nonzero_fraction.len());
+                assert_eq!(none, (None, None, 0), "a sigmoid is above 0");
+            } else {
+                close("zero_fraction", layer.zero_fraction, fraction(a.iter().flatten().map(|&a| a == 0.0)));
+                let dead = fraction((0..layer.units).map(|unit| a.iter().all(|row| row[unit] == 0.0)));
+                close("dead_fraction", layer.dead_fraction, dead);
+                let nonzero = |unit: usize| fraction(a.iter().map(|row| row[unit] != 0.0)) as f32;
+                assert_eq!(layer.unit_nonzero_fraction, (0..layer.units).map(nonzero).collect::<Vec<_>>());
+            }
             match steepest {
                 None => assert_eq!(layer.saturated_fraction, None, "{name} does not saturate"),
                 Some(steepest) => {
@@ -315,11 +341,6 @@ fn every_figure_agrees(dtype: Dtype, tolerance: f64) {
                     close("saturated_fraction", layer.saturated_fraction, flat);
                 }
             }
-            let histogram = layer.histogram.as_ref().expect("the first epoch has histograms");
-            assert_eq!(histogram.counts.iter().sum::<u64>() as usize, inputs.len() * layer.units);
-            let extreme = |pick: fn(f64, f64) -> f64| a.iter().flatten().copied().reduce(pick).expect("not empty");
-            close("the histogram's left edge", Some(histogram.low), extreme(f64::min));
-            close("the histogram's right edge", Some(histogram.high), extreme(f64::max));
         }
         if name == "relu" {
             close("dead_fraction", layers[0].dead_fraction, 0.2);
@@ -466,7 +487,7 @@ impl Network for Residual {
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         let x = trace.layer("stem", self.stem.forward(images), activation::tanh);
         let x = x.clone() + trace.layer("block", self.block.forward(x), activation::tanh);
-        trace.layer("head", self.head.forward(x), |logits| logits)
+        trace.output("head", self.head.forward(x))
     }
 }
 

@@ -13,7 +13,7 @@ use rectify_train::{
     judge::statistics::hidden,
     network::{self, Dense, Mlp, Model, Network, Shape},
     observe::Trace,
-    record::{Run, Status},
+    record::{Layer, Run, Status},
     train::{
         Event, Trainer,
         grid::{self, Training},
@@ -216,7 +216,7 @@ struct Implicit {
 
 impl Network for Implicit {
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        self.model.forward(images, trace)
+        trace.within("model", |trace| self.model.forward(images, trace))
     }
 }
 
@@ -251,8 +251,13 @@ fn explicit_gradients_are_those_of_autodiff_to_the_bit() {
         let (_, explicit) = train(model, &activation, 3, &experiment, &data, &stop, &mut |_| {});
         let (_, implicit) = train(implicit, &activation, 3, &experiment, &data, &stop, &mut |_| {});
         let bits = |run: &Run| {
-            let probes = run.probes.iter().map(|probe| (probe.loss, probe.layers.clone()));
-            let epochs = run.epochs.iter().map(|epoch| (epoch.test_loss, epoch.layers.clone()));
+            let named = |layer: &Layer| {
+                let name = layer.layer.strip_prefix("model.").unwrap_or(&layer.layer);
+                Layer { layer: name.to_owned(), ..layer.clone() }
+            };
+            let layers = |layers: &[Layer]| layers.iter().map(named).collect::<Vec<_>>();
+            let probes = run.probes.iter().map(|probe| (probe.loss, layers(&probe.layers)));
+            let epochs = run.epochs.iter().map(|epoch| (epoch.test_loss, layers(&epoch.layers)));
             probes.chain(epochs).collect::<Vec<_>>()
         };
         assert_eq!(bits(&explicit), bits(&implicit), "{activation}");

@@ -79,7 +79,7 @@ impl Normalised {
             look(&z);
             x = trace.layer(&format!("mlp.hidden.{i}"), z, |z| dense.activation.forward(z));
         }
-        trace.layer("output", self.mlp.output.forward(x), |logits| logits)
+        trace.output("mlp.output", self.mlp.output.forward(x))
     }
 }
 

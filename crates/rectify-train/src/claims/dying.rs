@@ -240,10 +240,7 @@ fn dead_hidden_units<N: Network>(network: &N, samples: &DeviceSamples) -> Vec<bo
             trace
         })
         .collect();
-    let mut layers = dead_units(&passes);
-    // The last one is the output layer.
-    layers.pop();
-    layers.concat()
+    dead_units(&passes).concat()
 }
 
 /// How many narrow networks are dead before training, beside the bounds of theory.

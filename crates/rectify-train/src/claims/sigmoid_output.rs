@@ -158,7 +158,7 @@ fn odd(labels: Tensor<1, Int>) -> Tensor<1, Int> {
 
 impl Network for Binary {
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        self.model.forward(images, trace)
+        trace.within("model", |trace| self.model.forward(images, trace))
     }
 
     fn loss(&self, outputs: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {

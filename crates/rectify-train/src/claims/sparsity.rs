@@ -1,9 +1,6 @@
 //! `sparsity`: ReLU gives true zeros.
 
-use burn::{
-    module::Module,
-    tensor::{Int, Tensor},
-};
+use burn::{module::Module, tensor::Tensor};
 
 use super::{
     Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
@@ -14,9 +11,9 @@ use crate::{
     experiment::{Experiment, ProbeEvery},
     judge::statistics::hidden,
     judge::verdict::{Direction, Hypothesis},
-    network::{Mlp, Network, outputs},
+    network::{Mlp, Network, Objective, outputs},
     observe::Trace,
-    record::{Epoch, Run},
+    record::{Epoch, Layer, Run},
     train::grid::Training,
 };
 
@@ -105,23 +102,24 @@ struct Penalised {
 
 impl Network for Penalised {
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        self.mlp.forward(images, trace)
+        trace.within("mlp", |trace| self.mlp.forward(images, trace))
     }
 
-    fn objective(&self, batch: Batch, trace: &mut Trace) -> Tensor<1> {
+    fn objective(&self, batch: Batch, trace: &mut Trace) -> Objective {
         if self.penalty == 0.0 {
-            return self.loss(outputs(self, batch.images, trace), batch.labels);
+            let outputs = outputs(self, batch.images, trace);
+            return Objective { value: self.loss(outputs.clone(), batch.labels), outputs };
         }
         let [samples, _] = batch.images.dims();
         let mut x = batch.images;
         let mut size = Tensor::zeros([1], (&x.device(), x.dtype()));
         for (i, dense) in self.mlp.hidden.iter().enumerate() {
-            x = dense.forward(&format!("hidden.{i}"), x, trace);
+            x = dense.forward(&format!("mlp.hidden.{i}"), x, trace);
             size = size + x.clone().abs().sum();
         }
-        let logits = trace.layer("output", self.mlp.output.forward(x), |logits| logits);
-        let labels: Tensor<1, Int> = batch.labels;
-        self.loss(logits, labels) + size * (self.penalty / samples as f64)
+        let outputs = trace.output("mlp.output", self.mlp.output.forward(x));
+        let loss = self.loss(outputs.clone(), batch.labels);
+        Objective { value: loss + size * (self.penalty / samples as f64), outputs }
     }
 }
 
@@ -162,7 +160,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let by_layer = |name: &str, kind: usize, epoch: fn(&Run) -> Option<&Epoch>| {
         let at = |layer: usize| -> Vec<f64> {
             let layers = seeds.iter().filter_map(|seed| hidden(epoch(&seed[kind])?).get(layer).copied());
-            layers.filter_map(|layer| layer.zero_fraction).collect()
+            layers.filter_map(zero_fraction).collect()
         };
         Series::measured(name, arithmetic, (0..layers).map(|layer| ((layer + 1) as f64, at(layer))))
     };
@@ -209,10 +207,18 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     })
 }
 
+/// Sigmoid is above 0 everywhere, which is known and not measured.
+fn zero_fraction(layer: &Layer) -> Option<f64> {
+    match layer.activation.as_deref() {
+        Some("sigmoid") => Some(0.0),
+        _ => layer.zero_fraction,
+    }
+}
+
 /// Mean fraction of exact zeros over hidden layers; NaN where nothing was measured.
 fn zeros(epoch: Option<&Epoch>) -> f64 {
     let layers = epoch.map(hidden).unwrap_or_default();
-    arithmetic(&layers.iter().map(|layer| layer.zero_fraction.unwrap_or(f64::NAN)).collect::<Vec<_>>())
+    arithmetic(&layers.iter().map(|layer| zero_fraction(layer).unwrap_or(f64::NAN)).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

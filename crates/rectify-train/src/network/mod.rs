@@ -1,32 +1,44 @@
 //! The networks that an experiment trains, and how any network shows its layers.
+//!
+//! How data flows: a batch of images goes through [`Network::forward`] to logits, past a [`Trace`] that observes each
+//! layer; [`Network::loss`] makes one number of logits and labels, and [`backward`] gives that number, the logits and
+//! the gradients of all parameters at once. A network is either a list of stages ([`Stacked`], as [`Mlp`] and [`Cnn`]
+//! are), which both passes walk, or any Burn module with a `forward` of its own, differentiated by autodiff. `init` draws
+//! the parameters that a [`Model`] begins with.
 
-mod explicit;
+mod cnn;
+mod init;
+mod mlp;
+mod stages;
 
-use std::{
-    f64::consts::SQRT_2,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use burn::{
-    module::{Module, Param},
-    nn::{Initializer, Linear, PaddingConfig2d, conv::Conv2dConfig},
+    module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
-    tensor::{Bool, DType, Device, Int, Tensor, TensorData, module::linear},
+    tensor::{Bool, DType, Device, Int, Tensor},
 };
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rectify::{FusedActivation, FusedConv2d, FusedLinear, cross_entropy, max_pool_2x2};
+use rectify::{FusedActivation, cross_entropy};
 
+pub use self::{
+    cnn::{Cnn, ConvBlock},
+    mlp::{Dense, Mlp, parameters},
+    stages::{Explicit, Stack, Stacked, Stages},
+};
+use self::{init::Draw, mlp::fuse};
 use crate::{
-    activation::{Activation, ActivationLayer},
+    activation::Activation,
     data::{Batch, size_in_words},
-    experiment::{Experiment, ExperimentError, Init, ModelKind},
+    experiment::{Experiment, ExperimentError, ModelKind},
     observe::Trace,
 };
 
 /// A classifier of images: what the training loop and the probes need of a network.
 ///
-/// Any Burn module is one by these two lines of its own:
+/// A list of fused layers is one by being [`Stacked`]. Any other Burn module is one by a forward pass of its own, and its
+/// gradients are those of Burn's autodiff:
 ///
 /// ```
 /// use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor, activation::relu}};
@@ -39,7 +51,7 @@ use crate::{
 ///     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
 ///         let x = trace.layer("stem", self.stem.forward(images), relu);
 ///         let x = x.clone() + trace.layer("block", self.block.forward(x), relu);
-///         trace.layer("head", self.head.forward(x), |logits| logits)
+///         trace.output("head", self.head.forward(x))
 ///     }
 /// }
 ///
@@ -54,8 +66,9 @@ use crate::{
 pub trait Network: Module + 'static {
     /// Logits of a batch.
     ///
-    /// Every layer passes its pre-activations through [`Trace::layer`] under the name that its parameters have in the
-    /// module: a layer `hidden.0` owns the parameters whose path begins with `hidden.0.`.
+    /// Every hidden layer passes its pre-activations through [`Trace::layer`], and the last one through
+    /// [`Trace::output`], under the name that its parameters have in the module: a layer `hidden.0` owns the parameters
+    /// `hidden.0.…`. A network that calls another one's `forward` does so [`within`](Trace::within) its field.
     ///
     /// # Shapes
     ///
@@ -73,22 +86,82 @@ pub trait Network: Module + 'static {
         outputs.argmax(1).squeeze_dim::<1>(1).equal(labels)
     }
 
-    /// What a training step brings down, `[1]`: the loss, and what a network adds to it.
-    fn objective(&self, batch: Batch, trace: &mut Trace) -> Tensor<1> {
-        self.loss(outputs(self, batch.images, trace), batch.labels)
+    /// What a training step brings down: the loss, and what a network adds to it.
+    fn objective(&self, batch: Batch, trace: &mut Trace) -> Objective {
+        let outputs = outputs(self, batch.images, trace);
+        Objective { value: self.loss(outputs.clone(), batch.labels), outputs }
     }
 
-    /// The objective's gradients by a backward pass that the network writes out itself. `None` leaves them to Burn's
-    /// autodiff, which is right for every network; without its graph a small network's step is a tenth shorter.
-    fn explicit(&self) -> Option<Explicit<Self>> {
+    /// The backward pass that a [`Stacked`] network has. No other network can give one: see there.
+    fn explicit(&self) -> Option<Explicit<'_, Self>> {
         None
     }
 }
 
-/// Of a network, a batch and its share of a larger one: share · objective, and the gradients of all parameters.
+/// What a training step brings down, and the outputs that it was computed from.
+#[derive(Debug, Clone)]
+pub struct Objective {
+    /// Mean over the batch, `[1]`.
+    pub value: Tensor<1>,
+    /// Of the batch, as [`outputs`] gives them.
+    pub outputs: Tensor<2>,
+}
+
+/// What a pass forward and backward gives. Nothing in it tracks gradients.
+pub struct Pass {
+    /// share · objective, `[1]`.
+    pub objective: Tensor<1>,
+    /// The batch's outputs, as [`outputs`] gives them.
+    pub outputs: Tensor<2>,
+    /// Of share · objective, with respect to all parameters that learn.
+    pub gradients: GradientsParams,
+}
+
+/// The objective of a batch, its outputs and its gradients, observed by `trace`. `share` scales objective and gradients:
+/// it is 1, or the batch's share of a larger one.
 ///
-/// The network may or may not track gradients; neither does what this gives. The trace watches.
-pub type Explicit<N> = fn(&N, Batch, f64, &mut Trace) -> (Tensor<1>, GradientsParams);
+/// # Panics
+///
+/// Where the network neither has a backward pass of its own ([`needs_graph`]) nor tracks gradients.
+pub fn backward<N: Network>(network: &N, batch: Batch, share: f64, trace: &mut Trace) -> Pass {
+    match explicit(network) {
+        Some(explicit) => explicit.backward(batch, share, trace),
+        None => by_autodiff(network, batch, share, trace),
+    }
+}
+
+/// Whether [`backward`] goes by Burn's autodiff, and the network has to track gradients.
+pub fn needs_graph<N: Network>(network: &N) -> bool {
+    explicit(network).is_none()
+}
+
+fn explicit<N: Network>(network: &N) -> Option<Explicit<'_, N>> {
+    network.explicit().filter(|_| all_learn(network))
+}
+
+fn by_autodiff<N: Network>(network: &N, batch: Batch, share: f64, trace: &mut Trace) -> Pass {
+    let Objective { mut value, outputs } = network.objective(batch, trace);
+    if share < 1.0 {
+        value = value * share;
+    }
+    let mut all = value.backward();
+    trace.take_gradients(&all);
+    let gradients = GradientsParams::from_module(&mut all, network);
+    Pass { objective: value.without_autodiff(), outputs: outputs.without_autodiff(), gradients }
+}
+
+/// Whether no parameter is frozen.
+fn all_learn<N: Module>(network: &N) -> bool {
+    struct All(bool);
+    impl ModuleVisitor for All {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 &= param.is_require_grad();
+        }
+    }
+    let mut all = All(true);
+    network.visit(&mut all);
+    all.0
+}
 
 /// A network's outputs in f32 at least: the softmax of half types loses what the loss is about.
 pub fn outputs<N: Network>(network: &N, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
@@ -96,130 +169,6 @@ pub fn outputs<N: Network>(network: &N, images: Tensor<2>, trace: &mut Trace) ->
     match outputs.dtype() {
         DType::F32 | DType::F64 => outputs,
         _ => outputs.cast(DType::F32),
-    }
-}
-
-/// φ(xW + b).
-#[derive(Module, Debug)]
-pub struct Dense {
-    /// The weights, `[fan_in, fan_out]`, the bias and, if its derivative can be told from its output, φ.
-    linear: FusedLinear,
-    /// φ by itself.
-    pub activation: ActivationLayer,
-}
-
-impl Dense {
-    /// Puts a layer together; φ becomes one operation with the product where its output tells its derivative.
-    pub fn new(linear: Linear, activation: ActivationLayer) -> Self {
-        let fused = activation.activation().fused().unwrap_or(FusedActivation::Identity);
-        Self { linear: fuse(linear, fused), activation }
-    }
-
-    /// φ(xW + b), watched under `name`.
-    pub fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        match self.activation.activation().fused() {
-            Some(_) => trace.fused_linear(name, x, &self.linear),
-            None => trace.layer(name, self.linear.forward(x), |z| self.activation.forward(z)),
-        }
-    }
-
-    /// xW + b.
-    pub fn preactivation(&self, x: Tensor<2>) -> Tensor<2> {
-        let (weight, bias) = self.parameters();
-        linear(x, weight, Some(bias))
-    }
-
-    /// As [`parameters`] of its layer.
-    pub fn parameters(&self) -> (Tensor<2>, Tensor<1>) {
-        parameters(&self.linear)
-    }
-}
-
-/// W, `[fan_in, fan_out]`, and b: zeros where the layer has none.
-pub fn parameters(layer: &FusedLinear) -> (Tensor<2>, Tensor<1>) {
-    let weight = layer.weight.val();
-    let bias = match &layer.bias {
-        Some(bias) => bias.val(),
-        None => Tensor::zeros([weight.dims()[1]], (&weight.device(), weight.dtype())),
-    };
-    (weight, bias)
-}
-
-fn fuse(linear: Linear, activation: FusedActivation) -> FusedLinear {
-    FusedLinear::from_linear(linear, activation).expect("`Activation::fused` gives only what a fused layer takes")
-}
-
-/// Fully connected layers. Without hidden layers it is softmax regression.
-#[derive(Module, Debug)]
-pub struct Mlp {
-    /// From the input on.
-    pub hidden: Vec<Dense>,
-    /// To the logits.
-    pub output: FusedLinear,
-}
-
-impl Network for Mlp {
-    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        head(&self.hidden, &self.output, images, trace)
-    }
-
-    fn explicit(&self) -> Option<Explicit<Self>> {
-        explicit::applies(&[], &self.hidden, &self.output).then_some(explicit::mlp)
-    }
-}
-
-fn head(hidden: &[Dense], output: &FusedLinear, mut x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-    for (i, dense) in hidden.iter().enumerate() {
-        x = dense.forward(&format!("hidden.{i}"), x, trace);
-    }
-    trace.fused_linear("output", x, output)
-}
-
-/// A convolution with its activation and 2 × 2 pooling.
-#[derive(Module, Debug)]
-pub struct ConvBlock {
-    /// 5 × 5 kernels and, if its derivative can be told from its output, φ.
-    pub convolution: FusedConv2d,
-    /// φ by itself.
-    pub activation: ActivationLayer,
-}
-
-impl ConvBlock {
-    fn forward(&self, name: &str, x: Tensor<4>, trace: &mut Trace) -> Tensor<4> {
-        let activation = match self.activation.activation().fused() {
-            Some(_) => trace.fused_conv2d(name, x, &self.convolution),
-            None => trace.layer(name, self.convolution.forward(x), |z| self.activation.forward(z)),
-        };
-        max_pool_2x2(activation)
-    }
-}
-
-/// LeNet-like (LeCun et al. 1998): convolutions of 6 and 16 channels with max pooling, then fully connected layers.
-#[derive(Module, Debug)]
-pub struct Cnn {
-    /// From the input on.
-    pub conv: Vec<ConvBlock>,
-    /// Fully connected layers.
-    pub hidden: Vec<Dense>,
-    /// To the logits.
-    pub output: FusedLinear,
-    channels: usize,
-    height: usize,
-    width: usize,
-}
-
-impl Network for Cnn {
-    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        let [batch, _] = images.dims();
-        let mut x = images.reshape([batch, self.channels, self.height, self.width]);
-        for (i, block) in self.conv.iter().enumerate() {
-            x = block.forward(&format!("conv.{i}"), x, trace);
-        }
-        head(&self.hidden, &self.output, x.flatten(1, 3), trace)
-    }
-
-    fn explicit(&self) -> Option<Explicit<Self>> {
-        explicit::applies(&self.conv, &self.hidden, &self.output).then_some(explicit::cnn)
     }
 }
 
@@ -232,23 +181,12 @@ pub enum Model {
     Cnn(Cnn),
 }
 
-impl Network for Model {
-    fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+impl Stacked for Model {
+    fn stack(&self) -> Stack<'_> {
         match self {
-            Self::Mlp(mlp) => mlp.forward(images, trace),
-            Self::Cnn(cnn) => cnn.forward(images, trace),
+            Self::Mlp(mlp) => mlp.stack(),
+            Self::Cnn(cnn) => cnn.stack(),
         }
-    }
-
-    fn explicit(&self) -> Option<Explicit<Self>> {
-        let explicit = match self {
-            Self::Mlp(mlp) => mlp.explicit().is_some(),
-            Self::Cnn(cnn) => cnn.explicit().is_some(),
-        };
-        explicit.then_some(|model, batch, share, trace| match model {
-            Self::Mlp(mlp) => explicit::mlp(mlp, batch, share, trace),
-            Self::Cnn(cnn) => explicit::cnn(cnn, batch, share, trace),
-        })
     }
 }
 
@@ -344,89 +282,3 @@ impl Model {
 const CHANNELS: [usize; 2] = [6, 16];
 /// Side of a convolution's kernel.
 const KERNEL: usize = 5;
-
-/// Draws parameters, layer after layer.
-struct Draw<'a> {
-    init: Init,
-    bias: Option<f64>,
-    /// For the entries that `randomized-asymmetric` replaces.
-    asymmetry: ChaCha8Rng,
-    options: (&'a Device, DType),
-    host: Device,
-}
-
-impl Draw<'_> {
-    fn linear(&mut self, fan_in: usize, fan_out: usize) -> Linear {
-        let [weight, bias] = self.values([fan_in, fan_out], 1, fan_in, fan_out);
-        Linear { weight: self.parameter(weight), bias: Some(self.parameter(bias)) }
-    }
-
-    fn conv(&mut self, channels_in: usize, channels_out: usize, activation: &Activation) -> ConvBlock {
-        let area = KERNEL * KERNEL;
-        let shape = [channels_out, channels_in, KERNEL, KERNEL];
-        let [weight, bias] = self.values(shape, 0, channels_in * area, channels_out * area);
-        let mut convolution = Conv2dConfig::new([channels_in, channels_out], [KERNEL, KERNEL])
-            .with_padding(PaddingConfig2d::Same)
-            .with_bias(false)
-            .init(self.options.0);
-        convolution.weight = self.parameter(weight);
-        convolution.bias = Some(self.parameter(bias));
-        let fused = activation.fused().unwrap_or(FusedActivation::Identity);
-        let convolution = FusedConv2d::from_conv2d(convolution, fused)
-            .expect("`Activation::fused` gives only what a fused layer takes, and the kernel is odd");
-        ConvBlock { convolution, activation: activation.init(self.options.0) }
-    }
-
-    fn parameter<const D: usize>(&self, data: TensorData) -> Param<Tensor<D>> {
-        let (device, dtype) = self.options;
-        Param::from_tensor(Tensor::from_data(data, (device, dtype)))
-    }
-
-    /// Weights and biases of one layer; its units lie along dimension `unit_dim` of the weights.
-    fn values<const D: usize>(
-        &mut self,
-        shape: [usize; D],
-        unit_dim: usize,
-        fan_in: usize,
-        fan_out: usize,
-    ) -> [TensorData; 2] {
-        let units = shape[unit_dim];
-        let weights = match self.init {
-            Init::HeNormal | Init::Auto => Initializer::KaimingNormal { gain: SQRT_2, fan_out_only: false },
-            Init::HeUniform => Initializer::KaimingUniform { gain: SQRT_2, fan_out_only: false },
-            Init::XavierNormal => Initializer::XavierNormal { gain: 1.0 },
-            Init::XavierUniform => Initializer::XavierUniform { gain: 1.0 },
-            Init::LecunNormal => Initializer::KaimingNormal { gain: 1.0, fan_out_only: false },
-            Init::TorchDefault => Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false },
-            Init::Orthogonal => Initializer::Orthogonal { gain: 1.0 },
-            Init::Normal(std) => Initializer::Normal { mean: 0.0, std },
-            // The gain for which the length of a signal is kept, from Lu et al. 2019.
-            Init::RandomizedAsymmetric => Initializer::KaimingNormal { gain: 0.6007, fan_out_only: false },
-        };
-        let biases = match (self.bias, self.init) {
-            (Some(value), _) => Initializer::Constant { value },
-            (None, Init::TorchDefault | Init::RandomizedAsymmetric) => weights.clone(),
-            (None, _) => Initializer::Zeros,
-        };
-        let mut weight = weights.init_with::<D, _>(shape, Some(fan_in), Some(fan_out), &self.host).val();
-        let mut bias = biases.init_with::<1, _>([units], Some(fan_in), Some(fan_out), &self.host).val();
-
-        if self.init == Init::RandomizedAsymmetric {
-            // One entry of each unit's weights and bias is drawn from Beta(2, 1), whose quantile function is a root.
-            let weights = weight.swap_dims(0, unit_dim);
-            let dims = weights.dims();
-            let rows = Tensor::cat(vec![weights.reshape([units, fan_in]), bias.clone().reshape([units, 1])], 1);
-            let mut values: Vec<f32> = rows.into_data().iter().collect();
-            for row in values.chunks_mut(fan_in + 1) {
-                let entry = self.asymmetry.random_range(0..row.len());
-                row[entry] = self.asymmetry.random::<f32>().sqrt();
-            }
-            let rows = Tensor::<2>::from_data(TensorData::new(values, [units, fan_in + 1]), &self.host);
-            weight = rows.clone().narrow(1, 0, fan_in).reshape(dims).swap_dims(0, unit_dim);
-            if self.bias.is_none() {
-                bias = rows.narrow(1, fan_in, 1).reshape([units]);
-            }
-        }
-        [weight.into_data(), bias.into_data()]
-    }
-}

@@ -1,53 +1,153 @@
-//! What a probe reduces tensors to, where they are: on Flex in one pass over the values, elsewhere by Burn's
-//! operations.
+//! What tensors are reduced to, where they are: on Flex in one pass over the values, elsewhere by Burn's operations.
+//!
+//! Both are right for any finite values, however large or small, and say how many are not finite.
 
-use burn::tensor::{Bool, DType, Tensor};
+use burn::tensor::{DType, Tensor};
 
 use serde::{Deserialize, Serialize};
 
+use super::host;
 use crate::{memory::in_memory, record::float};
 
 /// Some numbers. Of tensors in this process's memory they are there at once; others are read back from their device, all
 /// together and later.
 #[derive(Debug, Clone)]
-pub enum Figure {
+pub enum Numbers {
     Here(Vec<f64>),
     OnDevice(Box<Tensor<1>>),
 }
 
-impl Figure {
+impl Numbers {
     pub fn on_device(tensor: Tensor<1>) -> Self {
         Self::OnDevice(Box::new(tensor))
     }
+
+    /// The first values of a tensor, at most so many.
+    pub fn sample(tensor: Tensor<1>, most: usize) -> Self {
+        let count = tensor.shape().num_elements().min(most);
+        match in_memory(&[&tensor], |x| x[0][..count].iter().copied().map(f64::from).collect()) {
+            Some(values) => Self::Here(values),
+            None => Self::on_device(wide(tensor.narrow(0, 0, count))),
+        }
+    }
 }
 
-/// All figures' numbers, in their order, by one read-back at most.
-pub fn read(figures: Vec<Figure>) -> Vec<Vec<f64>> {
-    let on_device = figures.iter().filter_map(|figure| match figure {
-        Figure::OnDevice(tensor) => Some(Tensor::clone(tensor)),
-        Figure::Here(_) => None,
+/// Reads all of them, in their order, by one read-back at most.
+pub fn read(all: Vec<Numbers>) -> Vec<Vec<f64>> {
+    let on_device = all.iter().filter_map(|numbers| match numbers {
+        Numbers::OnDevice(tensor) => Some(Tensor::clone(tensor)),
+        Numbers::Here(_) => None,
     });
     let tensors: Vec<Tensor<1>> = on_device.collect();
     let mut values = Vec::new();
-    if let Some(dtype) = tensors.first().map(Tensor::dtype) {
+    if !tensors.is_empty() {
+        // The widest, so that nothing overflows.
+        let f64 = tensors.iter().any(|tensor| tensor.dtype() == DType::F64);
+        let dtype = if f64 { DType::F64 } else { DType::F32 };
         let tensors = tensors.into_iter().map(|tensor| tensor.cast(dtype)).collect();
         values = Tensor::cat(tensors, 0).into_data().iter::<f64>().collect();
     }
     let mut values = values.into_iter();
-    let numbers = |figure| match figure {
-        Figure::Here(numbers) => numbers,
-        Figure::OnDevice(tensor) => values.by_ref().take(tensor.shape().num_elements()).collect(),
+    let numbers = |numbers| match numbers {
+        Numbers::Here(numbers) => numbers,
+        Numbers::OnDevice(tensor) => values.by_ref().take(tensor.shape().num_elements()).collect(),
     };
-    figures.into_iter().map(numbers).collect()
+    all.into_iter().map(numbers).collect()
 }
 
-/// Sums over one layer's values: Σz, Σz², Σa, Σa² and how many z lie strictly inside of one of the intervals `flat`;
-/// and for each unit the number of activations that are not zero. `z` and `a` are `[samples, units, values of a unit]`.
-pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> [Figure; 2] {
-    let [_, units, plane] = z.dims();
-    match in_memory(&[&z, &a], |both| host::moments(both[0], both[1], [units, plane], flat)) {
-        Some((sums, alive)) => [sums.to_vec(), alive.into_iter().map(f64::from).collect()].map(Figure::Here),
-        None => operations::moments(z, a, flat).map(Figure::on_device),
+/// In f32 at least: the sums and squares of a half type would overflow.
+pub fn wide<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() == DType::F64 { x } else { x.cast(DType::F32) }
+}
+
+/// Σ(x / scale) and Σ(x / scale)² over some values, and how many of these are not finite. The scale keeps squares, of
+/// which that of a vanished gradient is no f32, within range. Where a value is not finite, neither is Σ(x / scale)².
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sums {
+    pub scale: f64,
+    pub first: f64,
+    pub second: f64,
+    pub nonfinite: f64,
+}
+
+impl Sums {
+    /// How many numbers one is.
+    pub const NUMBERS: usize = 4;
+    pub const ZERO: Self = Self { scale: 1.0, first: 0.0, second: 0.0, nonfinite: 0.0 };
+
+    pub fn to_vec(self) -> Vec<f64> {
+        vec![self.scale, self.first, self.second, self.nonfinite]
+    }
+
+    /// From the first [`NUMBERS`](Self::NUMBERS) of `numbers`.
+    pub fn from_slice(numbers: &[f64]) -> Self {
+        Self { scale: numbers[0], first: numbers[1], second: numbers[2], nonfinite: numbers[3] }
+    }
+
+    /// Over both.
+    pub fn join(self, other: Self) -> Self {
+        let scale = self.scale.max(other.scale);
+        let [a, b] = [self.scale / scale, other.scale / scale];
+        Self {
+            scale,
+            first: self.first * a + other.first * b,
+            second: self.second * (a * a) + other.second * (b * b),
+            nonfinite: self.nonfinite + other.nonfinite,
+        }
+    }
+
+    /// Of so many values; `None` where there are none, or not all finite. So are the others.
+    pub fn mean(self, values: usize) -> Option<f64> {
+        finite(self.scale * (self.first / values as f64)).filter(|_| self.nonfinite == 0.0)
+    }
+
+    /// Standard deviation, √(mean of squares − squared mean).
+    pub fn std(self, values: usize) -> Option<f64> {
+        let mean = self.first / values as f64;
+        let variance = self.second / values as f64 - mean * mean;
+        // Rounding makes the variance of equal values negative. A comparison, as `max` would make 0 of NaN.
+        let variance = if variance < 0.0 { 0.0 } else { variance };
+        finite(self.scale * variance.sqrt()).filter(|_| self.nonfinite == 0.0)
+    }
+
+    /// L2 norm.
+    pub fn norm(self) -> Option<f64> {
+        finite(self.scale * self.second.sqrt()).filter(|_| self.nonfinite == 0.0)
+    }
+
+    /// Root mean square.
+    pub fn rms(self, values: usize) -> Option<f64> {
+        finite(self.norm()? / (values as f64).sqrt())
+    }
+}
+
+pub fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// What a layer's values before and after its activation are reduced to.
+#[derive(Debug)]
+pub struct Moments {
+    /// [`Sums`] of z, [`Sums`] of a, and how many z lie strictly inside of one of the intervals `flat`.
+    pub sums: Numbers,
+    /// For each unit the number of activations that are not zero.
+    pub nonzero: Numbers,
+}
+
+impl Moments {
+    /// `z` and `a` are `[samples, units, values of a unit]`.
+    pub fn of(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> Self {
+        let [_, units, plane] = z.dims();
+        match in_memory(&[&z, &a], |both| host::moments(both[0], both[1], [units, plane], flat)) {
+            Some((of_z, of_a, inside, nonzero)) => Self {
+                sums: Numbers::Here([of_z.to_vec(), of_a.to_vec(), vec![f64::from(inside)]].concat()),
+                nonzero: Numbers::Here(nonzero.into_iter().map(f64::from).collect()),
+            },
+            None => {
+                let [sums, nonzero] = operations::moments(z, a, flat).map(Numbers::on_device);
+                Self { sums, nonzero }
+            }
+        }
     }
 }
 
@@ -55,8 +155,8 @@ pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> [Figure; 2] {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "StoredNorm", into = "StoredNorm")]
 pub struct Norm {
-    /// A number and a sum whose root times that number is the norm: the square of a vanished gradient is no f32.
-    pub(super) figure: Figure,
+    /// [`Sums`], without the first.
+    pub(super) sums: Numbers,
     pub(super) values: usize,
 }
 
@@ -64,45 +164,46 @@ impl Norm {
     /// Of all the tensor's values.
     pub fn of(tensor: Tensor<1>) -> Self {
         let values = tensor.shape().num_elements();
-        let squares = if values == 0 { Some(0.0) } else { in_memory(&[&tensor], |x| host::squares(x[0], None)) };
-        match squares {
-            Some(squares) => Self::of_squares(squares, values),
-            None => Self { figure: Figure::on_device(operations::norm(tensor)), values },
+        let sums = if values == 0 { Some(Sums::ZERO) } else { in_memory(&[&tensor], |x| host::squares(x[0], None)) };
+        match sums {
+            Some(sums) => Self::of_sums(sums, values),
+            None => Self { sums: Numbers::on_device(operations::sums(tensor)), values },
         }
     }
 
-    /// The norms as numbers, by one read-back at most. A norm of values that are not finite is not finite.
-    pub fn read(norms: &[Self]) -> Vec<f64> {
-        read(norms.iter().map(|norm| norm.figure.clone()).collect())
-            .iter()
-            .map(|numbers| numbers[0] * numbers[1].sqrt())
-            .collect()
+    /// The norms as numbers, by one read-back at most; `None` where a value is not finite.
+    pub fn read(norms: &[Self]) -> Vec<Option<f64>> {
+        let all = read(norms.iter().map(|norm| norm.sums.clone()).collect());
+        all.iter().map(|numbers| Sums::from_slice(numbers).norm()).collect()
     }
 
-    /// From the sum of the squares of so many values.
-    pub(crate) fn of_squares(squares: f64, values: usize) -> Self {
-        Self { figure: Figure::Here(vec![1.0, squares]), values }
+    /// From the sums over so many values.
+    pub(crate) fn of_sums(sums: Sums, values: usize) -> Self {
+        Self { sums: Numbers::Here(sums.to_vec()), values }
     }
 }
 
-/// A norm in a file.
+/// A norm in a file: [`Sums`] without the first, and over how many values.
 #[derive(Serialize, Deserialize)]
 struct StoredNorm {
     #[serde(with = "float::one")]
-    length: f64,
+    scale: f64,
+    #[serde(with = "float::one")]
+    second: f64,
+    nonfinite: f64,
     values: usize,
 }
 
 impl From<Norm> for StoredNorm {
-    fn from(norm: Norm) -> Self {
-        let length = Norm::read(std::slice::from_ref(&norm))[0];
-        Self { length, values: norm.values }
+    fn from(Norm { sums, values }: Norm) -> Self {
+        let Sums { scale, second, nonfinite, .. } = Sums::from_slice(&read(vec![sums])[0]);
+        Self { scale, second, nonfinite, values }
     }
 }
 
 impl From<StoredNorm> for Norm {
-    fn from(StoredNorm { length, values }: StoredNorm) -> Self {
-        Self { figure: Figure::Here(vec![length, 1.0]), values }
+    fn from(StoredNorm { scale, second, nonfinite, values }: StoredNorm) -> Self {
+        Self::of_sums(Sums { scale, first: 0.0, second, nonfinite }, values)
     }
 }
 
@@ -116,207 +217,50 @@ pub struct Moved {
 impl Moved {
     /// Of a weight before and after.
     pub fn between(before: Tensor<1>, after: Tensor<1>) -> Self {
-        let squares = in_memory(&[&before, &after], |both| host::squares(both[1], Some(both[0])));
-        let distance = match squares {
-            Some(squares) => Norm::of_squares(squares, before.shape().num_elements()),
+        let sums = in_memory(&[&before, &after], |both| host::squares(both[1], Some(both[0])));
+        let distance = match sums {
+            Some(sums) => Norm::of_sums(sums, before.shape().num_elements()),
             None => Norm::of(after - before.clone()),
         };
         Self { distance, length: Norm::of(before) }
     }
 }
 
-/// One pass over values in memory.
-///
-/// Functors and not closures, which the compiler need not inline into the code for the processor's vectors.
-pub(crate) mod host {
-    use pulp::{Arch, NullaryFnOnce};
-
-    /// Values whose sums are f32, and f64 from there on: half of the instructions, and still six digits. Of a standard
-    /// deviation that is small beside the mean, digits under a thousandth of the mean are lost.
-    pub const BLOCK: usize = 1024;
-    /// Values that stay in a first-level cache.
-    const CACHED: usize = 1 << 12;
-    /// Sums side by side, in more than one vector, as each waits for the last sum.
-    const LANES: usize = 64;
-
-    pub fn moments(z: &[f32], a: &[f32], unit: [usize; 2], flat: &[(f64, f64)]) -> ([f64; 5], Vec<f32>) {
-        Arch::new().dispatch(Moments { z, a, unit, flat })
-    }
-
-    struct Moments<'a> {
-        z: &'a [f32],
-        a: &'a [f32],
-        /// Units, and values of each in a sample.
-        unit: [usize; 2],
-        flat: &'a [(f64, f64)],
-    }
-
-    impl NullaryFnOnce for Moments<'_> {
-        type Output = ([f64; 5], Vec<f32>);
-
-        #[inline(always)]
-        fn call(self) -> Self::Output {
-            let Self { z, a, unit: [units, plane], flat } = self;
-            let (mut alive, mut inside) = (vec![0.0; units], 0);
-            let (mut z_powers, mut a_powers) = (Powers::<true>::new(), Powers::<true>::new());
-            let sample = (units * plane).max(1);
-            // Some samples at once, few enough to be read from memory once.
-            let part = CACHED.div_ceil(sample) * sample;
-            for (z, a) in z.chunks(part).zip(a.chunks(part)) {
-                for a in a.chunks_exact(sample) {
-                    if plane == 1 {
-                        for (alive, a) in alive.iter_mut().zip(a) {
-                            *alive += if *a == 0.0 { 0.0 } else { 1.0 };
-                        }
-                    } else {
-                        for (alive, a) in alive.iter_mut().zip(a.chunks_exact(plane)) {
-                            let mut count = 0;
-                            for a in a {
-                                count += u32::from(*a != 0.0);
-                            }
-                            *alive += count as f32;
-                        }
-                    }
-                }
-                z_powers.add(z);
-                a_powers.add(a);
-                for &(low, high) in flat {
-                    let (low, high) = (low as f32, high as f32);
-                    for z in z {
-                        inside += u32::from((*z > low) & (*z < high));
-                    }
-                }
-            }
-            let ([z1, z2], [a1, a2]) = (z_powers.sums(), a_powers.sums());
-            ([z1, z2, a1, a2, f64::from(inside)], alive)
-        }
-    }
-
-    /// Σx² of what was [`add`](Self::add)ed and, if `FIRST`, Σx.
-    pub struct Powers<const FIRST: bool> {
-        first: [f64; LANES],
-        second: [f64; LANES],
-        rest: [f64; 2],
-    }
-
-    impl<const FIRST: bool> Powers<FIRST> {
-        pub fn new() -> Self {
-            Self { first: [0.0; LANES], second: [0.0; LANES], rest: [0.0; 2] }
-        }
-
-        /// Best in multiples of a [`BLOCK`].
-        #[inline(always)]
-        pub fn add(&mut self, x: &[f32]) {
-            for block in x.chunks(BLOCK) {
-                let (chunks, rest) = block.as_chunks::<LANES>();
-                let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-                for chunk in chunks {
-                    for lane in 0..LANES {
-                        if FIRST {
-                            first[lane] += chunk[lane];
-                        }
-                        second[lane] = chunk[lane].mul_add(chunk[lane], second[lane]);
-                    }
-                }
-                for (lane, x) in rest.iter().enumerate() {
-                    first[lane] += x;
-                    second[lane] = x.mul_add(*x, second[lane]);
-                }
-                let (mut some, mut all) = (false, true);
-                for square in second {
-                    some |= square > 1e-26;
-                    all &= square < 1e38;
-                }
-                if some & all {
-                    for lane in 0..LANES {
-                        if FIRST {
-                            self.first[lane] += f64::from(first[lane]);
-                        }
-                        self.second[lane] += f64::from(second[lane]);
-                    }
-                } else {
-                    self.add_by_one(block);
-                }
-            }
-        }
-
-        /// Squares may be too small or too large for an f32.
-        #[cold]
-        fn add_by_one(&mut self, block: &[f32]) {
-            for x in block {
-                self.rest[0] += f64::from(*x);
-                self.rest[1] += f64::from(*x) * f64::from(*x);
-            }
-        }
-
-        /// Σx, 0 unless `FIRST`, and Σx².
-        #[inline(always)]
-        pub fn sums(&self) -> [f64; 2] {
-            let [mut first, mut second] = self.rest;
-            for lane in 0..LANES {
-                first += self.first[lane];
-                second += self.second[lane];
-            }
-            [if FIRST { first } else { 0.0 }, second]
-        }
-    }
-
-    /// Σ(x − minus)².
-    pub fn squares(x: &[f32], minus: Option<&[f32]>) -> f64 {
-        Arch::new().dispatch(Squares { x, minus })
-    }
-
-    struct Squares<'a> {
-        x: &'a [f32],
-        minus: Option<&'a [f32]>,
-    }
-
-    impl NullaryFnOnce for Squares<'_> {
-        type Output = f64;
-
-        #[inline(always)]
-        fn call(self) -> f64 {
-            let mut powers = Powers::<false>::new();
-            let Some(minus) = self.minus else {
-                powers.add(self.x);
-                return powers.sums()[1];
-            };
-            let mut difference = [0.0; BLOCK];
-            for (x, minus) in self.x.chunks(BLOCK).zip(minus.chunks(BLOCK)) {
-                let difference = &mut difference[..x.len()];
-                for ((difference, x), minus) in difference.iter_mut().zip(x).zip(minus) {
-                    *difference = x - minus;
-                }
-                powers.add(difference);
-            }
-            powers.sums()[1]
-        }
-    }
-}
-
 /// The same by Burn's operations.
 mod operations {
-    use super::{Bool, DType, Tensor};
+    use burn::tensor::{Bool, DType, Tensor};
+
+    use super::wide;
 
     pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> [Tensor<1>; 2] {
         let [_, units, _] = z.dims();
-        let count = |mask: Tensor<3, Bool>| mask.float().cast(z.dtype()).sum();
         let flat = flat
             .iter()
-            .map(|&(low, high)| count(z.clone().greater_elem(low).bool_and(z.clone().lower_elem(high))))
+            .map(|&(low, high)| count(z.clone().greater_elem(low).bool_and(z.clone().lower_elem(high)), z.dtype()))
             .reduce(|a, b| a + b)
             .unwrap_or_else(|| Tensor::zeros([1], (&z.device(), z.dtype())));
-        let sums = vec![z.clone().sum(), z.clone().square().sum(), a.clone().sum(), a.clone().square().sum(), flat];
-        let alive = a.not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(2).sum_dim(0);
-        [Tensor::cat(sums, 0), alive.reshape([units])]
+        let nonzero = a.clone().not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(2).sum_dim(0);
+        let line = |x: Tensor<3>| x.flatten::<1>(0, 2);
+        [Tensor::cat(vec![sums(line(z)), sums(line(a)), flat], 0), nonzero.reshape([units])]
     }
 
-    /// Of a tensor that is not empty.
-    pub fn norm(tensor: Tensor<1>) -> Tensor<1> {
-        let tensor = tensor.cast(DType::F32);
-        let largest = tensor.clone().abs().max().clamp_min(f32::MIN_POSITIVE);
-        let sum = (tensor / largest.clone()).square().sum();
-        Tensor::cat(vec![largest, sum], 0)
+    fn count<const D: usize>(mask: Tensor<D, Bool>, dtype: DType) -> Tensor<1> {
+        mask.float().cast(dtype).sum()
+    }
+
+    /// [`Sums`](super::Sums) of a tensor that is not empty.
+    pub fn sums(x: Tensor<1>) -> Tensor<1> {
+        let x = wide(x);
+        let (smallest, largest) = match x.dtype() {
+            DType::F64 => (f64::MIN_POSITIVE, f64::MAX),
+            _ => (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)),
+        };
+        // By an order that NaN has no part in, as what a GPU makes of `x != x` is up to its compiler.
+        let nonfinite = count(x.clone().abs().lower_equal_elem(largest).bool_not(), x.dtype());
+        // Backends disagree on the largest of values with NaN among them; the squares are NaN either way.
+        let scale = x.clone().abs().max().clamp_min(smallest);
+        let scaled = x / scale.clone();
+        Tensor::cat(vec![scale, scaled.clone().sum(), scaled.square().sum(), nonfinite], 0)
     }
 }
 
@@ -326,71 +270,152 @@ mod tests {
     use burn::tensor::{Device, Distribution};
 
     use super::*;
+    use crate::backend;
 
-    /// Both have the same numbers, of which one has read its own at once.
-    fn close<const N: usize>(here: [Figure; N], on_device: [Tensor<1>; N], number: impl Fn(&[f64]) -> Vec<f64>) {
-        assert!(here.iter().all(|figure| matches!(figure, Figure::Here(_))));
-        let (here, on_device) = (read(here.into()), read(on_device.map(Figure::on_device).into()));
-        for (here, on_device) in here.iter().zip(&on_device) {
-            let (here, on_device) = (number(here), number(on_device));
-            assert_eq!(here.len(), on_device.len());
-            for (here, on_device) in here.iter().zip(&on_device) {
-                assert!((here - on_device).abs() <= 1e-4 * on_device.abs(), "{here} and {on_device}");
-            }
-        }
+    /// Devices whose tensors are reduced by Burn's operations, as far as this machine has them.
+    fn elsewhere() -> Vec<Device> {
+        let devices: Vec<Device> =
+            ["ndarray", "wgpu"].into_iter().filter_map(|name| backend::open(name).ok()).collect();
+        assert!(
+            !devices.is_empty() && (devices.len() == 2 || std::env::var_os("CI").is_none()),
+            "a backend is missing"
+        );
+        devices
     }
 
-    fn length(norm: &[f64]) -> Vec<f64> {
-        vec![norm[0] * norm[1].sqrt()]
+    fn here(numbers: &Numbers) -> bool {
+        matches!(numbers, Numbers::Here(_))
+    }
+
+    #[track_caller]
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() <= 1e-4 * expected.abs(), "{found}, not {expected}");
+    }
+
+    fn sums(norm: Norm) -> Sums {
+        Sums::from_slice(&read(vec![norm.sums])[0])
+    }
+
+    fn on(device: &Device, values: &[f32]) -> Tensor<1> {
+        Tensor::from_data(burn::tensor::TensorData::new(values.to_vec(), [values.len()]), (device, DType::F32))
     }
 
     #[test]
     fn one_pass_finds_what_operations_find() {
         let flat = [(f64::NEG_INFINITY, -1.0), (0.5, 0.75)];
         for [rows, units, plane] in [[1, 1, 1], [3, 7, 1], [129, 127, 1], [64, 128, 1], [3, 5, 49], [2, 1, 33]] {
-            let shape = [rows, units, plane];
+            let (shape, values) = ([rows, units, plane], rows * units * plane);
             let random = || Tensor::<3>::random(shape, Distribution::Normal(0.3, 1.0), &Device::flex());
             let (z, a) = (random(), rectify::relu(random()));
-            let operations = operations::moments(z.clone(), a.clone(), &flat);
-            close(moments(z.clone(), a.clone(), &flat), operations, <[f64]>::to_vec);
+            let found = Moments::of(z.clone(), a.clone(), &flat);
+            assert!(here(&found.sums) && here(&found.nonzero));
+            let found = read(vec![found.sums, found.nonzero]);
+            let expected = read(operations::moments(z.clone(), a.clone(), &flat).map(Numbers::on_device).into());
+            for at in [0, Sums::NUMBERS] {
+                let [found, expected] = [&found, &expected].map(|numbers| Sums::from_slice(&numbers[0][at..]));
+                close(found.mean(values).unwrap(), expected.mean(values).unwrap());
+                // The deviation of a single value is rounding.
+                assert!((found.std(values).unwrap() - expected.std(values).unwrap()).abs() < 1e-3);
+                close(found.rms(values).unwrap(), expected.rms(values).unwrap());
+                assert_eq!((found.nonfinite, expected.nonfinite), (0.0, 0.0));
+            }
+            assert_eq!((found[0][2 * Sums::NUMBERS], &found[1]), (expected[0][2 * Sums::NUMBERS], &expected[1]));
 
-            let [before, after] = [z, a].map(|x| x.reshape([rows * units * plane]));
-            let distance = operations::norm(after.clone() - before.clone());
+            let [before, after] = [z, a].map(|x| x.reshape([values]));
+            let distance = operations::sums(after.clone() - before.clone());
             let moved = Moved::between(before.clone(), after);
-            close([moved.distance.figure, moved.length.figure], [distance, operations::norm(before)], length);
+            for (found, expected) in [(moved.distance, distance), (moved.length, operations::sums(before))] {
+                assert!(here(&found.sums));
+                let expected = sums(Norm { sums: Numbers::on_device(expected), values });
+                close(sums(found).norm().unwrap(), expected.norm().unwrap());
+            }
         }
     }
 
     #[test]
-    fn figures_are_read_in_their_order_wherever_they_are() {
-        let on_device = |values: &[f32]| Figure::on_device(Tensor::from_floats(values, &Device::flex()));
-        let figures = vec![on_device(&[1.0, 2.0]), Figure::Here(vec![3.0]), on_device(&[4.0])];
-        assert_eq!(read(figures), [vec![1.0, 2.0], vec![3.0], vec![4.0]]);
+    fn numbers_are_read_in_their_order_wherever_they_are_and_in_the_widest_type() {
+        let on_device = |values: &[f32]| Numbers::on_device(on(&Device::flex(), values));
+        let large = Tensor::<1>::from_data([1e200f64], (&Device::flex(), DType::F64));
+        let all = vec![
+            on_device(&[1.0, 2.0]),
+            Numbers::Here(vec![3.0]),
+            on_device(&[4.0]),
+            Numbers::on_device(large.clone()),
+            Numbers::sample(large, 5),
+            Numbers::sample(on(&Device::flex(), &[5.0, 6.0, 7.0]), 2),
+        ];
+        assert_eq!(read(all), [vec![1.0, 2.0], vec![3.0], vec![4.0], vec![1e200], vec![1e200], vec![5.0, 6.0]]);
         assert!(read(Vec::new()).is_empty());
     }
 
     #[test]
     fn strided_tensors_and_other_types_are_not_misread() {
         let x = Tensor::<3>::from_floats([[[1.0], [0.0], [3.0]], [[0.0], [0.0], [6.0]]], &Device::flex());
-        for (x, alive) in [(x.clone().swap_dims(0, 1), vec![2.0, 1.0]), (x.cast(DType::F64), vec![1.0, 0.0, 2.0])] {
-            assert_eq!(read(moments(x.clone(), x, &[]).into()), [vec![10.0, 46.0, 10.0, 46.0, 0.0], alive]);
+        for (x, nonzero) in [(x.clone().swap_dims(0, 1), vec![2.0, 1.0]), (x.cast(DType::F64), vec![1.0, 0.0, 2.0])] {
+            let moments = Moments::of(x.clone(), x, &[]);
+            let [numbers, found] = read(vec![moments.sums, moments.nonzero]).try_into().unwrap();
+            assert_eq!(found, nonzero);
+            let sums = Sums::from_slice(&numbers);
+            close(sums.mean(6).unwrap(), 10.0 / 6.0);
+            close(sums.rms(6).unwrap(), (46.0f64 / 6.0).sqrt());
         }
     }
 
     #[test]
-    fn vanished_and_exploded_values_have_a_norm() {
-        for scale in [1e-38, 1e-30, 1e-14, 1.0, 1e18, 1e37] {
-            let x = Tensor::<1>::from_floats([3.0 * scale, -4.0 * scale], &Device::flex());
-            for figure in [Norm::of(x.clone()).figure, Figure::on_device(operations::norm(x))] {
-                let length = length(&read(vec![figure])[0])[0];
-                assert!((length / (5.0 * scale) - 1.0).abs() < 1e-5, "{length} for {scale}");
+    fn vanished_and_exploded_values_have_a_mean_a_deviation_and_a_norm_on_every_backend() {
+        for device in [vec![Device::flex()], elsewhere()].concat() {
+            for scale in [1e-37, 1e-30, 1e-14, 1.0, 1e18, 5e37] {
+                let x = on(&device, &[3.0 * scale, -4.0 * scale]);
+                let scale = f64::from(scale);
+                close(sums(Norm::of(x.clone())).norm().unwrap() / scale, 5.0);
+                let x = x.reshape([2, 1, 1]);
+                let sums = Sums::from_slice(&read(vec![Moments::of(x.clone(), x, &[]).sums])[0]);
+                close(sums.mean(2).unwrap() / scale, -0.5);
+                close(sums.std(2).unwrap() / scale, 3.5);
             }
+        }
+        // In f64 too, which one pass does not take.
+        for scale in [1e-300, 1e-200, 1e200, 1e307] {
+            let x = Tensor::<1>::from_data([3.0 * scale, -4.0 * scale], (&Device::flex(), DType::F64));
+            close(sums(Norm::of(x)).norm().unwrap() / scale, 5.0);
         }
         // Among others that have not.
         let mut values = vec![1e-30f32; 2 * host::BLOCK];
         values[0] = 1.0;
         let expected = 1.0 + 2047.0 * 1e-60;
-        assert!((host::squares(&values, None) - expected).abs() < 1e-6);
-        assert!(host::squares(&[f32::NAN, 1.0], None).is_nan());
+        assert!((host::squares(&values, None).second - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_counted_and_leave_no_number_on_every_backend() {
+        for device in [vec![Device::flex()], elsewhere()].concat() {
+            for (bad, at) in [(f32::NAN, 0), (f32::INFINITY, 1500), (f32::NEG_INFINITY, 2999)] {
+                let mut values: Vec<f32> = (0..3000).map(|i| (i as f32).sin()).collect();
+                values[at] = bad;
+                values[7] = bad;
+                let count = if at == 7 { 1.0 } else { 2.0 };
+                let x = on(&device, &values);
+                let norm = sums(Norm::of(x.clone()));
+                assert_eq!((norm.norm(), norm.rms(3000), norm.nonfinite), (None, None, count), "{bad}");
+                let x = x.reshape([30, 100, 1]);
+                let fine = Tensor::ones_like(&x);
+                let numbers = &read(vec![Moments::of(x, fine, &[]).sums])[0];
+                let [z, a] = [0, Sums::NUMBERS].map(|at| Sums::from_slice(&numbers[at..]));
+                assert_eq!((z.mean(3000), z.std(3000), z.nonfinite), (None, None, count), "{bad}");
+                assert_eq!((a.mean(3000), a.std(3000), a.nonfinite), (Some(1.0), Some(0.0), 0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_different_scales_join() {
+        let of = |scale: f64, x: f64| Sums { scale, first: x / scale, second: (x / scale).powi(2), nonfinite: 0.0 };
+        for (a, b) in [(of(1.0, 3.0), of(1.0, 4.0)), (of(0.25, 3.0), of(8.0, 4.0)), (of(8.0, 4.0), of(0.25, 3.0))] {
+            close(a.join(b).norm().unwrap(), 5.0);
+            close(a.join(b).mean(2).unwrap(), 3.5);
+            close(a.join(b).std(2).unwrap(), 0.5);
+        }
+        let nan = Sums { second: f64::NAN, nonfinite: 1.0, ..Sums::ZERO };
+        assert_eq!((nan.join(of(1e30, 1.0)).norm(), of(1e30, 1.0).join(nan).std(2)), (None, None));
     }
 }

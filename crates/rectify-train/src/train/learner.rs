@@ -7,7 +7,6 @@ use std::{
 };
 
 use burn::{
-    module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
     store::RecordError,
     tensor::{DType, Tensor},
@@ -21,13 +20,15 @@ use super::{
 use crate::{
     data::Batch,
     experiment::{Dtype, Experiment},
-    network::{Explicit, Network},
-    observe::{Probe, Trace, Update, WeightGradients},
+    network::{Network, Pass, backward, needs_graph},
+    observe::{Parameters, Probe, Trace, Update, WeightGradients, parameters},
 };
 
 /// A network that learns, a step at a time.
 pub struct Learner<N> {
     replica: Replica<N>,
+    /// Whether the network tracked gradients and no longer does, as it needs no graph.
+    stripped: bool,
     /// Threads beside the caller's. Each takes a part of every batch: a join a step costs little, where a join a
     /// product would cost what it saves.
     helpers: Vec<Helper>,
@@ -37,6 +38,8 @@ pub struct Learner<N> {
 pub struct Step {
     /// The batch's mean loss, not yet read back.
     pub loss: Tensor<1>,
+    /// The network's parameters that it was taken from. Empty where nobody watched.
+    pub parameters: Parameters,
     /// What was watched, part by part of the batch. Empty where nobody watched.
     pub watched: Vec<Trace>,
     /// What the step did to the weights, if that was to be measured.
@@ -48,12 +51,8 @@ pub struct Step {
 impl<N: Network> Learner<N> {
     /// `network` must track gradients.
     pub fn new(network: N, experiment: &Experiment) -> Self {
-        let explicit = network.explicit().filter(|_| all_learn(&network));
-        // The explicit path needs no graph: strip tracking.
-        let network = if explicit.is_some() { network.valid() } else { network };
         let master = is_half(experiment).then(|| cast(network.valid(), DType::F32));
-        let replica = Replica { network, master, explicit, updater: Updater::new(experiment) };
-        Self::of(replica, experiment)
+        Self::of(network, master, Updater::new(experiment), experiment)
     }
 
     /// As it was after so many `steps`, from what [`records`](Self::records) gave.
@@ -69,11 +68,9 @@ impl<N: Network> Learner<N> {
         let updater = Updater::new(experiment).load(records, steps, &loaded)?;
         let (network, master) = match is_half(experiment) {
             false => (loaded, None),
-            true => (cast(loaded.clone(), experiment.dtype.into()), Some(cast(loaded.valid(), DType::F32))),
+            true => (cast(loaded.clone(), experiment.dtype.into()), Some(loaded.valid())),
         };
-        let explicit = network.explicit().filter(|_| all_learn(&network));
-        let network = if explicit.is_some() { network.valid() } else { network };
-        Ok(Self::of(Replica { network, master, explicit, updater }, experiment))
+        Ok(Self::of(network, master, updater, experiment))
     }
 
     /// Weights, as exact as the optimizer has them, and the optimizer's memories.
@@ -83,10 +80,14 @@ impl<N: Network> Learner<N> {
         std::iter::once((WEIGHTS.to_owned(), weights)).chain(updater.record()).collect()
     }
 
-    fn of(replica: Replica<N>, experiment: &Experiment) -> Self {
+    fn of(network: N, master: Option<N>, updater: Updater, experiment: &Experiment) -> Self {
+        // The explicit path needs no graph: strip tracking.
+        let stripped = !needs_graph(&network);
+        let network = if stripped { network.valid() } else { network };
+        let replica = Replica { network, master, updater };
         // Where no more threads can be had, those that are there do all.
         let helpers = (1..experiment.threads).map_while(|_| Helper::new(replica.apart())).collect();
-        Self { replica, helpers }
+        Self { replica, stripped, helpers }
     }
 
     /// Whether weights and all that the optimizer remembers are finite.
@@ -95,16 +96,16 @@ impl<N: Network> Learner<N> {
         is_finite(master.as_ref().unwrap_or(network)) && is_finite(network) && updater.is_finite()
     }
 
-    /// The network as it is now. It tracks no gradients where it gives [`Explicit`] ones.
+    /// The network as it is now. It tracks no gradients where it does not [need a graph](needs_graph).
     pub fn network(&self) -> &N {
         &self.replica.network
     }
 
     /// The network, which learns no more, tracking gradients as it did at first.
     pub fn into_network(self) -> N {
-        match self.replica.explicit {
-            Some(_) => self.replica.network.train(),
-            None => self.replica.network,
+        match self.stripped {
+            true => self.replica.network.train(),
+            false => self.replica.network,
         }
     }
 
@@ -143,10 +144,11 @@ impl<N: Network> Learner<N> {
         if probe.is_none() {
             watched.clear();
         }
+        let parameters = probe.map(|_| parameters(&self.replica.network)).unwrap_or_default();
         let measured;
         (self.replica, measured) = self.replica.update(gradients, measure_update);
         let (update, weight_gradients) = measured.unzip();
-        (self, Step { loss, watched, update, weight_gradients: weight_gradients.unwrap_or_default() })
+        (self, Step { loss, parameters, watched, update, weight_gradients: weight_gradients.unwrap_or_default() })
     }
 }
 
@@ -157,7 +159,6 @@ struct Replica<N> {
     /// Of a network in a half type, the same weights in f32: small updates would be lost in the rounding of large
     /// weights (Micikevicius et al. 2018, *Mixed precision training*, section 3.1).
     master: Option<N>,
-    explicit: Option<Explicit<N>>,
     updater: Updater,
 }
 
@@ -170,15 +171,12 @@ impl<N: Network> Replica<N> {
             Some(device) => network.fork(device),
             None => network,
         };
-        Self { network, master: self.master.clone(), explicit: self.explicit, updater: self.updater.clone() }
+        Self { network, master: self.master.clone(), updater: self.updater.clone() }
     }
 
     fn part(&self, Work { batch, share, mut trace }: Work) -> Part {
-        let (loss, gradients) = match self.explicit {
-            Some(explicit) => explicit(&self.network, batch, share, &mut trace),
-            None => by_autodiff(&self.network, batch, share, &mut trace),
-        };
-        Part { loss, gradients, trace }
+        let Pass { objective, gradients, .. } = backward(&self.network, batch, share, &mut trace);
+        Part { loss: objective, gradients, trace }
     }
 
     fn update(mut self, parts: Parts, measure: bool) -> (Self, Option<Measured>) {
@@ -198,45 +196,8 @@ impl<N: Network> Replica<N> {
 
 /// A batch's mean loss and its gradients, watched by `trace`.
 pub fn gradients<N: Network>(network: &N, batch: Batch, trace: &mut Trace) -> (Tensor<1>, GradientsParams) {
-    shared_gradients(network, batch, 1.0, trace)
-}
-
-/// [`gradients`] of a batch that is a share of a larger one: of share · objective.
-pub fn shared_gradients<N: Network>(
-    network: &N,
-    batch: Batch,
-    share: f64,
-    trace: &mut Trace,
-) -> (Tensor<1>, GradientsParams) {
-    match network.explicit() {
-        Some(explicit) => explicit(network, batch, share, trace),
-        None => by_autodiff(network, batch, share, trace),
-    }
-}
-
-/// What [`Explicit`] gives, for any network that tracks gradients.
-fn by_autodiff<N: Network>(network: &N, batch: Batch, share: f64, trace: &mut Trace) -> (Tensor<1>, GradientsParams) {
-    let mut loss = network.objective(batch, trace);
-    if share < 1.0 {
-        loss = loss * share;
-    }
-    let mut all = loss.backward();
-    trace.take_gradients(&all);
-    let gradients = GradientsParams::from_module(&mut all, network);
-    (loss.without_autodiff(), gradients)
-}
-
-/// Whether no parameter is frozen.
-fn all_learn<N: Module>(network: &N) -> bool {
-    struct All(bool);
-    impl ModuleVisitor for All {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0 &= param.is_require_grad();
-        }
-    }
-    let mut all = All(true);
-    network.visit(&mut all);
-    all.0
+    let pass = backward(network, batch, 1.0, trace);
+    (pass.objective, pass.gradients)
 }
 
 fn is_half(experiment: &Experiment) -> bool {

@@ -1,18 +1,24 @@
 //! What a network is worth and what goes on in it, measured between steps.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
-use burn::{optim::GradientsParams, tensor::Tensor};
+use burn::{
+    optim::GradientsParams,
+    tensor::{Int, Tensor},
+};
 
-use super::{learner::shared_gradients, update::Parts};
+use super::update::Parts;
 use crate::{
     data::{Batch, DeviceSamples},
-    network::{Network, outputs},
-    observe::{Backward, Probe, Trace, Update, report, weight_gradients},
+    network::{Network, Pass, backward, outputs},
+    observe::{Backward, Probe, Trace, Update, parameters, report, weight_gradients},
     record::{GradientSample, Layer},
 };
 
-/// Samples a batch where nothing is learned.
+/// Samples a batch where only outputs are wanted.
 const EVALUATION_BATCH: usize = 1000;
 
 /// Loss and accuracy over some samples.
@@ -26,54 +32,46 @@ pub struct Evaluation {
 
 /// Mean loss and accuracy of a network that tracks no gradients (`network.valid()`).
 pub fn evaluate<N: Network>(network: &N, samples: &DeviceSamples) -> Evaluation {
-    let (evaluation, _) = watch(network, samples, None, &AtomicBool::new(false)).unwrap_or(NOTHING);
-    evaluation
+    let never = AtomicBool::new(false);
+    evaluate_by(network, samples, EVALUATION_BATCH, &never).unwrap_or(Evaluation { loss: None, accuracy: None })
 }
 
-const NOTHING: (Evaluation, Vec<Trace>) = (Evaluation { loss: None, accuracy: None }, Vec::new());
-
-/// [`evaluate`], probing the passes if there is a probe. `None` as soon as `stop` is set.
-pub(super) fn watch<N: Network>(
+/// [`evaluate`] by batches of a size. `None` as soon as `stop` is set.
+pub(super) fn evaluate_by<N: Network>(
     network: &N,
     samples: &DeviceSamples,
-    probe: Option<&Probe>,
+    batch_size: usize,
     stop: &AtomicBool,
-) -> Option<(Evaluation, Vec<Trace>)> {
-    let mut sums: Vec<Tensor<1>> = Vec::new();
-    let mut passes: Vec<Trace> = Vec::new();
-    for range in batches(samples.len(), EVALUATION_BATCH) {
+) -> Option<Evaluation> {
+    let mut scores = Scores::default();
+    for range in batches(samples.len(), batch_size) {
         if stop.load(Ordering::Relaxed) {
             return None;
         }
-        let count = range.len() as f64;
-        let mut trace = match probe {
-            None => Trace::off(),
-            // One batch is enough for a picture.
-            Some(probe) if passes.is_empty() => Trace::histogram(probe),
-            Some(probe) => Trace::activations(probe),
-        };
         let Batch { images, labels } = samples.slice(range);
-        let outputs = outputs(network, images, &mut trace);
-        let right = network.right(outputs.clone(), labels.clone()).float().cast(outputs.dtype());
-        sums.push(Tensor::cat(vec![network.loss(outputs, labels) * count, right.sum()], 0));
-        passes.push(trace);
+        scores.add(network, outputs(network, images, &mut Trace::off()), labels);
     }
-    let sums: Vec<f64> = Tensor::cat(sums, 0).into_data().iter().collect();
-    let mean = |offset: usize| sums.iter().skip(offset).step_by(2).sum::<f64>() / samples.len() as f64;
-    let loss = finite(mean(0));
-    Some((Evaluation { loss, accuracy: loss.map(|_| mean(1)) }, passes))
+    Some(scores.read(samples.len()))
 }
 
-/// Every layer, its activations as `passes` saw them, and gradients of the mean objective over `samples`, by batches of
-/// `batch_size`. `None` as soon as `stop` is set.
-pub(super) fn layers<N: Network>(
+/// [`evaluate`] on the test set's batches.
+pub(super) fn test<N: Network>(network: &N, samples: &DeviceSamples, stop: &AtomicBool) -> Option<Evaluation> {
+    evaluate_by(network, samples, EVALUATION_BATCH, stop)
+}
+
+/// Loss, accuracy and every layer, with the gradients of the mean objective over all `samples` and those of batches of a
+/// training step's size, in one pass forward and backward. The scores have the bits that [`evaluate_by`] gives.
+///
+/// `network` tracks gradients unless it needs no graph. `None` as soon as `stop` is set.
+pub(super) fn look<N: Network>(
     network: &N,
-    passes: &[Trace],
+    samples: &DeviceSamples,
+    batch_size: usize,
     probe: &Probe,
-    (samples, batch_size): (&DeviceSamples, usize),
     update: Option<&Update>,
     stop: &AtomicBool,
-) -> Option<(GradientSample, Vec<Layer>)> {
+) -> Option<(Evaluation, GradientSample, Vec<Layer>)> {
+    let mut scores = Scores::default();
     let mut traces = Vec::new();
     let mut total: Option<GradientsParams> = None;
     let mut by_batch = Vec::new();
@@ -81,12 +79,17 @@ pub(super) fn layers<N: Network>(
         if stop.load(Ordering::Relaxed) {
             return None;
         }
+        // A last batch that is smaller has more noise in it than a step's.
         let whole = range.len() == batch_size.min(samples.len());
         let share = range.len() as f64 / samples.len() as f64;
-        let mut trace = Trace::gradients(probe);
-        let (_, gradients) = shared_gradients(network, samples.slice(range), share, &mut trace);
+        let trace = Trace::gradients(probe);
+        // One batch is enough for a picture.
+        let mut trace = if traces.is_empty() { trace.with_histograms() } else { trace };
+        let batch = samples.slice(range);
+        let labels = batch.labels.clone();
+        let Pass { outputs, gradients, .. } = backward(network, batch, share, &mut trace);
+        scores.add(network, outputs, labels);
         traces.push(trace);
-        // A last batch that is smaller has more noise in it than a step's.
         if whole {
             by_batch.push((share, weight_gradients(network, &gradients)));
         }
@@ -97,16 +100,33 @@ pub(super) fn layers<N: Network>(
     }
     let weights = weight_gradients(network, &total.unwrap_or_default());
     let backward = Backward { passes: &traces, weights, batches: &by_batch };
-    let sample = GradientSample {
-        set: "validation".to_owned(),
-        samples: samples.len(),
-        batch_size: batch_size.min(samples.len()),
-    };
-    Some((sample, report(passes, Some(&backward), update)))
+    let layers = report(&traces, Some(&parameters(network)), Some(&backward), update);
+    let batch_size = batch_size.min(samples.len());
+    let sample = GradientSample { set: "validation".to_owned(), samples: samples.len(), batch_size };
+    Some((scores.read(samples.len()), sample, layers))
 }
 
-fn batches(samples: usize, size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    (0..samples).step_by(size).map(move |begin| begin..samples.min(begin + size))
+/// Losses and right answers, not yet read back.
+#[derive(Default)]
+struct Scores(Vec<Tensor<1>>);
+
+impl Scores {
+    fn add<N: Network>(&mut self, network: &N, outputs: Tensor<2>, labels: Tensor<1, Int>) {
+        let count = labels.dims()[0] as f64;
+        let right = network.right(outputs.clone(), labels.clone()).float().cast(outputs.dtype());
+        self.0.push(Tensor::cat(vec![network.loss(outputs, labels) * count, right.sum()], 0));
+    }
+
+    fn read(self, samples: usize) -> Evaluation {
+        let sums: Vec<f64> = Tensor::cat(self.0, 0).into_data().iter().collect();
+        let mean = |offset: usize| sums.iter().skip(offset).step_by(2).sum::<f64>() / samples as f64;
+        let loss = finite(mean(0));
+        Evaluation { loss, accuracy: loss.map(|_| mean(1)) }
+    }
+}
+
+fn batches(samples: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..samples).step_by(size).map(move |begin| begin..samples.min(begin.saturating_add(size)))
 }
 
 pub(super) fn finite(value: f64) -> Option<f64> {

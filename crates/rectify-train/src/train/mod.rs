@@ -23,7 +23,7 @@ use burn::{
     tensor::{Int, Tensor, TensorData},
 };
 
-use self::measure::{finite, layers, watch};
+use self::measure::{evaluate_by, finite, look, test};
 pub use self::{
     learner::{Learner, Step, gradients},
     measure::{Evaluation, evaluate},
@@ -34,7 +34,7 @@ use crate::{
     data::{Batch, DeviceDataset, shuffled},
     experiment::{Experiment, ProbeEvery},
     network::{Model, Network},
-    observe::{Backward, Probe, Update, report},
+    observe::{Backward, Probe, report},
     record::{Divergence, Epoch, Run, Status, StepLosses, StepProbe},
 };
 
@@ -270,11 +270,11 @@ impl<'a, N: Network> Trainer<'a, N> {
             let measure_update = probe.is_some() || (self.probe.is_some() && step == last_step);
             let taken;
             (self.learner, taken) = self.learner.step(batch.clone(), probe, measure_update);
-            let Step { loss, watched, update, weight_gradients } = taken;
+            let Step { loss, parameters, watched, update, weight_gradients } = taken;
             let observing = Instant::now();
             if probe.is_some() {
                 let backward = Backward { passes: &watched, weights: weight_gradients, batches: &[] };
-                let layers = report(&watched, Some(&backward), update.as_ref());
+                let layers = report(&watched, Some(&parameters), Some(&backward), update.as_ref());
                 let probed = StepProbe { step, loss: finite(loss.clone().into_scalar()), layers };
                 observe(Event::Probe(&probed));
                 self.run.probes.push(probed);
@@ -370,11 +370,18 @@ impl<'a, N: Network> Trainer<'a, N> {
     }
 
     fn look(&self, train_loss: Option<f64>, stop: &AtomicBool) -> Option<Epoch> {
-        let (network, probe) = (self.learner.network(), self.probe.as_ref());
-        let valid = network.valid();
-        let (validation, passes) = watch(&valid, &self.data.validation, probe, stop)?;
-        let (test, _) = watch(&valid, &self.data.test, None, stop)?;
-        let mut epoch = Epoch {
+        let network = self.learner.network();
+        let (validation, batch_size) = (&self.data.validation, self.experiment.batch_size);
+        let (validation, gradient, layers) = match &self.probe {
+            Some(probe) => {
+                let update = self.progress.update.as_ref();
+                let (evaluation, sample, layers) = look(network, validation, batch_size, probe, update, stop)?;
+                (evaluation, Some(sample), layers)
+            }
+            None => (evaluate_by(&network.valid(), validation, batch_size, stop)?, None, Vec::new()),
+        };
+        let test = test(&network.valid(), &self.data.test, stop)?;
+        Some(Epoch {
             epoch: self.run.epochs.len(),
             step: self.run.steps,
             seconds: self.progress.seconds,
@@ -384,15 +391,9 @@ impl<'a, N: Network> Trainer<'a, N> {
             validation_accuracy: validation.accuracy,
             test_loss: test.loss,
             test_accuracy: test.accuracy,
-            ..Epoch::default()
-        };
-        if let Some(probe) = probe {
-            let samples = (&self.data.validation, self.experiment.batch_size);
-            let update: Option<&Update> = self.progress.update.as_ref();
-            let (sample, layers) = layers(network, &passes, probe, samples, update, stop)?;
-            (epoch.gradient, epoch.layers) = (Some(sample), layers);
-        }
-        Some(epoch)
+            gradient,
+            layers,
+        })
     }
 
     fn save(&mut self, observe: &mut dyn FnMut(Event<N>)) {

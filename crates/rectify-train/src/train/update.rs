@@ -18,9 +18,7 @@ use crate::{
     experiment::{Experiment, OptimizerKind},
     memory::in_memory,
     observe::{
-        Moved, Norm, Update, WeightGradients,
-        host::{BLOCK, Powers},
-        update_between, weight_gradients, weights,
+        BLOCK, Moved, Norm, Path, Powers, Sums, Update, WeightGradients, update_between, weight_gradients, weights,
     },
 };
 
@@ -134,7 +132,7 @@ impl Updater {
         match &mut self.optimizer {
             None => {
                 let mut descent =
-                    Descent { lr: self.lr, parts, path: Vec::new(), measured: measure.then(Measured::default) };
+                    Descent { lr: self.lr, parts, path: Path::default(), measured: measure.then(Measured::default) };
                 let network = network.map(&mut descent);
                 let measured = descent.measured.map(|(update, clipped)| (update, unclipped.unwrap_or(clipped)));
                 (network, measured)
@@ -186,7 +184,7 @@ pub fn is_finite<N: Module>(module: &N) -> bool {
     }
     let mut finite = Finite(Vec::new());
     module.visit(&mut finite);
-    Norm::read(&finite.0).iter().all(|norm| norm.is_finite())
+    Norm::read(&finite.0).iter().all(Option::is_some)
 }
 
 /// A network in another float type, tracked as before.
@@ -226,19 +224,19 @@ pub fn rounded<N: Module>(network: N, master: &N) -> N {
 struct Descent {
     lr: f64,
     parts: Parts,
-    path: Vec<String>,
+    path: Path,
     measured: Option<Measured>,
 }
 
 impl ModuleMapper for Descent {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
         if self.measured.is_some() {
-            self.path.push(name.to_owned());
+            self.path.enter(name, container_type);
         }
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        self.path.exit(container_type);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -254,8 +252,8 @@ impl ModuleMapper for Descent {
             weight
         });
         if let (Some((update, norms)), Some((moved, norm))) = (all, measured) {
-            update.push((self.path.join("."), moved));
-            norms.push((self.path.join("."), norm));
+            update.push((self.path.join(), moved));
+            norms.push((self.path.join(), norm));
         }
         param
     }
@@ -284,12 +282,12 @@ fn descend<const D: usize>(
     let mut data = weight.into_data();
     let weights = data.as_mut_slice().expect("`in_memory` gives f32 only");
     let gradients: Vec<&Tensor<D>> = gradients.iter().collect();
-    let squares = in_memory(&gradients, |gradients| {
+    let sums = in_memory(&gradients, |gradients| {
         let pass = OnePass { weights, gradients, lr: lr as f32, measure };
         Arch::new().dispatch(pass)
     });
-    let measured = squares.filter(|_| measure).map(|squares| {
-        let [distance, length, gradient] = squares.map(|squares| Norm::of_squares(squares, values));
+    let measured = sums.filter(|_| measure).map(|sums| {
+        let [distance, length, gradient] = sums.map(|sums| Norm::of_sums(sums, values));
         (Moved { distance, length }, gradient)
     });
     (Tensor::from_data(data, (&device, DType::F32)), measured)
@@ -305,11 +303,11 @@ struct OnePass<'a> {
 }
 
 impl NullaryFnOnce for OnePass<'_> {
-    /// Squared L2 norms, where they are measured: of the move, of the weights before, and of the gradients' sum.
-    type Output = [f64; 3];
+    /// Where it is measured: of the move, of the weights before, and of the gradients' sum.
+    type Output = [Sums; 3];
 
     #[inline(always)]
-    fn call(self) -> [f64; 3] {
+    fn call(self) -> [Sums; 3] {
         let Self { weights, gradients, lr, measure } = self;
         let [mut moved, mut length, mut norm] = std::array::from_fn(|_| Powers::<false>::new());
         let (mut sum, mut step) = ([0.0; BLOCK], [0.0; BLOCK]);
@@ -337,7 +335,7 @@ impl NullaryFnOnce for OnePass<'_> {
             }
             weights.iter_mut().zip(gradient).for_each(|(weight, gradient)| *weight -= gradient * lr);
         }
-        [moved, length, norm].each_ref().map(|powers| powers.sums()[1])
+        [moved, length, norm].each_ref().map(Powers::sums)
     }
 }
 
@@ -370,12 +368,12 @@ fn clip<N: Module>(network: &N, gradients: GradientsParams, max_norm: f64) -> Gr
     }
     let mut norms = Norms(&gradients, Vec::new());
     network.visit(&mut norms);
-    let norm = Norm::read(&norms.1).into_iter().fold(0.0, f64::hypot);
-    if norm <= max_norm {
+    let norm = Norm::read(&norms.1).into_iter().try_fold(0.0_f64, |sum, norm| Some(sum.hypot(norm?)));
+    if norm.is_some_and(|norm| norm <= max_norm) {
         return gradients;
     }
-    // Infinite: some gradient is not finite, which 0 would hide.
-    let scale = if norm.is_finite() { max_norm / norm } else { f64::NAN };
+    // Where a gradient is not finite, neither is the scale: 0 would hide it.
+    let scale = norm.map_or(f64::NAN, |norm| max_norm / norm);
     let mut scaled = Scale(gradients, scale);
     network.visit(&mut scaled);
     scaled.0
