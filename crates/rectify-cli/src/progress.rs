@@ -16,7 +16,9 @@ pub struct Progress {
 impl Progress {
     /// A bar of `length` steps in indicatif's `template`.
     pub fn new(quiet: bool, template: &str, length: usize) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        // A dumb terminal cannot move its cursor: for it as for a pipe.
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let terminal = std::io::stderr().is_terminal() && !dumb;
         let bar = if terminal && !quiet { ProgressBar::new(length as u64) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         Self { bar: bar.with_style(style), lines: !terminal && !quiet }

@@ -9,14 +9,18 @@ use std::{
     time::Instant,
 };
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::{
+    backend::DispatchDevice,
+    tensor::{DType, Device, Tensor, TensorData},
+};
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use crate::experiment::Dtype;
+use crate::{experiment::Dtype, words::Vocabulary};
 
 /// What `--backend` can name beside `auto`, in the order that lists have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 enum Backend {
     Flex,
     NdArray,
@@ -30,13 +34,34 @@ enum Backend {
 
 use Backend::*;
 
-const BACKENDS: [Backend; 8] = [Flex, NdArray, Wgpu, Cuda, Rocm, Metal, Vulkan, Cpu];
+const BACKENDS: &[Backend] = <Backend as strum::VariantArray>::VARIANTS;
+
+/// Every name that `--backend` takes, without adapters' numbers.
+pub const NAMES: &[&str] = &["flex", "ndarray", "wgpu", "cuda", "rocm", "metal", "vulkan", "cpu", "auto"];
+
+const VOCABULARY: Vocabulary = Vocabulary {
+    kind: "backend",
+    names: NAMES,
+    aliases: &[("webgpu", "wgpu"), ("hip", "rocm")],
+    hints: &[
+        ("gpu", &["auto", "wgpu"]),
+        ("nvidia", &["cuda", "wgpu"]),
+        ("amd", &["rocm", "wgpu"]),
+        ("apple", &["metal", "wgpu"]),
+        ("mps", &["metal", "wgpu"]),
+        ("processor", &["flex"]),
+        ("numpy", &["ndarray"]),
+    ],
+};
 
 /// Why there is no such backend here, and what there is.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum BackendError {
     /// No backend has this name.
-    #[error("unknown backend `{name}`; {works}")]
+    #[error("unknown backend `{name}`{question} {works}", question = match VOCABULARY.question(.name) {
+        question if question.is_empty() => ";".to_owned(),
+        question => question,
+    })]
     Unknown {
         /// The name as given.
         name: String,
@@ -80,9 +105,9 @@ pub enum BackendError {
         works: String,
     },
     /// The device cannot compute in this type.
-    #[error("{device} does not compute in {dtype}; it does in {works}")]
+    #[error("{device} computes in {works}, not in {dtype}")]
     Dtype {
-        /// The device.
+        /// The backend or the adapter.
         device: String,
         /// The type asked for.
         dtype: Dtype,
@@ -100,17 +125,16 @@ pub enum BackendError {
 ///
 /// [`BackendError`] names what would work on this machine.
 pub fn open(name: &str) -> Result<Device, BackendError> {
-    if name == "auto" {
-        return Ok(choose()?.device);
-    }
+    let unknown = || BackendError::Unknown { name: name.to_owned(), works: works() };
     let (word, index) = match name.split_once(':') {
-        Some((word, index)) => (word, Some(index)),
+        Some((word, index)) => (word, Some(index.trim())),
         None => (name, None),
     };
-    let backend = BACKENDS
-        .into_iter()
-        .find(|backend| backend.name() == word)
-        .ok_or_else(|| BackendError::Unknown { name: name.to_owned(), works: works() })?;
+    let word = VOCABULARY.find(word).ok_or_else(unknown)?;
+    if word == "auto" && index.is_none() {
+        return Ok(choose()?.device);
+    }
+    let backend = BACKENDS.iter().copied().find(|backend| backend.name() == word).ok_or_else(unknown)?;
     let index = match index {
         None => 0,
         Some(_) if !backend.has_adapters() => {
@@ -123,6 +147,19 @@ pub fn open(name: &str) -> Result<Device, BackendError> {
         })?,
     };
     backend.open(index)
+}
+
+/// A backend's name in its usual spelling, whatever the case and spaces of the one given; a name that is none as it is.
+pub fn canonical(name: String) -> String {
+    let (word, index) = match name.split_once(':') {
+        Some((word, index)) => (word, Some(index.trim())),
+        None => (name.as_str(), None),
+    };
+    match (VOCABULARY.find(word), index) {
+        (Some(word), Some(index)) => format!("{word}:{index}"),
+        (Some(word), None) => word.to_owned(),
+        (None, _) => name,
+    }
 }
 
 /// Keeps what GPU drivers say to stderr to themselves. For the first line of `main`.
@@ -163,9 +200,12 @@ pub fn supports(device: &Device, dtype: Dtype) -> Result<(), BackendError> {
     match computes(device, dtype) {
         true => Ok(()),
         false => Err(BackendError::Dtype {
-            device: adapter_name(device).unwrap_or_else(|| "this backend".to_owned()),
+            device: adapter_name(device).unwrap_or_else(|| processor_backend(device).to_owned()),
             dtype,
-            works: list(dtypes(device)),
+            works: match dtypes(device).as_slice() {
+                [init @ .., last] if !init.is_empty() => format!("{} and {last}", list(init)),
+                all => list(all),
+            },
         }),
     }
 }
@@ -230,8 +270,8 @@ pub enum SelfTest {
 pub fn survey() -> Vec<BackendInfo> {
     let choice = choose();
     BACKENDS
-        .into_iter()
-        .map(|backend| {
+        .iter()
+        .map(|&backend| {
             let adapters: Vec<_> =
                 backend.devices().iter().enumerate().map(|(index, device)| backend.describe(index, device)).collect();
             let missing = match adapters.is_empty() {
@@ -291,16 +331,7 @@ fn choose() -> Result<Choice, BackendError> {
 
 impl Backend {
     fn name(self) -> &'static str {
-        match self {
-            Flex => "flex",
-            NdArray => "ndarray",
-            Wgpu => "wgpu",
-            Cuda => "cuda",
-            Rocm => "rocm",
-            Metal => "metal",
-            Vulkan => "vulkan",
-            Cpu => "cpu",
-        }
+        self.into()
     }
 
     fn compiled_in(self) -> bool {
@@ -462,8 +493,8 @@ impl Backend {
 /// What would work here, as the end of an error's sentence.
 fn works() -> String {
     let flags: Vec<String> = BACKENDS
-        .into_iter()
-        .flat_map(|backend| (0..backend.devices().len()).map(move |index| backend.flag(index)))
+        .iter()
+        .flat_map(|&backend| (0..backend.devices().len()).map(move |index| backend.flag(index)))
         .collect();
     match flags.is_empty() {
         true => "nothing that is compiled in works on this machine".to_owned(),
@@ -509,10 +540,21 @@ fn is_software(device: &Device) -> bool {
     }
 }
 
+/// The name of the backend that computes on a processor.
+fn processor_backend(device: &Device) -> &'static str {
+    match device.clone().without_autodiff().as_dispatch() {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => Flex.name(),
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => NdArray.name(),
+        _ => Cpu.name(),
+    }
+}
+
 /// Whether the device is the processor itself.
 #[cfg(feature = "cube")]
 fn is_processor(device: &Device) -> bool {
-    use burn::backend::{CubeDevice, DispatchDevice};
+    use burn::backend::CubeDevice;
 
     match device.clone().without_autodiff().as_dispatch() {
         DispatchDevice::Cube(cube) => matches!(cube, CubeDevice::Cpu(_)),

@@ -25,7 +25,7 @@ use rectify_train::{
 };
 
 use crate::{
-    cli::{Format, TrainArgs},
+    cli::{Format, TrainArgs, Trainings},
     interrupt, note, print,
     progress::Progress,
     report,
@@ -33,18 +33,18 @@ use crate::{
 
 /// Trains every activation with every seed and reports.
 pub fn compare(args: &TrainArgs) -> anyhow::Result<ExitCode> {
-    run(args, "compare", Experiment::default())
+    run(args, "compare", Trainings::Grid, Experiment::default())
 }
 
-/// Trains one network. The same thing as [`compare`], with one of each by default.
+/// Trains one network. The same thing as [`compare`] with one activation and one seed.
 pub fn train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let all = Experiment::default();
     let activations = all.activations[..1].to_vec();
-    run(args, "train", Experiment { activations, seeds: 1, ..all })
+    run(args, "train", Trainings::One, Experiment { activations, seeds: 1, ..all })
 }
 
-fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<ExitCode> {
-    let experiment = args.resolve(defaults)?;
+fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experiment) -> anyhow::Result<ExitCode> {
+    let experiment = args.resolve(defaults, trainings)?;
     if args.print_config {
         return print(toml::to_string(&experiment)?);
     }
@@ -53,6 +53,9 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
     let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
     shape.check(experiment.model)?;
+    for text in experiment.notes(dataset.train.len()) {
+        args.output.note(&text);
+    }
     let folder = match &args.out {
         Some(path) => RunFolder::create(path, &experiment)?,
         None => RunFolder::create(&fresh_folder(command, &dataset.name), &experiment)?,

@@ -30,10 +30,10 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use self::find::{KNOWN, Source};
+use self::find::{Source, names, vocabulary};
 pub use self::{
     device::{Batch, DeviceDataset, DeviceSamples},
-    find::{DATA_VARIABLE, FILES},
+    find::{DATA_VARIABLE, FILES, canonical},
     idx::{Idx, MAX_ELEMENTS, read_idx},
     survey::{DatasetContents, DatasetInfo, SamplesInfo, survey},
 };
@@ -92,7 +92,11 @@ pub enum DataError {
         remedy: &'static str,
     },
     /// Neither a known set nor a folder.
-    #[error("data set `{0}`: neither a known set ({known}) nor a folder", known = KNOWN.each_ref().map(|set| set.name).join(", "))]
+    #[error(
+        "data set `{0}`: neither a known set ({known}) nor a folder{question}",
+        known = names().join(", "),
+        question = vocabulary(&names()).question(.0)
+    )]
     Unknown(String),
     /// More training samples asked for than there are, or none.
     #[error(

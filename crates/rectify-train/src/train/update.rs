@@ -130,7 +130,7 @@ fn optimizer(experiment: &Experiment) -> ModuleOptimizer {
     match experiment.optimizer {
         OptimizerKind::Sgd => SgdConfig::new().with_weight_decay(decay).init(),
         OptimizerKind::Momentum => {
-            let momentum = MomentumConfig::new().with_momentum(experiment.momentum).with_dampening(0.0);
+            let momentum = MomentumConfig::new().with_momentum(experiment.momentum()).with_dampening(0.0);
             SgdConfig::new().with_weight_decay(decay).with_momentum(Some(momentum)).init()
         }
         OptimizerKind::Adam => AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init(),
