@@ -156,6 +156,7 @@ fn a_setting_without_effect_is_refused_as_a_flag_and_noted_in_a_file() {
 fn what_cannot_be_meant_is_refused_with_advice() {
     for (arguments, parts) in [
         (&["compare", "--hidden", "none"][..], &["hidden", "no activation to compare"][..]),
+        (&["train", "--hidden", &["65536"; 999].join(",")], &["hidden: ", "GiB, and this machine has"]),
         (&["train", "--activations", "relu,tanh"], &["activations", "one network, got 2", "rectify compare"]),
         (&["train", "--seeds", "2"], &["seeds", "one network, got 2", "rectify compare"]),
         (&["train", "--seed", "3,5"], &["seed: ", "one network, got 2"]),

@@ -1,6 +1,10 @@
 //! What an experiment says of its settings before anything runs.
 
-use rectify_train::experiment::{Dtype, Experiment, Init, ModelKind, OptimizerKind, ProbeEvery};
+use burn::{module::Module, tensor::Device};
+use rectify_train::{
+    experiment::{Dtype, Experiment, Init, ModelKind, OptimizerKind, ProbeEvery},
+    network::{Model, Shape},
+};
 
 fn reason(experiment: Experiment) -> String {
     experiment.resolve().expect_err("it is refused").to_string()
@@ -135,6 +139,23 @@ fn as_many_seeds_as_nobody_means_are_refused_at_once() {
         assert_eq!(reason, format!("seeds: at most 100000, got {seeds}"));
     }
     assert!(Experiment { seeds: 100_000, ..Experiment::default() }.check().is_ok());
+}
+
+#[test]
+fn a_network_that_no_memory_holds_is_refused_before_it_is_built() {
+    let shape = Shape { height: 28, width: 28, classes: 10 };
+    let huge = Experiment { hidden: Some(vec![1 << 16; 1000]), ..Experiment::default() };
+    let reason = huge.fits(shape, 1000).expect_err("17 terabytes").to_string();
+    assert!(reason.starts_with("hidden: 4290") && reason.contains(" GiB"), "{reason}");
+    let batch = Experiment { hidden: Some(vec![1; 1000]), batch_size: usize::MAX, ..Experiment::default() };
+    assert!(batch.fits(shape, usize::MAX / 2000).is_err(), "a batch is an allocation, too");
+    assert!(batch.fits(shape, 1000).is_ok(), "a batch is no larger than the training set");
+    for (model, hidden) in [(ModelKind::Mlp, vec![7, 5]), (ModelKind::Mlp, vec![]), (ModelKind::Cnn, vec![6])] {
+        let experiment = Experiment { model, hidden: Some(hidden), ..Experiment::default() };
+        let network = Model::new(&experiment, &experiment.activations[0], shape, 0, &Device::flex());
+        assert_eq!(experiment.parameters(shape), network.num_params() as u128, "{model}");
+        assert!(experiment.fits(shape, 1000).is_ok());
+    }
 }
 
 #[test]

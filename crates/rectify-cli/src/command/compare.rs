@@ -53,6 +53,9 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
     let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
     let shape = Shape { height: dataset.height, width: dataset.width, classes: dataset.classes };
     shape.check(experiment.model)?;
+    if backend::adapter_name(&device).is_none() {
+        experiment.fits(shape, dataset.train.len())?;
+    }
     for text in experiment.notes(dataset.train.len()) {
         args.output.note(&text);
     }

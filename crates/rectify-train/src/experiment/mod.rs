@@ -25,6 +25,7 @@ use as_string;
 mod choice;
 mod init;
 mod notes;
+mod size;
 
 pub use choice::{Dtype, ModelKind, OptimizerKind, ProbeEvery};
 pub use init::Init;

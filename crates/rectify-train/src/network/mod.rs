@@ -319,9 +319,9 @@ impl Model {
 }
 
 /// Channels of the image and of the convolutions.
-const CHANNELS: [usize; 3] = [1, 6, 16];
+pub(crate) const CHANNELS: [usize; 3] = [1, 6, 16];
 /// Side of a convolution's kernel.
-const KERNEL: usize = 5;
+pub(crate) const KERNEL: usize = 5;
 
 /// Draws parameters, layer after layer.
 struct Draw<'a> {
