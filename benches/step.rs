@@ -18,7 +18,7 @@ use rectify::{FusedActivation, FusedConv2d, FusedLinear};
 use rectify_train::{
     data::{Batch, Dataset},
     experiment::{Experiment, ModelKind},
-    network::{Model, Shape},
+    network::Model,
     observe::{Backward, Probe, report},
     train::Learner,
 };
@@ -87,7 +87,8 @@ fn steps(criterion: &mut Criterion) {
                             Some(learner) => {
                                 let (learner, step) = learner.step(batch, probe.as_ref(), probe.is_some());
                                 // What the training loop makes of a step that was watched.
-                                let backward = Backward { passes: &step.watched, weights: step.weight_gradients };
+                                let backward =
+                                    Backward { passes: &step.watched, weights: step.weight_gradients, batches: &[] };
                                 let layers = report(
                                     &step.watched,
                                     Some(&step.parameters),

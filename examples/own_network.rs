@@ -60,7 +60,7 @@ impl Network for Residual {
 fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::flex();
     let data = Dataset::load("mnist", Some(10_000))?.to_device(&device, DType::F32);
-    let experiment = Experiment { epochs: 2, ..Experiment::default() }.resolve()?;
+    let experiment = Experiment { epochs: Some(2), ..Experiment::default() }.resolve()?;
     // What the probes take as φ: it decides what counts as saturated.
     let activation: Activation = "relu:leaky=0.01".parse()?;
 

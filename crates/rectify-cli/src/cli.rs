@@ -1,33 +1,53 @@
 //! The flags, and how they and a config file become one checked [`Experiment`].
 
-use std::{fs, path::PathBuf};
+mod value;
 
-use anyhow::Context;
-use clap::{
-    Args, Parser, Subcommand, ValueEnum,
-    builder::{OsStringValueParser, TypedValueParser},
+use std::{
+    fs,
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
 };
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use rectify_train::{
-    activation::Activation,
-    experiment::{Dtype, Experiment, Init, ModelKind, OptimizerKind, ProbeEvery},
+    backend, data,
+    experiment::{Dtype, Experiment, ExperimentError, Init, ModelKind, OptimizerKind, ProbeEvery},
+    words::Vocabulary,
 };
 use serde::Serialize;
+use strum::VariantNames;
+
+use crate::note;
+
+pub use value::Activations;
+use value::Widths;
 
 /// An activation laboratory: trains small networks and shows vanishing gradients, saturation, sparsity and dead units.
 #[derive(Debug, Parser)]
-#[command(name = "rectify", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "rectify", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done; a training that diverges is a result, even if all do
+  1    failed: a damaged file, a full disk, a driver; of gradcheck, a gradient that is wrong
+  2    not begun: a flag, a name, a number or a config file that is wrong, a file or folder that is not there or is
+       taken, a backend or a dtype that this machine does not have
+  128+ stopped by a signal, such as 130 after Ctrl-C; what was measured until then is kept";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train ReLU, sigmoid and tanh side by side over several seeds; table, report.html, results.json
+    #[command(after_help = EXIT_CODES)]
     Compare(TrainArgs),
     /// Train one network and keep a checkpoint of it
+    #[command(after_help = EXIT_CODES)]
     Train(TrainArgs),
     /// Test textbook claims about ReLU; table, claims.html, claims.json
     Claims(ClaimsArgs),
@@ -46,6 +66,7 @@ pub enum Command {
     /// Print a completion script for a shell
     Completions {
         /// The shell.
+        #[arg(ignore_case = true)]
         shell: clap_complete::Shell,
     },
     /// Print the manual page
@@ -65,7 +86,7 @@ pub enum Format {
 #[derive(Debug, Args)]
 pub struct Output {
     /// How to print results on stdout
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, value_enum, default_value = "text", ignore_case = true)]
     pub format: Format,
     /// No progress and no notes on stderr
     #[arg(long, short)]
@@ -112,64 +133,69 @@ pub struct ReportArgs {
 pub struct ExperimentFlags {
     /// mnist, fashion-mnist, or a folder with four IDX files of bytes, grey or in colour, in at most 256 classes; where
     /// several sets lie in a folder, DIR/PREFIX as in DIR/emnist-letters [default: mnist]
-    #[arg(long, value_name = "SET", value_parser = set_parser())]
+    #[arg(long, value_name = "SET", value_parser = value::text())]
     #[serde(skip_serializing_if = "Option::is_none")]
     dataset: Option<String>,
-    /// mlp or cnn [default: mlp]
-    #[arg(long)]
+    /// Kind of network [default: mlp]
+    #[arg(long, value_parser = value::word::<ModelKind>(ModelKind::VARIANTS))]
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<ModelKind>,
     /// Widths of the hidden layers, or none [default: 128,128,128,128,128; cnn: 120,84]
-    #[arg(long, value_name = "N,N,…", value_parser = parse_hidden)]
+    #[arg(long, value_name = "N,N,…", value_parser = value::widths(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden: Option<Widths>,
     /// Activations, as in relu,leaky-relu:0.1,relu:heaviside=0.5 [default: relu,sigmoid,tanh; train: relu]
-    #[arg(long, visible_alias = "activation", value_name = "NAME,…", value_delimiter = ',')]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    activations: Option<Vec<Activation>>,
-    /// auto, he-normal, he-uniform, xavier-normal, xavier-uniform, lecun-normal, torch-default, orthogonal,
-    /// normal:STD or randomized-asymmetric [default: auto]
-    #[arg(long)]
+    #[arg(
+        long,
+        visible_alias = "activation",
+        value_name = "NAME,…",
+        value_parser = value::activations(),
+        hide_possible_values = true
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "Activations::serialize_all")]
+    activations: Vec<Activations>,
+    /// Initial weights [default: auto]
+    #[arg(long, value_parser = value::word::<Init>(&Init::names()))]
     #[serde(skip_serializing_if = "Option::is_none")]
     init: Option<Init>,
-    /// Initial value of every bias [default: 0, or as --init draws]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    /// Initial value of every bias, also where --init draws them [default: 0, or as --init draws]
+    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     bias_init: Option<f64>,
-    /// sgd, momentum, adam or adamw [default: sgd]
-    #[arg(long)]
+    /// What turns gradients into steps [default: sgd]
+    #[arg(long, value_parser = value::word::<OptimizerKind>(OptimizerKind::VARIANTS))]
     #[serde(skip_serializing_if = "Option::is_none")]
     optimizer: Option<OptimizerKind>,
     /// Learning rate [default: sgd 0.1, momentum 0.05, adam and adamw 0.001]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
     /// Of --optimizer momentum [default: 0.9]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     momentum: Option<f64>,
     /// L2 penalty, decoupled with adamw [default: 0]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     weight_decay: Option<f64>,
     /// Largest L2 norm of the whole gradient
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     clip_norm: Option<f64>,
     /// Samples a step [default: 128]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
     /// Passes over the training set; 0 measures the initial network [default: 5]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<usize>,
     /// Training steps, in place of epochs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
     /// End after so many epochs without a better validation accuracy
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     patience: Option<usize>,
     /// With --patience: save and report the last network, and not the best by validation accuracy
@@ -177,50 +203,55 @@ pub struct ExperimentFlags {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_last: bool,
     /// How many seeds: 0, 1, 2, … [default: 3; train: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     seeds: Option<usize>,
     /// The seeds themselves, in place of --seeds
-    #[arg(long, value_name = "A,B,…", value_delimiter = ',', conflicts_with = "seeds")]
+    #[arg(
+        long,
+        value_name = "A,B,…",
+        value_delimiter = ',',
+        value_parser = value::whole::<u64>(),
+        allow_negative_numbers = true,
+        conflicts_with = "seeds"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<Vec<u64>>,
     /// flex, ndarray, wgpu, wgpu:1, auto, …: see `rectify backends` [default: flex]
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = value::word::<String>(backend::NAMES),
+        hide_possible_values = true
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     backend: Option<String>,
-    /// f32, f64, f16 or bf16 [default: f32]
-    #[arg(long)]
+    /// Type of weights and activations [default: f32]
+    #[arg(long, value_parser = value::word::<Dtype>(Dtype::VARIANTS))]
     #[serde(skip_serializing_if = "Option::is_none")]
     dtype: Option<Dtype>,
     /// Training samples to use [default: all but the validation samples]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     train_size: Option<usize>,
-    /// Trainings side by side; results do not depend on it [default: one a processor; GPU: 1]
-    #[arg(long, value_name = "N")]
+    /// Trainings side by side; results do not depend on it [default: one a core; GPU: 1]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<usize>,
     /// Threads a training: each takes a part of every batch; results depend on it to rounding [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     threads: Option<usize>,
     /// When to look at the layers: off, epoch, or every so many steps [default: epoch]
-    #[arg(long, value_name = "WHEN")]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_parser = value::word::<ProbeEvery>(&["off", "epoch"]),
+        allow_negative_numbers = true,
+        hide_possible_values = true
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     probe_every: Option<ProbeEvery>,
-}
-
-/// `--hidden`; a type of its own because clap takes a `Vec` for a repeated flag.
-#[derive(Debug, Clone, Serialize)]
-#[serde(transparent)]
-struct Widths(Vec<usize>);
-
-fn parse_hidden(text: &str) -> Result<Widths, String> {
-    if text == "none" {
-        return Ok(Widths(Vec::new()));
-    }
-    let width = |width: &str| width.trim().parse().map_err(|_| format!("`{width}` is not a number of units"));
-    text.split(',').map(width).collect::<Result<_, String>>().map(Widths)
 }
 
 /// Flags of `claims`.
@@ -245,10 +276,10 @@ pub struct ClaimsArgs {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "quick", "thorough", "backend"])]
     pub resume: Option<PathBuf>,
     /// flex, ndarray, wgpu, wgpu:1, auto, …: see `rectify backends` [default: flex]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = value::word::<String>(backend::NAMES), hide_possible_values = true)]
     pub backend: Option<String>,
-    /// Trainings side by side; only times depend on it [default: one a processor; GPU: 1]
-    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    /// Trainings side by side; only times depend on it [default: one a core; GPU: 1]
+    #[arg(long, value_name = "N", value_parser = value::count(), allow_negative_numbers = true)]
     pub jobs: Option<usize>,
     #[command(flatten)]
     pub output: Output,
@@ -292,8 +323,8 @@ fn set_parser() -> impl TypedValueParser<Value = String> {
 #[derive(Debug, Args)]
 pub struct PlotArgs {
     /// Activations, as in relu sigmoid leaky-relu:0.1
-    #[arg(required = true, value_name = "NAME")]
-    pub activations: Vec<Activation>,
+    #[arg(required = true, value_name = "NAME", value_parser = value::activations(), hide_possible_values = true)]
+    pub activations: Vec<Activations>,
     /// From where to where, as in --range=-5..10
     #[arg(long, default_value = "-5..5", value_parser = parse_range, allow_hyphen_values = true)]
     pub range: (f64, f64),
@@ -330,15 +361,22 @@ pub struct GradcheckArgs {
         long,
         visible_alias = "activation",
         value_name = "NAME,…",
-        value_delimiter = ',',
+        value_parser = value::activations(),
+        hide_possible_values = true,
         default_value = "relu,relu:heaviside=0.5,relu:heaviside=1,relu:leaky=0.01,relu:bsilu,relu:nelu=0.1,relu:guided,relu:deconv"
     )]
-    pub activations: Vec<Activation>,
+    pub activations: Vec<Activations>,
     /// Where to compute
-    #[arg(long, value_name = "NAME", default_value = "flex")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "flex",
+        value_parser = value::word::<String>(backend::NAMES),
+        hide_possible_values = true
+    )]
     pub backend: String,
     /// Type to compute in; f64 resolves most
-    #[arg(long, default_value = "f32")]
+    #[arg(long, default_value = "f32", value_parser = value::word::<Dtype>(Dtype::VARIANTS))]
     pub dtype: Dtype,
     /// Step of the differences to begin with, relative to max(1, |x|) [default: by type, 1e-5 in f64, 5e-3 in f32]
     #[arg(long, value_name = "NUMBER", value_parser = positive)]
@@ -348,6 +386,15 @@ pub struct GradcheckArgs {
     pub tolerance: Option<f64>,
     #[command(flatten)]
     pub output: Output,
+}
+
+/// What one training of `train` and the grid of `compare` differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trainings {
+    /// One activation, one seed.
+    One,
+    /// Every activation with every seed.
+    Grid,
 }
 
 impl TrainArgs {
@@ -369,29 +416,109 @@ impl TrainArgs {
         Ok(flags)
     }
 
-    /// Flags over config file over the command's defaults, checked.
+    /// Flags over config file over the command's defaults, checked. Tells on stderr what has no effect or less than
+    /// was asked for.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read or is not TOML, a name that no setting has, a value out of range.
-    pub fn resolve(&self, defaults: Experiment) -> anyhow::Result<Experiment> {
+    /// A file that cannot be read or is not TOML, a name that no setting has, a value out of range, a flag without
+    /// effect, several trainings where there can be but one.
+    pub fn resolve(&self, defaults: Experiment, trainings: Trainings) -> anyhow::Result<Experiment> {
         let mut settings = toml::Table::try_from(defaults)?;
         if let Some(path) = &self.config {
-            let text = fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?;
-            let file: toml::Table = text.parse().map_err(|error| Usage::config(path, error))?;
-            // By itself first, so that an error is about the file and not about what was merged.
-            file.clone().try_into::<Experiment>().map_err(|error| Usage::config(path, error))?;
-            merge(&mut settings, file);
+            merge(&mut settings, read_config(path)?);
         }
-        merge(&mut settings, self.flags()?);
-        Ok(settings.try_into::<Experiment>()?.resolve()?)
+        let flags = toml::Table::try_from(&self.experiment)?;
+        merge(&mut settings, flags.clone());
+        let mut experiment = settings.try_into::<Experiment>()?;
+        experiment.check()?;
+        if trainings == Trainings::One {
+            one_training(&experiment)?;
+        }
+        for idle in experiment.without_effect() {
+            if flags.contains_key(idle.field) {
+                return Err(idle.into());
+            }
+            self.output.note(&idle.to_string());
+        }
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        if experiment.threads > cores {
+            let asked = experiment.threads;
+            self.output.note(&format!("threads: {asked} are more than this machine's cores; {cores} are used"));
+            experiment.threads = cores;
+        }
+        experiment.dataset = data::canonical(experiment.dataset);
+        experiment.backend = backend::canonical(experiment.backend);
+        Ok(experiment.resolve()?)
     }
 }
 
-/// A setting given over one that is there. Seeds by number replace a list of them; given both, the list counts.
+/// Whether an experiment is one training.
+fn one_training(experiment: &Experiment) -> Result<(), ExperimentError> {
+    let several = |field, what, count| {
+        let reason = format!("`train` trains one network, got {count} {what}; `rectify compare` trains several");
+        Err(ExperimentError { field, reason })
+    };
+    match (experiment.activations.len(), experiment.seeds().len()) {
+        (1, 1) => Ok(()),
+        (1, seeds) => several(if experiment.seed.is_some() { "seed" } else { "seeds" }, "seeds", seeds),
+        (activations, _) => several("activations", "activations", activations),
+    }
+}
+
+impl Output {
+    /// Tells something on stderr, unless it is to be quiet.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            note(format_args!("note: {text}"));
+        }
+    }
+}
+
+/// The settings of a config file.
+fn read_config(path: &Path) -> Result<toml::Table, Usage> {
+    let wrong = |reason: String| Usage(format!("--config {}: {reason}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+    let keys = keys();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let vocabulary = Vocabulary { kind: "setting", names: &keys, aliases: &[], hints: KEY_HINTS };
+    if let Some(unknown) = table.keys().find(|key| !keys.contains(&key.as_str())) {
+        return Err(wrong(vocabulary.unknown(unknown)));
+    }
+    // By itself, so that an error is about the file, with the line, and not about what is merged.
+    toml::from_str::<Experiment>(&text).map_err(|error| wrong(error.to_string()))?;
+    Ok(table)
+}
+
+/// The keys of a config file: the experiment's flags with underscores.
+fn keys() -> Vec<String> {
+    let flags = ExperimentFlags::augment_args(clap::Command::new("rectify"));
+    let keys = flags.get_arguments().map(|arg| arg.get_id().to_string());
+    keys.chain(["activation".to_owned()]).collect()
+}
+
+/// What others call settings.
+const KEY_HINTS: &[(&str, &[&str])] = &[
+    ("learning_rate", &["lr"]),
+    ("layers", &["hidden"]),
+    ("widths", &["hidden"]),
+    ("units", &["hidden"]),
+    ("batch", &["batch_size"]),
+    ("device", &["backend"]),
+    ("precision", &["dtype"]),
+    ("samples", &["train_size"]),
+    ("gradient_clipping", &["clip_norm"]),
+    ("l2", &["weight_decay"]),
+];
+
+/// A setting given over one that is there. Seeds by number replace a list of them, and epochs steps, and the other way
+/// around; given both, the list and the steps count.
 fn merge(settings: &mut toml::Table, over: toml::Table) {
-    if over.contains_key("seeds") {
-        settings.remove("seed");
+    for [one, other] in [["seeds", "seed"], ["epochs", "steps"], ["steps", "epochs"]] {
+        if over.contains_key(one) {
+            settings.remove(other);
+        }
     }
     for (name, value) in over {
         let name = if name == "activation" { "activations".to_owned() } else { name };
@@ -403,9 +530,3 @@ fn merge(settings: &mut toml::Table, over: toml::Table) {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
-
-impl Usage {
-    fn config(path: &std::path::Path, error: toml::de::Error) -> Self {
-        Self(format!("--config {}: {error}", path.display()))
-    }
-}

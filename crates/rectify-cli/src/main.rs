@@ -8,6 +8,7 @@ mod progress;
 mod report;
 
 use std::{
+    error::Error,
     io::{self, Write},
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
@@ -17,11 +18,14 @@ use std::{
 use anyhow::anyhow;
 use clap::{CommandFactory, Parser};
 use rectify_train::{
+    activation::Activation,
     backend::{self, BackendError},
+    data::DataError,
     experiment::ExperimentError,
+    store::StoreError,
 };
 
-use cli::{Cli, Command, Usage};
+use cli::{Activations, Cli, Command, Usage};
 use command::{claims, compare, eval, gradcheck, listing, plot};
 
 // Page faults and `malloc` were a fifth of a training step with the system's allocator.
@@ -56,12 +60,30 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             note(format_args!("error: {error:#}"));
-            let usage = error.is::<Usage>()
-                || error.is::<ExperimentError>()
-                || matches!(error.downcast_ref(), Some(BackendError::Unknown { .. } | BackendError::Index { .. }));
-            ExitCode::from(if usage { 2 } else { 1 })
+            ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
         }
     }
+}
+
+/// Whether nothing failed: what was asked for is not there to be had.
+fn is_usage(error: &(dyn Error + 'static)) -> bool {
+    let backend = |error: &BackendError| !matches!(error, BackendError::Driver { .. });
+    let data = |error: &DataError| {
+        matches!(error, DataError::Unknown(_) | DataError::NotFound { .. } | DataError::TrainSize { .. })
+    };
+    // A folder inside of a file.
+    let io = |error: &io::Error| error.kind() == io::ErrorKind::NotADirectory;
+    let store = |error: &StoreError| match error {
+        StoreError::Taken { .. } => true,
+        StoreError::Io { cause, .. } => io(cause),
+        StoreError::Damaged { .. } => false,
+    };
+    error.is::<Usage>()
+        || error.is::<ExperimentError>()
+        || error.downcast_ref().is_some_and(backend)
+        || error.downcast_ref().is_some_and(data)
+        || error.downcast_ref().is_some_and(store)
+        || error.downcast_ref().is_some_and(io)
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -71,7 +93,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Claims(args) => claims::claims(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Plot(args) => {
-            plot::plot(&args.activations, args.range.0..=args.range.1, &args.out)?;
+            let activations: Vec<Activation> = Activations::all(&args.activations).cloned().collect();
+            plot::plot(&activations, args.range.0..=args.range.1, &args.out)?;
             if !args.quiet {
                 note(format_args!("wrote {}", args.out.display()));
             }

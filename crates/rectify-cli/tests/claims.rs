@@ -32,11 +32,11 @@ fn list_names_every_claim_with_its_source_and_threshold() {
 
 #[test]
 fn an_unknown_claim_is_a_wrong_use_and_the_error_lists_the_claims() {
-    claims(&["flying"])
-        .assert()
-        .code(2)
-        .stdout("")
-        .stderr(contains("there is no claim `flying`").and(contains("linear-collapse")).and(contains("cnn-and-mlp")));
+    claims(&["flying"]).assert().code(2).stdout("").stderr(
+        contains("unknown claim `flying`; did you mean `dying`?")
+            .and(contains("linear-collapse"))
+            .and(contains("cnn-and-mlp")),
+    );
 }
 
 #[test]
@@ -97,9 +97,9 @@ fn every_claim_can_be_tested() {
 fn folders_that_hold_claims_or_none_are_refused_where_they_do_not_fit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    claims(&["--resume", path]).assert().code(1).stderr(contains("claims.json"));
+    claims(&["--resume", path]).assert().code(2).stderr(contains("claims.json"));
     std::fs::write(folder.path().join("claims.json"), "{").unwrap();
-    claims(&["--out", path, "--quick"]).assert().code(1).stderr(contains("holds claims already"));
+    claims(&["--out", path, "--quick"]).assert().code(2).stderr(contains("holds claims already"));
     claims(&["--resume", path]).assert().code(1).stderr(contains("not what `rectify claims` writes"));
     claims(&["--quick", "--thorough"]).assert().code(2);
     claims(&["--backend", "abacus"]).assert().code(2).stderr(contains("abacus"));

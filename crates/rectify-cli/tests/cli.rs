@@ -216,7 +216,7 @@ fn every_dtype_that_a_backend_lists_trains_a_step() {
         }
         for dtype in ["f16", "bf16"].into_iter().filter(|dtype| !dtypes.iter().any(|listed| listed == dtype)) {
             let arguments = format!("compare {SMALL} --steps 1 --backend {name} --dtype {dtype}");
-            place.refuses(&arguments, 1, &[dtype, "it does in", "f32"]);
+            place.refuses(&arguments, 2, &[name, dtype, "computes in f32 and f64"]);
         }
     }
 }
@@ -279,7 +279,7 @@ fn results_json_has_the_fields_that_programs_rely_on() {
     assert_snapshot!(fields(&results["environment"]).join(" "), @"adapter backend burn cpu rectify threads");
     assert_eq!(results["environment"]["backend"], "flex");
     assert_eq!(results["environment"]["adapter"], Value::Null);
-    assert_snapshot!(fields(&results["experiment"]).join(" "), @"activations backend batch_size dataset dtype epochs hidden init lr model momentum optimizer probe_every seeds threads weight_decay");
+    assert_snapshot!(fields(&results["experiment"]).join(" "), @"activations backend batch_size dataset dtype epochs hidden init lr model optimizer probe_every seeds threads weight_decay");
     let run = &results["runs"][0];
     assert_snapshot!(fields(run).join(" "), @"activation epochs parameters seed status steps wall_seconds");
     assert_eq!((&run["activation"], &run["seed"], &run["status"]), (&"relu".into(), &0.into(), &"completed".into()));
@@ -338,8 +338,8 @@ fn the_printed_config_is_accepted_and_means_the_same() {
     let place = Place::new();
     for flags in [
         "",
-        "--seed 3,5",
-        "--hidden none --steps 3 --patience 2 --clip-norm 0.5 --bias-init=-0.1 --init normal:0.1 --jobs 1",
+        "--seed 3",
+        "--hidden none --activation none --steps 3 --patience 2 --clip-norm 0.5 --bias-init=-0.1 --init normal:0.1 --jobs 1",
         "--model cnn --probe-every off --train-size 100 --dtype f64 --activations relu:nelu=0.1",
     ] {
         for command in ["compare", "train"] {
@@ -351,7 +351,7 @@ fn the_printed_config_is_accepted_and_means_the_same() {
                 serde_json::to_value(printed.parse::<toml::Table>().expect("TOML")).expect("JSON"),
             )
             .expect("an experiment");
-            assert_eq!(experiment.seeds(), if flags.contains("--seed") { vec![3, 5] } else { experiment.seeds() });
+            assert_eq!(experiment.seeds(), if flags.contains("--seed") { vec![3] } else { experiment.seeds() });
         }
     }
     assert!(!place.path("runs").exists(), "nothing was trained");
@@ -374,11 +374,11 @@ fn flags_win_over_the_config_file_and_the_file_over_defaults() {
         |experiment: &Experiment| -> Vec<String> { experiment.activations.iter().map(ToString::to_string).collect() };
     let file = config("");
     assert_eq!(names(&file), ["tanh"]);
-    assert_eq!((file.lr, file.epochs, file.hidden(), file.seeds()), (Some(0.5), 7, vec![4, 4], vec![0, 1]));
+    assert_eq!((file.lr, file.epochs, file.hidden(), file.seeds()), (Some(0.5), Some(7), vec![4, 4], vec![0, 1]));
     assert_eq!((file.batch_size, file.probe_every), (128, ProbeEvery::Off));
     let flags = config("--lr 0.25 --activation relu,silu --seed 9");
     assert_eq!(names(&flags), ["relu", "silu"]);
-    assert_eq!((flags.lr, flags.epochs, flags.seeds()), (Some(0.25), 7, vec![9]));
+    assert_eq!((flags.lr, flags.epochs, flags.seeds()), (Some(0.25), Some(7), vec![9]));
 }
 
 #[test]
@@ -546,8 +546,8 @@ fn settings_out_of_range_are_wrong_usage_and_named() {
         ("--batch-size 0", &["batch_size: must be at least 1, got 0"]),
         ("--seeds 0", &["seeds: must be at least 1, got 0"]),
         ("--seed 1,1", &["seed: 1 is given twice"]),
-        ("--seed 18446744073709551615", &["a number among the flags is over 9223372036854775807"]),
-        ("--steps 18446744073709551615", &["a number among the flags is over 9223372036854775807"]),
+        ("--seed 18446744073709551615", &["is over 9223372036854775807"]),
+        ("--steps 18446744073709551615", &["is over 9223372036854775807"]),
         ("--seeds 2 --seed 1", &["--seeds", "--seed"]),
         ("--patience 0", &["patience: must be at least 1, got 0"]),
         ("--threads 0", &["threads: must be at least 1, got 0"]),
@@ -569,7 +569,7 @@ fn settings_out_of_range_are_wrong_usage_and_named() {
 fn a_wrong_config_file_is_told_with_its_name_and_place() {
     let place = Place::new();
     for (text, parts) in [
-        ("lerning_rate = 0.1\n", &["lerning_rate", "unknown field"][..]),
+        ("lerning_rate = 0.1\n", &["unknown setting `lerning_rate`; did you mean `lr`?"][..]),
         ("lr = \"fast\"\n", &["lr", "fast"]),
         ("lr = \n", &["line 1"]),
         ("activations = [\"rleu\"]\n", &["unknown activation `rleu`"]),
@@ -581,7 +581,7 @@ fn a_wrong_config_file_is_told_with_its_name_and_place() {
     }
     fs::write(place.path("config.toml"), "lr = -1.0\n").expect("it can be written");
     place.refuses("compare --config config.toml --out out", 2, &["lr: must be positive, got -1"]);
-    place.refuses("compare --config nowhere.toml --out out", 1, &["--config nowhere.toml", "No such file"]);
+    place.refuses("compare --config nowhere.toml --out out", 2, &["--config nowhere.toml", "No such file"]);
     assert!(!place.path("out").exists(), "nothing was begun");
 }
 
@@ -616,8 +616,8 @@ fn a_data_set_that_cannot_be_used_is_a_failure_and_leaves_nothing_behind() {
         damage(&place.path(name));
         place.refuses(&format!("compare --dataset {name} --out out"), 1, parts);
     }
-    place.refuses("compare --dataset nowhere --out out", 1, &["`nowhere`", "neither a known set", "mnist"]);
-    place.refuses("compare --dataset digits --train-size 217 --out out", 1, &["train_size", "1..=216", "217"]);
+    place.refuses("compare --dataset nowhere --out out", 2, &["`nowhere`", "neither a known set", "mnist"]);
+    place.refuses("compare --dataset digits --train-size 217 --out out", 2, &["train_size", "1..=216", "217"]);
     assert!(!place.path("out").exists(), "nothing was begun");
 }
 
@@ -644,14 +644,14 @@ fn a_backend_that_is_not_here_is_told_with_those_that_are() {
         let arguments = format!("compare {SMALL} --steps 1 --backend {name} --out out");
         if backend["compiled_in"] == false {
             let feature = format!("--features {name}");
-            place.refuses(&arguments, 1, &[name, "not compiled in", &feature, "this machine can run flex"]);
+            place.refuses(&arguments, 2, &[name, "not compiled in", &feature, "this machine can run flex"]);
         } else if backend["adapters"].as_array().is_some_and(Vec::is_empty) {
-            place.refuses(&arguments, 1, &[name, "this machine can run flex"]);
+            place.refuses(&arguments, 2, &[name, "this machine can run flex"]);
         }
     }
     place.refuses(
         &format!("compare {SMALL} --backend wgpu:99 --out out"),
-        1,
+        2,
         &["wgpu:99", "this machine can run flex"],
     );
     assert!(!place.path("out").exists(), "nothing was begun");
@@ -661,14 +661,14 @@ fn a_backend_that_is_not_here_is_told_with_those_that_are() {
 fn an_out_that_is_taken_is_left_as_it_was() {
     let place = Place::new();
     fs::write(place.path("file"), "precious").expect("it can be written");
-    place.refuses(&format!("compare {SMALL} --out file"), 1, &["file: is a file, not a folder", "--out"]);
-    place.refuses(&format!("compare {SMALL} --out file/inside"), 1, &["file/inside"]);
+    place.refuses(&format!("compare {SMALL} --out file"), 2, &["file: is a file, not a folder", "--out"]);
+    place.refuses(&format!("compare {SMALL} --out file/inside"), 2, &["file/inside"]);
     assert_eq!(place.read("file"), "precious");
 
     place.run(&format!("train {SMALL} --epochs 1 --out out")).success();
     let names = ["config.toml", "results.json", "report.html", "runs/relu-seed0/metrics.jsonl"];
     let before = names.map(|name| place.read(&format!("out/{name}")));
-    place.refuses(&format!("train {SMALL} --epochs 2 --out out"), 1, &["out: holds an experiment already", "--out"]);
+    place.refuses(&format!("train {SMALL} --epochs 2 --out out"), 2, &["out: holds an experiment already", "--out"]);
     assert_eq!(before, names.map(|name| place.read(&format!("out/{name}"))));
     place.run("eval out/runs/relu-seed0").success();
 
@@ -753,7 +753,7 @@ fn a_checkpoint_takes_pictures_of_its_own_size_only() {
     place.run(&format!("train {SMALL} --steps 1 --out out")).success();
     place.refuses("eval out/runs/relu-seed0 --dataset mnist", 1, &["--dataset mnist", "28 × 28", "12 × 12"]);
     fs::remove_dir_all(place.path("digits")).expect("it is there");
-    place.refuses("eval out/runs/relu-seed0", 1, &["`digits`", "neither a known set"]);
+    place.refuses("eval out/runs/relu-seed0", 2, &["`digits`", "neither a known set"]);
 }
 
 #[test]
@@ -770,7 +770,7 @@ fn a_plot_is_the_kind_of_file_that_its_ending_says() {
     place.refuses("plot rleu", 2, &["unknown activation `rleu`"]);
     place.refuses("plot relu --range 3..3", 2, &["3..3"]);
     place.refuses("plot relu --range wide", 2, &["`wide` is not a range"]);
-    place.refuses("plot relu --out picture.gif", 1, &["picture.gif", ".svg, .png or .html"]);
+    place.refuses("plot relu --out picture.gif", 2, &["picture.gif", ".svg, .png or .html"]);
     place.refuses("plot relu --out nowhere/picture.svg", 1, &["nowhere/picture.svg"]);
 }
 
@@ -883,6 +883,6 @@ mod interrupted {
         assert!(run.epochs.len() > 2 && run.steps > 0);
         assert!(place.path("out/report.html").exists());
         place.run("eval out/runs/relu-seed0").success();
-        place.refuses(&format!("compare {SMALL} --out out"), 1, &["holds an experiment already"]);
+        place.refuses(&format!("compare {SMALL} --out out"), 2, &["holds an experiment already"]);
     }
 }

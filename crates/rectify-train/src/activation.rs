@@ -3,17 +3,28 @@
 use std::{fmt, str::FromStr};
 
 use burn::{
-    module::Module,
-    nn::{PRelu, PReluConfig},
-    tensor::{Device, Tensor, activation},
+    module::{Module, Param},
+    nn::PRelu,
+    tensor::{Tensor, TensorCreationOptions, activation},
 };
-use rectify::{FusedActivation, GradientRule, Relu, ReluConfig};
+use rectify::{FusedActivation, GradientRule, Relu, ReluConfig, Surrogate};
 use serde::{Deserialize, Serialize};
+
+use crate::words::Vocabulary;
 
 /// An activation, parsed from the name that the command line and the config file use.
 ///
-/// A parameter follows a colon: `leaky-relu:0.1`, `relu:nelu=0.1`. The name as given is what
-/// [`Display`](fmt::Display) gives back and what `results.json` holds.
+/// A parameter follows a colon: `leaky-relu:0.1`, `relu:nelu=0.1`. The name, in the spelling of [`NAMES`], with the
+/// parameter as given is what [`Display`](fmt::Display) gives back and what `results.json` holds.
+///
+/// Case, spaces, hyphens and underscores do not matter, and some functions have other names elsewhere, see [`ALIASES`]:
+///
+/// ```
+/// # use rectify_train::activation::Activation;
+/// assert_eq!(" Leaky_ReLU:0.10 ".parse::<Activation>()?.name(), "leaky-relu:0.10");
+/// assert_eq!("swish".parse::<Activation>()?.name(), "silu");
+/// # Ok::<(), rectify_train::activation::ActivationError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Activation {
@@ -67,11 +78,36 @@ pub const NAMES: &[&str] = &[
     "hard-swish",
 ];
 
+/// What the same functions are called elsewhere, each with its name here.
+pub const ALIASES: &[(&str, &str)] = &[
+    ("identity", "none"),
+    ("linear", "none"),
+    ("logistic", "sigmoid"),
+    ("swish", "silu"),
+    ("hard-silu", "hard-swish"),
+    ("gelu-approximate", "gelu-tanh"),
+    ("parametric-relu", "prelu"),
+];
+
+/// Their functions are others, or the name leaves open which one is meant.
+const HINTS: &[(&str, &[&str])] = &[
+    ("leaky", &["leaky-relu"]),
+    ("lrelu", &["leaky-relu"]),
+    ("rrelu", &["leaky-relu", "prelu"]),
+    ("quick-gelu", &["gelu-tanh"]),
+    ("gelu-new", &["gelu-tanh"]),
+    ("heaviside", &["relu:heaviside=0.5"]),
+    ("bsilu", &["relu:bsilu"]),
+    ("nelu", &["relu:nelu=0.1"]),
+];
+
+const VOCABULARY: Vocabulary = Vocabulary { kind: "activation", names: NAMES, aliases: ALIASES, hints: HINTS };
+
 /// Why a name is not an activation.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ActivationError {
     /// No such function.
-    #[error("unknown activation `{0}`; known are {names}", names = NAMES.join(", "))]
+    #[error("{}", VOCABULARY.unknown(.0))]
     Unknown(String),
     /// The part behind the colon is wrong.
     #[error("activation `{name}`: {reason}")]
@@ -88,11 +124,14 @@ impl FromStr for Activation {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, parameter) = match text.split_once(':') {
-            Some((name, parameter)) => (name, Some(parameter)),
+            Some((name, parameter)) => (name, Some(parameter.split_whitespace().collect::<String>())),
             None => (text, None),
         };
+        let name = VOCABULARY.find(name).ok_or_else(|| ActivationError::Unknown(text.to_owned()))?;
+        // A rule of ReLU's is a word like any other.
+        let parameter = if name == "relu" { parameter.map(|rule| rule.to_lowercase()) } else { parameter };
         let wrong = |reason: String| ActivationError::Parameter { name: text.to_owned(), reason };
-        let number = |default: f64| match parameter {
+        let number = |default: f64| match &parameter {
             None => Ok(default),
             Some(value) => value
                 .parse::<f64>()
@@ -110,7 +149,7 @@ impl FromStr for Activation {
         let function = match name {
             "none" => Function::Identity,
             "relu" => {
-                let relu = match parameter {
+                let relu = match &parameter {
                     None => Ok(Relu::default()),
                     Some(rule) => rule.parse().and_then(|rule| ReluConfig::new().with_rule(rule).init()),
                 };
@@ -138,7 +177,8 @@ impl FromStr for Activation {
         if parameter.is_some() && !takes_parameter {
             return Err(wrong(format!("`{name}` takes no parameter")));
         }
-        Ok(Self { name: text.to_owned(), function })
+        let name = parameter.map_or(name.to_owned(), |parameter| format!("{name}:{parameter}"));
+        Ok(Self { name, function })
     }
 }
 
@@ -174,9 +214,30 @@ pub enum Family {
 }
 
 impl Activation {
-    /// The name as the user gave it.
+    /// The name in its usual spelling, with the parameter as the user gave it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the other is this function by the same or another name: `leaky-relu` is `leaky-relu:0.01`.
+    pub fn same_function(&self, other: &Self) -> bool {
+        self.function == other.function
+    }
+
+    /// The function's parameter, given or the default; `None` where it has none.
+    pub(crate) fn parameter(&self) -> Option<f64> {
+        match self.function {
+            Function::LeakyRelu { slope } | Function::PRelu { slope } => Some(slope),
+            Function::Elu { alpha } | Function::Celu { alpha } => Some(alpha),
+            Function::Softplus { beta } => Some(beta),
+            Function::Relu(relu) => match relu.rule() {
+                GradientRule::Heaviside { at_zero } => Some(at_zero),
+                GradientRule::Leaky { slope } => Some(slope),
+                GradientRule::Surrogate(Surrogate::NeLu { alpha }) => Some(alpha),
+                GradientRule::Surrogate(Surrogate::BSilu) | GradientRule::Guided | GradientRule::Deconv => None,
+            },
+            _ => None,
+        }
     }
 
     /// The family whose initialisation `--init auto` takes.
@@ -229,10 +290,14 @@ impl Activation {
         !matches!(self.function, Function::Sigmoid | Function::Softplus { .. })
     }
 
-    /// Builds the layer. Only PReLU has a parameter that lives on `device`.
-    pub fn init(&self, device: &Device) -> ActivationLayer {
+    /// Builds the layer on a device, or on a device in a dtype: `(&device, dtype)`, which is that of its inputs.
+    ///
+    /// Only PReLU's slope lives there, in the dtype or else in the device's default one.
+    pub fn init(&self, options: impl Into<TensorCreationOptions>) -> ActivationLayer {
         let prelu = match self.function {
-            Function::PRelu { slope } => Some(PReluConfig::new().with_alpha(slope).init(device)),
+            Function::PRelu { slope } => {
+                Some(PRelu { alpha: Param::from_tensor(Tensor::full([1], slope, options)), alpha_value: slope })
+            }
             _ => None,
         };
         ActivationLayer { activation: self.clone(), prelu }

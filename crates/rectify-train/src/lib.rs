@@ -15,6 +15,7 @@ pub mod observe;
 pub mod record;
 pub mod store;
 pub mod train;
+pub mod words;
 
 #[cfg(not(feature = "flex"))]
 compile_error!("rectify-train draws initial weights on flex: enable the feature flex");

@@ -41,7 +41,7 @@ proptest! {
     #[test]
     fn any_text_is_an_activation_or_an_error_that_quotes_it(text in ".{0,20}") {
         match text.parse::<Activation>() {
-            Ok(activation) => prop_assert_eq!(activation.name(), text),
+            Ok(activation) => prop_assert_eq!(activation.name().parse(), Ok(activation.clone())),
             Err(error) => prop_assert!(error.to_string().contains(&text), "{}", error),
         }
     }
@@ -55,12 +55,53 @@ fn error(text: &str) -> String {
 #[test]
 fn an_unknown_name_is_told_with_all_that_are_known() {
     let message = error("rleu");
-    assert!(message.starts_with("unknown activation `rleu`; known are none, relu, leaky-relu,"), "{message}");
+    let start = "unknown activation `rleu`; did you mean `relu`? known are none, relu, leaky-relu,";
+    assert!(message.starts_with(start), "{message}");
     for name in NAMES {
         assert!(message.contains(name), "`{name}` is not in: {message}");
     }
     assert!(error("").contains("unknown activation ``"));
-    assert!(error("ReLU").contains("unknown activation `ReLU`"), "names are lower case");
+    for (text, near) in [
+        ("sigmod", "`sigmoid`"),
+        ("leaky:0.1", "`leaky-relu`"),
+        ("lrelu", "`leaky-relu`"),
+        ("quickgelu", "`gelu-tanh`"),
+        ("bsilu", "`relu:bsilu`"),
+        ("swsh", "`silu`"),
+    ] {
+        assert!(error(text).contains(&format!("`{text}`; did you mean {near}?")), "{}", error(text));
+    }
+    assert!(!error("fourier").contains("did you mean"), "nothing is near");
+}
+
+#[test]
+fn spelling_does_not_matter_and_the_name_is_the_usual_one() {
+    for (text, name) in [
+        ("ReLU", "relu"),
+        (" relu ", "relu"),
+        ("leaky_relu:0.10", "leaky-relu:0.10"),
+        ("LeakyReLU: 1E-2", "leaky-relu:1E-2"),
+        ("Hard Tanh", "hard-tanh"),
+        ("ReLU:Heaviside=0.5", "relu:heaviside=0.5"),
+        ("relu : leaky = 0.1", "relu:leaky=0.1"),
+        ("swish", "silu"),
+        ("Identity", "none"),
+        ("linear", "none"),
+        ("logistic", "sigmoid"),
+        ("hard_silu", "hard-swish"),
+        ("parametric-relu:0.1", "prelu:0.1"),
+    ] {
+        let activation: Activation = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(activation.name(), name);
+        assert_eq!(name.parse(), Ok(activation), "{text}");
+    }
+}
+
+#[test]
+fn one_function_by_two_names_is_known_as_one() {
+    let same = |one: &str, other: &str| one.parse::<Activation>().unwrap().same_function(&other.parse().unwrap());
+    assert!(same("leaky-relu", "leaky-relu:0.01") && same("relu", "relu:heaviside=0") && same("elu:1", "elu:1.0"));
+    assert!(!same("leaky-relu", "leaky-relu:0.1") && !same("relu", "relu:heaviside=1") && !same("elu", "celu"));
 }
 
 #[test]
@@ -87,12 +128,10 @@ fn a_wrong_parameter_is_told_with_the_name_as_given() {
 /// f and f′ at `points`, in f64.
 fn function_and_derivative(name: &str, points: &[f64]) -> [Vec<f64>; 2] {
     let device = Device::flex().autodiff();
-    let layer = name.parse::<Activation>().unwrap().init(&device);
+    let layer = name.parse::<Activation>().unwrap().init((&device, DType::F64));
     let data = TensorData::new(points.to_vec(), [points.len()]);
     let x = Tensor::<1>::from_data(data, (&device, DType::F64)).require_grad();
-    // PReLU's slope is an f32 parameter, and its input follows it.
-    let x_in = if name.starts_with("prelu") { x.clone().cast(DType::F32) } else { x.clone() };
-    let y = layer.forward(x_in);
+    let y = layer.forward(x.clone());
     let gradients = y.clone().sum().backward();
     let derivative = x.grad(&gradients).expect("x is tracked");
     [y.without_autodiff(), derivative].map(|tensor| tensor.into_data().iter().collect())

@@ -4,7 +4,7 @@ use std::{env, process::Command};
 
 use burn::tensor::{DType, Tensor};
 use rectify_train::{
-    backend::{BackendError, SelfTest, adapter_name, open, supports, survey},
+    backend::{BackendError, NAMES, SelfTest, adapter_name, canonical, open, supports, survey},
     experiment::Dtype,
 };
 
@@ -15,10 +15,36 @@ fn error(name: &str) -> String {
 #[test]
 fn an_unknown_name_gives_an_error_with_the_names_that_work() {
     let message = error("gpu");
-    assert!(message.starts_with("unknown backend `gpu`; this machine can run "), "{message}");
+    let start = "unknown backend `gpu`; did you mean `auto` or `wgpu`? this machine can run ";
+    assert!(message.starts_with(start), "{message}");
+    assert!(error("abacus").starts_with("unknown backend `abacus`; this machine can run "));
     #[cfg(feature = "flex")]
     assert!(message.contains("flex"), "{message}");
     assert!(message.ends_with("auto"), "{message}");
+}
+
+#[test]
+#[cfg(feature = "flex")]
+fn spelling_does_not_matter() {
+    for name in ["Flex", " flex ", "FLEX"] {
+        assert_eq!(open(name), open("flex"), "{name}");
+        assert_eq!(canonical(name.to_owned()), "flex");
+    }
+    assert_eq!(canonical("WebGPU: 1".to_owned()), "wgpu:1");
+    assert_eq!(canonical("Abacus".to_owned()), "Abacus");
+}
+
+#[test]
+fn the_list_of_names_is_that_of_the_survey_and_auto() {
+    let listed: Vec<&str> = survey().iter().map(|backend| backend.name).chain(["auto"]).collect();
+    assert_eq!(listed, NAMES);
+}
+
+#[test]
+#[cfg(feature = "ndarray")]
+fn a_dtype_that_a_backend_lacks_is_told_with_the_backends_name() {
+    let message = supports(&open("ndarray").unwrap(), Dtype::F16).unwrap_err().to_string();
+    assert_eq!(message, "ndarray computes in f32 and f64, not in f16");
 }
 
 #[test]

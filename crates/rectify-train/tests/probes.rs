@@ -85,7 +85,7 @@ fn experiment(activation: &str) -> Experiment {
     Experiment {
         activations: vec![activation.parse().unwrap()],
         dtype: Dtype::F64,
-        epochs: 0,
+        epochs: Some(0),
         lr: Some(0.1),
         ..Experiment::default()
     }
@@ -390,7 +390,7 @@ fn the_update_is_measured_against_the_weights_before_the_step() {
     let (inputs, labels) = inputs_and_labels();
     let reference = Reference::new(f64::tanh, tanh_slope);
     let pass = reference.pass(&inputs, &labels);
-    let experiment = Experiment { epochs: 1, batch_size: 40, lr: Some(0.3), ..experiment("tanh") };
+    let experiment = Experiment { epochs: Some(1), batch_size: 40, lr: Some(0.3), ..experiment("tanh") };
     let (_, run) = trained(reference.network("tanh"), &experiment, &data(&inputs, &labels, 3));
     for (l, layer) in run.epochs[1].layers.iter().enumerate() {
         let ratio = 0.3 * norm(&pass.weight_gradients[l]) / norm(&reference.weights[l]);
@@ -406,7 +406,7 @@ fn a_probed_step_has_the_figures_of_its_own_batch_however_many_threads_share_it(
     for threads in [1, 2, 3] {
         // A step on all samples at once, whatever their order.
         let probe_every = ProbeEvery::Steps(1);
-        let experiment = Experiment { epochs: 1, batch_size: 64, threads, probe_every, ..experiment("sigmoid") };
+        let experiment = Experiment { epochs: Some(1), batch_size: 64, threads, probe_every, ..experiment("sigmoid") };
         let (_, run) = trained(reference.network("sigmoid"), &experiment, &data(&inputs, &labels, 3));
         assert_eq!(run.probes.len(), 1);
         assert_eq!(run.probes[0].step, 1);
@@ -429,7 +429,7 @@ fn a_probed_steps_gradients_are_those_before_clipping_whatever_the_optimizer() {
     for optimizer in [OptimizerKind::Sgd, OptimizerKind::Momentum, OptimizerKind::Adam] {
         for clip_norm in [None, Some(1e-3)] {
             let experiment = Experiment {
-                epochs: 1,
+                epochs: Some(1),
                 batch_size: 64,
                 optimizer,
                 clip_norm,
@@ -445,7 +445,8 @@ fn a_probed_steps_gradients_are_those_before_clipping_whatever_the_optimizer() {
 #[test]
 fn steps_are_probed_as_often_as_asked_for() {
     let (inputs, labels) = inputs_and_labels();
-    let experiment = Experiment { epochs: 2, batch_size: 10, probe_every: ProbeEvery::Steps(3), ..experiment("relu") };
+    let experiment =
+        Experiment { epochs: Some(2), batch_size: 10, probe_every: ProbeEvery::Steps(3), ..experiment("relu") };
     let (_, run) = trained(Reference::new(relu, step).network("relu"), &experiment, &data(&inputs, &labels, 3));
     assert_eq!(run.probes.iter().map(|probe| probe.step).collect::<Vec<_>>(), [3, 6]);
 }
@@ -458,7 +459,8 @@ fn looking_changes_nothing_in_the_training() {
         [(Dtype::F64, "relu", 1), (Dtype::F32, "relu", 1), (Dtype::F32, "tanh", 2), (Dtype::F32, "leaky-relu", 1)]
     {
         let train = |probe_every| {
-            let experiment = Experiment { epochs: 3, batch_size: 16, dtype, threads, probe_every, ..experiment(name) };
+            let experiment =
+                Experiment { epochs: Some(3), batch_size: 16, dtype, threads, probe_every, ..experiment(name) };
             let network = Reference::new(relu, step).network_in(dtype, name);
             let (network, run) = trained(network, &experiment, &data_in(dtype, &inputs, &labels, 3));
             let weights: Vec<f64> = network.hidden[0].parameters().0.into_data().iter().collect();
@@ -515,7 +517,7 @@ fn a_foreign_residual_network_is_measured_as_finite_differences_say() {
         }
     }
 
-    let experiment = Experiment { epochs: 1, batch_size: 64, ..experiment("tanh") };
+    let experiment = Experiment { epochs: Some(1), batch_size: 64, ..experiment("tanh") };
     let (_, run) = trained(residual(&block, &Device::flex().autodiff()), &experiment, &data);
     let layers = &run.epochs[0].layers;
     assert_eq!(layers.iter().map(|layer| layer.layer.as_str()).collect::<Vec<_>>(), ["stem", "block", "head"]);

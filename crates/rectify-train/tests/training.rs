@@ -130,7 +130,7 @@ fn sgd_steps_against_the_gradient_with_the_l2_penalty_in_it() {
 
 #[test]
 fn momentum_adds_up_gradients_without_dampening() {
-    let experiment = Experiment { optimizer: OptimizerKind::Momentum, momentum: 0.8, ..regression() };
+    let experiment = Experiment { optimizer: OptimizerKind::Momentum, momentum: Some(0.8), ..regression() };
     let mut velocity = [0.0; 8];
     agrees_with(experiment, SEVEN_DIGITS, |_, w, g| {
         for ((w, g), v) in w.iter_mut().zip(g).zip(&mut velocity) {
@@ -190,7 +190,7 @@ fn clipping_bounds_the_norm_of_the_whole_gradient_and_keeps_its_direction() {
 fn threads_share_a_training_whatever_the_optimizer_even_where_there_are_more_of_them_than_samples() {
     use OptimizerKind::{Adam, AdamW, Momentum, Sgd};
     // The last batch of an epoch has two samples: some threads have no part in it, and must learn from it all the same.
-    let batches = Experiment { batch_size: 4, epochs: 5, weight_decay: 0.01, ..regression() };
+    let batches = Experiment { batch_size: 4, epochs: Some(5), weight_decay: 0.01, ..regression() };
     for (optimizer, clip_norm) in [(Sgd, None), (Sgd, Some(0.1)), (Momentum, None), (Adam, None), (AdamW, None)] {
         let experiment = Experiment { optimizer, clip_norm, ..batches.clone() };
         let (alone, _) = trained(&experiment, &six_samples(), 0);
@@ -239,7 +239,7 @@ fn explicit_gradients_are_those_of_autodiff_to_the_bit() {
             activations: vec![activation.clone()],
             batch_size: 50,
             lr: Some(0.1),
-            epochs: 2,
+            epochs: Some(2),
             threads,
             probe_every: ProbeEvery::Steps(1),
             ..Experiment::default()
@@ -284,7 +284,7 @@ fn a_frozen_parameter_stays_as_it_is() {
 
 #[test]
 fn zero_epochs_measure_the_initial_network_and_change_nothing() {
-    let (_, run) = trained(&Experiment { epochs: 0, ..regression() }, &six_samples(), 0);
+    let (_, run) = trained(&Experiment { epochs: Some(0), ..regression() }, &six_samples(), 0);
     assert_eq!((run.status, run.steps, run.epochs.len()), (Status::Completed, 0, 1));
     assert_eq!((run.epochs[0].epoch, run.epochs[0].step, run.epochs[0].seconds), (0, 0, 0.0));
 }
@@ -301,7 +301,7 @@ fn the_last_epoch_may_be_cut_short_by_steps() {
 #[test]
 fn patience_ends_a_training_that_no_longer_improves() {
     // A rate that moves nothing: no epoch is better than the first.
-    let experiment = Experiment { epochs: 10, lr: Some(1e-12), patience: Some(3), ..regression() };
+    let experiment = Experiment { epochs: Some(10), lr: Some(1e-12), patience: Some(3), ..regression() };
     let (_, run) = trained(&experiment, &six_samples(), 0);
     assert_eq!((run.status, run.epochs.len()), (Status::Completed, 4));
     assert!(run.epochs[3].layers[0].histogram.is_some(), "the last epoch is looked at as a last one");
@@ -311,7 +311,7 @@ fn patience_ends_a_training_that_no_longer_improves() {
 fn divergence_is_an_outcome_with_the_step_whose_loss_was_not_finite() {
     let experiment =
         Experiment { activations: vec!["relu".parse().unwrap()], hidden: Some(vec![8; 4]), ..regression() };
-    let experiment = Experiment { epochs: 300, lr: Some(1e100), ..experiment };
+    let experiment = Experiment { epochs: Some(300), lr: Some(1e100), ..experiment };
     let (_, run) = trained(&experiment, &six_samples(), 0);
     assert_eq!(run.status, Status::Diverged);
     let at = run.diverged_at_step.expect("a diverged run says when");
@@ -340,7 +340,7 @@ fn a_training_told_to_stop_at_its_last_step_is_complete_and_before_it_interrupte
 
 #[test]
 fn observers_hear_of_every_step_and_epoch() {
-    let experiment = Experiment { batch_size: 4, epochs: 3, ..regression() };
+    let experiment = Experiment { batch_size: 4, epochs: Some(3), ..regression() };
     let shape = Shape { channels: 1, height: 1, width: INPUTS, classes: CLASSES };
     let none = &experiment.activations[0];
     let network = Model::new(&experiment, none, shape, 0, &Device::flex().autodiff());
@@ -378,7 +378,7 @@ fn on_mnist(activation: &str, hidden: Vec<usize>) -> Experiment {
 
 #[test]
 fn softmax_regression_on_mnist_reaches_about_92_percent() {
-    let experiment = Experiment { epochs: 2, lr: Some(0.05), ..on_mnist("none", Vec::new()) };
+    let experiment = Experiment { epochs: Some(2), lr: Some(0.05), ..on_mnist("none", Vec::new()) };
     let (_, run) = trained(&experiment, &whole_mnist(), 0);
     let accuracy = run.last().and_then(|epoch| epoch.test_accuracy).expect("completed");
     // The published figure is 91 to 92.6 %, by optimizer and length of training; 10 000 test samples have a standard
@@ -389,7 +389,7 @@ fn softmax_regression_on_mnist_reaches_about_92_percent() {
 
 #[test]
 fn a_network_without_activations_is_the_product_of_its_matrices() {
-    let experiment = Experiment { epochs: 1, bias_init: Some(0.1), ..on_mnist("none", vec![20, 30, 15]) };
+    let experiment = Experiment { epochs: Some(1), bias_init: Some(0.1), ..on_mnist("none", vec![20, 30, 15]) };
     let data = some_of_mnist(512);
     let (model, _) = trained(&experiment, &data, 0);
     let Model::Mlp(mlp) = &model.valid() else { panic!("it is an MLP") };
@@ -409,7 +409,7 @@ fn a_network_without_activations_is_the_product_of_its_matrices() {
 
 /// Gradient RMS of the pre-activations of each hidden layer before training, from the input on.
 fn initial_gradients(activation: &str, init: &str, seed: u64, data: &DeviceDataset) -> Vec<f64> {
-    let experiment = Experiment { init: init.parse().unwrap(), epochs: 0, ..on_mnist(activation, vec![128; 10]) };
+    let experiment = Experiment { init: init.parse().unwrap(), epochs: Some(0), ..on_mnist(activation, vec![128; 10]) };
     let (_, run) = trained(&experiment, data, seed);
     hidden(&run.epochs[0]).iter().map(|layer| layer.preactivation_grad_rms.expect("finite")).collect()
 }
@@ -468,7 +468,7 @@ fn a_seed_gives_the_same_bits_whatever_the_number_of_jobs() {
             model,
             jobs,
             seeds: 2,
-            epochs: 3,
+            epochs: Some(3),
             hidden: Some(vec![16]),
             ..Experiment::default()
         };
@@ -494,7 +494,7 @@ fn a_seed_gives_the_same_bits_whatever_the_number_of_jobs() {
 fn an_error_of_whoever_takes_the_networks_ends_the_grid() {
     let data = six_samples();
     let shape = Shape { channels: 1, height: 1, width: INPUTS, classes: CLASSES };
-    let experiment = Experiment { seeds: 50, epochs: 1, jobs: Some(1), ..regression() };
+    let experiment = Experiment { seeds: 50, epochs: Some(1), jobs: Some(1), ..regression() };
     let result =
         on_grid(&experiment, shape, &data, &|training, _| if training == 1 { Err("disk full") } else { Ok(()) });
     assert_eq!(result, Err("disk full"));
@@ -502,7 +502,7 @@ fn an_error_of_whoever_takes_the_networks_ends_the_grid() {
 
 #[test]
 fn every_layer_of_a_cnn_is_measured() {
-    let experiment = Experiment { model: ModelKind::Cnn, epochs: 1, ..on_mnist("relu", vec![32]) };
+    let experiment = Experiment { model: ModelKind::Cnn, epochs: Some(1), ..on_mnist("relu", vec![32]) };
     let (_, run) = trained(&experiment, &some_of_mnist(256), 0);
     let epoch = run.last().expect("measured");
     let layers: Vec<_> = epoch.layers.iter().map(|layer| (layer.layer.as_str(), layer.units)).collect();
@@ -517,7 +517,7 @@ fn every_layer_of_a_cnn_is_measured() {
 
 #[test]
 fn more_training_learns_more() {
-    let experiment = Experiment { epochs: 3, ..on_mnist("relu", vec![32]) };
+    let experiment = Experiment { epochs: Some(3), ..on_mnist("relu", vec![32]) };
     let (_, run) = trained(&experiment, &some_of_mnist(4000), 0);
     let (first, last) = (&run.epochs[0], &run.epochs[3]);
     let [before, after] = [first, last].map(|epoch| epoch.test_accuracy.expect("completed"));

@@ -11,11 +11,13 @@ use std::{
 use anyhow::{Context, ensure};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use rectify_train::{
+    backend,
     claims::{
         CLAIMS, Claim, ClaimResult, ClaimsReport, SCHEMA_VERSION,
         lab::{ClaimError, Effort, Lab},
     },
     environment, store,
+    words::Vocabulary,
 };
 
 use crate::{
@@ -89,10 +91,9 @@ const RESULTS: &str = "claims.json";
 const PAGE: &str = "claims.html";
 
 fn find(id: &str) -> Result<&'static Claim, Usage> {
-    Claim::find(id).ok_or_else(|| {
-        let ids: Vec<&str> = CLAIMS.iter().map(|claim| claim.id).collect();
-        Usage(format!("there is no claim `{id}`; known are {}", ids.join(", ")))
-    })
+    let ids: Vec<&str> = CLAIMS.iter().map(|claim| claim.id).collect();
+    let vocabulary = Vocabulary { kind: "claim", names: &ids, aliases: &[], hints: &[] };
+    vocabulary.find(id).and_then(Claim::find).ok_or_else(|| Usage(vocabulary.unknown(id)))
 }
 
 fn list(claims: &[&'static Claim], format: Format) -> anyhow::Result<ExitCode> {
@@ -117,7 +118,7 @@ fn list(claims: &[&'static Claim], format: Format) -> anyhow::Result<ExitCode> {
 fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<(ClaimsReport, PathBuf)> {
     if let Some(folder) = &args.resume {
         let path = folder.join(RESULTS);
-        let text = fs::read(&path).with_context(|| format!("--resume {}", path.display()))?;
+        let text = fs::read(&path).map_err(|error| Usage(format!("--resume {}: {error}", path.display())))?;
         let mut report: ClaimsReport = serde_json::from_slice(&text)
             .with_context(|| format!("--resume {}: not what `rectify claims` writes", path.display()))?;
         ensure!(
@@ -134,13 +135,13 @@ fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<(ClaimsR
         (_, true) => Effort::Thorough,
         _ => Effort::Default,
     };
-    let backend = args.backend.as_deref().unwrap_or("flex");
-    let device = rectify_train::backend::open(backend)?;
+    let backend = backend::canonical(args.backend.clone().unwrap_or("flex".to_owned()));
+    let device = backend::open(&backend)?;
     let all = if named.is_empty() { CLAIMS } else { named };
     let report = ClaimsReport {
         schema_version: SCHEMA_VERSION,
         date: jiff::ZonedDateTime::now().date().to_string(),
-        environment: environment::of(backend, &device),
+        environment: environment::of(&backend, &device),
         effort,
         requested: all.iter().map(|claim| claim.id.to_owned()).collect(),
         claims: Vec::new(),
@@ -149,7 +150,7 @@ fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<(ClaimsR
         Some(folder) => folder.clone(),
         None => fresh_folder("claims", &effort.to_string()),
     };
-    let taken = |reason| anyhow::anyhow!("--out {}: {reason}", folder.display());
+    let taken = |reason| Usage(format!("--out {}: {reason}", folder.display()));
     ensure!(!folder.exists() || folder.is_dir(), taken("is a file, not a folder; choose another"));
     ensure!(!folder.join(RESULTS).exists(), taken("holds claims already; go on with --resume, or choose another"));
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;

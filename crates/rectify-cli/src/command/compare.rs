@@ -15,7 +15,7 @@ use rectify_train::{
 };
 
 use crate::{
-    cli::{Format, Output, TrainArgs},
+    cli::{Format, Output, TrainArgs, Trainings},
     interrupt, note, print,
     progress::Progress as Display,
     report,
@@ -23,17 +23,17 @@ use crate::{
 
 /// Trains every activation with every seed and reports.
 pub fn compare(args: &TrainArgs) -> anyhow::Result<ExitCode> {
-    run(args, "compare", Experiment::default())
+    run(args, "compare", Trainings::Grid, Experiment::default())
 }
 
-/// Trains one network. The same thing as [`compare`], with one of each by default.
+/// Trains one network. The same thing as [`compare`] with one activation and one seed.
 pub fn train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
     let all = Experiment::default();
     let activations = all.activations[..1].to_vec();
-    run(args, "train", Experiment { activations, seeds: 1, ..all })
+    run(args, "train", Trainings::One, Experiment { activations, seeds: 1, ..all })
 }
 
-fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<ExitCode> {
+fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experiment) -> anyhow::Result<ExitCode> {
     let compare = match &args.resume {
         Some(folder) => {
             let mut compare = Compare::resume(folder)?;
@@ -45,7 +45,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
             compare
         }
         None => {
-            let experiment = args.resolve(defaults)?;
+            let experiment = args.resolve(defaults, trainings)?;
             if args.print_config {
                 return print(toml::to_string(&experiment)?);
             }
@@ -55,7 +55,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     let stop = interrupt::listen()?;
     let folder = compare.path().to_owned();
     let display = Display::new(args.output.quiet);
-    let epochs = compare.experiment().steps.is_none().then_some(compare.experiment().epochs);
+    let epochs = compare.experiment().steps.is_none().then(|| compare.experiment().epochs());
     let outcome = compare.run(stop, &|progress| match progress {
         Progress::Begins { steps, taken, notes } => {
             display.begin(steps, taken);

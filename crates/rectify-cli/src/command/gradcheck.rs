@@ -11,7 +11,7 @@ use rectify_train::{activation::Activation, backend};
 use serde::Serialize;
 
 use crate::{
-    cli::{Format, GradcheckArgs},
+    cli::{Activations, Format, GradcheckArgs},
     print,
 };
 
@@ -33,10 +33,10 @@ pub fn gradcheck(args: &GradcheckArgs) -> anyhow::Result<ExitCode> {
     let dtype: DType = args.dtype.into();
     let check = GradCheck { step: args.step, relative: args.tolerance, absolute: args.tolerance };
     let mut all = Vec::new();
-    for name in &args.activations {
+    for name in Activations::all(&args.activations) {
         let data = TensorData::new(POINTS.to_vec(), [POINTS.len()]);
         let x = Tensor::<1>::from_data(data, (&device, dtype));
-        let layer = name.init(&device);
+        let layer = name.init((&device, dtype));
         let (against, reference) = reference(name);
         let report = match reference {
             None => gradcheck_against(|x| layer.forward(x), |x| layer.forward(x), x, &check),

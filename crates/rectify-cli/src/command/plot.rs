@@ -6,10 +6,7 @@
 use std::{ffi::OsStr, fs, ops::RangeInclusive, path::Path};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use burn::{
-    module::{Module, ModuleMapper, Param},
-    tensor::{DType, Device, Tensor, TensorData},
-};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use plotly::{
     Scatter, Trace,
     common::{Marker, Mode},
@@ -27,9 +24,12 @@ use plotters::{
 };
 use rectify_train::activation::Activation;
 
-use crate::draw::{
-    page,
-    style::{Dash, Style},
+use crate::{
+    cli::Usage,
+    draw::{
+        page,
+        style::{Dash, Style},
+    },
 };
 
 /// Steps between the points that are drawn: more than a panel has pixels.
@@ -70,7 +70,10 @@ pub fn plot(activations: &[Activation], range: RangeInclusive<f64>, path: &Path)
         "svg" => write_svg,
         "png" => write_png,
         "html" => write_html,
-        _ => bail!("{}: the file's ending picks the picture's format; it must be .svg, .png or .html", path.display()),
+        _ => bail!(Usage(format!(
+            "--out {}: the file's ending picks the picture's format; it must be .svg, .png or .html",
+            path.display()
+        ))),
     };
     let curves = activations
         .iter()
@@ -146,15 +149,8 @@ fn samples(low: f64, high: f64) -> Vec<f64> {
 
 /// f(x) and f′(x) at each x, in f64.
 fn evaluate(activation: &Activation, x: Vec<f64>) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
-    /// A parameter, such as PReLU's slope, is made in the device's type.
-    struct ToF64;
-    impl ModuleMapper for ToF64 {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|tensor| tensor.cast(DType::F64))
-        }
-    }
     let device = Device::flex().autodiff();
-    let layer = activation.init(&device).map(&mut ToF64);
+    let layer = activation.init((&device, DType::F64));
     let count = x.len();
     let x = Tensor::<1>::from_data(TensorData::new(x, [count]), (&device, DType::F64)).require_grad();
     let y = layer.forward(x.clone());

@@ -696,11 +696,11 @@ fn settings(experiment: &Experiment, environment: &Environment) -> String {
         ("bias_init", or(*bias_init, "the initialisation's")),
         ("optimizer", optimizer.to_string()),
         ("lr", lr),
-        ("momentum", momentum.to_string()),
+        ("momentum", or(*momentum, "none")),
         ("weight_decay", weight_decay.to_string()),
         ("clip_norm", or(*clip_norm, "no clipping")),
         ("batch_size", batch_size.to_string()),
-        ("epochs", epochs.to_string()),
+        ("epochs", or(*epochs, "as many as the steps need")),
         ("steps", or(*steps, "as many as the epochs have")),
         ("keep_last", keep_last.to_string()),
         ("patience", or(*patience, "none")),
@@ -805,7 +805,7 @@ pub(crate) mod tests {
             },
             experiment: Experiment {
                 hidden: Some(vec![128; layers]),
-                epochs,
+                epochs: Some(epochs),
                 seeds: seeds as usize,
                 ..Experiment::default()
             },

@@ -113,7 +113,7 @@ fn measure(lab: &Lab) -> Result<Outcome, ClaimError> {
         }
     }
 
-    let experiment = Experiment { train_size: Some(STEPS * 128), epochs: 1, ..lab.experiment() };
+    let experiment = Experiment { train_size: Some(STEPS * 128), epochs: Some(1), ..lab.experiment() };
     let trainings = lab.trainings(&experiment, &ACTIVATIONS, 0..1);
     let step_times = in_turn(repetitions, |i| seconds_a_step(lab, &trainings[i])).into_iter();
     let step_times: Vec<Vec<f64>> =

@@ -69,7 +69,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let cnn = Experiment {
         model: ModelKind::Cnn,
         train_size: lab.choose(Some(500), Some(5000), None),
-        epochs: lab.choose(1, 2, 5),
+        epochs: Some(lab.choose(1, 2, 5)),
         batch_size: lab.choose(128, 64, 128),
         ..mlp.clone()
     };
@@ -97,7 +97,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
                     let epochs = by_seed.iter().filter_map(|seed| seed[i].epochs.get(epoch));
                     (epoch as f64, epochs.filter_map(|epoch| epoch.test_accuracy).collect())
                 };
-                Series::measured(*name, arithmetic, (0..=experiment.epochs).map(at))
+                Series::measured(*name, arithmetic, (0..=experiment.epochs()).map(at))
             };
             figures.push(Figure {
                 title: format!("Test accuracy, {model}, {dataset}"),

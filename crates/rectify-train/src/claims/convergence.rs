@@ -104,7 +104,7 @@ struct Descent {
 fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let mlp = Experiment {
         hidden: Some(vec![128; 2]),
-        epochs: 1,
+        epochs: Some(1),
         steps: Some(lab.choose(100, 2000, 10_000)),
         ..lab.experiment()
     };

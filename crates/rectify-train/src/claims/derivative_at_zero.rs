@@ -115,7 +115,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         dtype: setting.dtype,
         lr: Some(setting.rate),
         train_size: lab.choose(Some(2000), Some(50_000), None),
-        epochs: lab.choose(1, 1, 10),
+        epochs: Some(lab.choose(1, 1, 10)),
         ..lab.experiment()
     };
     let names = VALUES.map(|(name, _)| name);

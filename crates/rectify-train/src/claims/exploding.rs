@@ -97,7 +97,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         init: Init::Normal(std(keeping, gain)),
         lr: Some(rate),
         train_size: lab.choose(Some(1000), Some(10_000), Some(20_000)),
-        epochs: lab.choose(1, 2, 5),
+        epochs: Some(lab.choose(1, 2, 5)),
         ..lab.experiment()
     };
     let cures: [(&str, fn(Experiment) -> Experiment); 3] = [
@@ -229,7 +229,8 @@ fn initial_gradients(
         for gain in GAINS {
             let settings = setting(keeping, gain, RATE);
             let size = settings.train_size.map(|size| size.min(2000));
-            let experiment = Experiment { epochs: 0, probe_every: ProbeEvery::Epoch, train_size: size, ..settings };
+            let experiment =
+                Experiment { epochs: Some(0), probe_every: ProbeEvery::Epoch, train_size: size, ..settings };
             trainings.extend(lab.trainings(&experiment, &[name], seeds.clone()));
         }
     }

@@ -166,7 +166,7 @@ impl<'a> Lab<'a> {
         Experiment {
             backend: self.backend.clone(),
             train_size: self.choose(Some(2000), Some(20_000), None),
-            epochs: self.choose(1, 5, 10),
+            epochs: Some(self.choose(1, 5, 10)),
             probe_every: ProbeEvery::Off,
             ..Experiment::default()
         }
@@ -332,7 +332,7 @@ impl Training {
         };
         let length = match experiment.steps {
             Some(steps) => format!("{steps} steps"),
-            None => format!("{} epochs", experiment.epochs),
+            None => format!("{} epochs", experiment.epochs()),
         };
         format!(
             "{}, {size} training samples, {} {widths}, {} {}, batches of {}, {length}, {}",

@@ -101,7 +101,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
                     let layers = runs.iter().filter_map(|run| hidden(run.epochs.get(epoch)?).get(layer).copied());
                     layers.filter_map(|layer| layer.saturated_fraction).collect()
                 };
-                let points = (0..=experiment.epochs).map(|epoch| (epoch as f64, at(epoch)));
+                let points = (0..=experiment.epochs()).map(|epoch| (epoch as f64, at(epoch)));
                 Series::measured(format!("layer {}", layer + 1), arithmetic, points)
             });
             figures.push(Figure {

@@ -213,7 +213,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         .collect();
     let curve = |(i, (name, ..)): (usize, &(&str, Output, &str))| {
         let at = |epoch: usize| seeds.iter().filter_map(|seed| seed[i].1.epochs.get(epoch)?.test_accuracy).collect();
-        Series::measured(*name, arithmetic, (0..=experiment.epochs).map(|epoch| (epoch as f64, at(epoch))))
+        Series::measured(*name, arithmetic, (0..=experiment.epochs()).map(|epoch| (epoch as f64, at(epoch))))
     };
     let accuracies = Figure {
         title: "Test accuracy, odd or even".to_owned(),

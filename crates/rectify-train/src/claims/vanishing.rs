@@ -85,7 +85,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         hidden: Some(vec![WIDTH; depth]),
         init,
         train_size: lab.choose(Some(2000), None, None),
-        epochs,
+        epochs: Some(epochs),
         ..lab.experiment()
     };
     let activations = ["sigmoid", "tanh", "relu"];
@@ -95,7 +95,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     for depth in [2, DEPTHS[0], DEPTHS[1], DEPTHS[2]] {
         for (_, init) in INITS {
             let experiment = Experiment {
-                epochs: 0,
+                epochs: Some(0),
                 probe_every: ProbeEvery::Epoch,
                 train_size: Some(2000),
                 ..of_depth(depth, init)

@@ -59,8 +59,8 @@ fn extended(there: &Experiment, asked: Experiment) -> Result<Experiment, ExtendE
         let value = |steps: Option<usize>| steps.map_or("no number of steps".to_owned(), |steps| steps.to_string());
         return refuse("steps", value(there.steps), value(asked.steps));
     }
-    if asked.epochs < there.epochs {
-        return refuse("epochs", there.epochs.to_string(), format!("fewer, {}", asked.epochs));
+    if asked.epochs() < there.epochs() {
+        return refuse("epochs", there.epochs().to_string(), format!("fewer, {}", asked.epochs()));
     }
     let with = |mut all: Vec<Activation>, more: Vec<Activation>| {
         for activation in more {
@@ -95,14 +95,14 @@ mod tests {
         let gelu: Activation = "gelu".parse().unwrap();
         let asked = Experiment {
             seeds: 5,
-            epochs: 7,
+            epochs: Some(7),
             jobs: Some(1),
             activations: vec![gelu.clone(), there.activations[0].clone()],
             ..there.clone()
         };
         let found = extended(&there, asked).unwrap();
         assert_eq!(found.seeds(), [0, 1, 2, 3, 4]);
-        assert_eq!((found.epochs, found.jobs), (7, Some(1)));
+        assert_eq!((found.epochs, found.jobs), (Some(7), Some(1)));
         assert_eq!(found.activations, [&there.activations[..], &[gelu]].concat());
         let other = extended(&there, Experiment { seed: Some(vec![9]), ..there.clone() }).unwrap();
         assert_eq!(other.seeds(), [0, 1, 2, 9]);
@@ -113,7 +113,7 @@ mod tests {
         let there = experiment();
         for (asked, setting, values) in [
             (Experiment { lr: Some(0.5), ..there.clone() }, "lr", ["0.1", "0.5"]),
-            (Experiment { epochs: 4, ..there.clone() }, "epochs", ["5", "4"]),
+            (Experiment { epochs: Some(4), ..there.clone() }, "epochs", ["5", "4"]),
             (Experiment { steps: Some(9), ..there.clone() }, "steps", ["no number", "9"]),
             (Experiment { train_size: Some(9), ..there.clone() }, "train_size", ["none", "9"]),
             (Experiment { patience: Some(2), ..there.clone() }, "patience", ["none", "2"]),

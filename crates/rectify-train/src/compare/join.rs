@@ -166,7 +166,7 @@ fn not_shared(first: &Experiment, second: &Experiment) -> Option<Difference> {
     };
     difference(first, second)
         .or_else(|| length("steps", |experiment| experiment.steps))
-        .or_else(|| length("epochs", |experiment| Some(experiment.epochs)))
+        .or_else(|| length("epochs", |experiment| Some(experiment.epochs())))
 }
 
 /// The activations and seeds of both.

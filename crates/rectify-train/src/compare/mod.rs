@@ -5,7 +5,7 @@
 //!
 //! use rectify_train::{compare::{Compare, CompareError, Progress}, experiment::Experiment};
 //!
-//! let experiment = Experiment { epochs: 2, ..Experiment::default() };
+//! let experiment = Experiment { epochs: Some(2), ..Experiment::default() };
 //! let compare = Compare::create(Path::new("runs/mine"), experiment)?;
 //! let outcome = compare.run(&AtomicBool::new(false), &|progress| {
 //!     if let Progress::Ended(run) = progress {
@@ -99,7 +99,7 @@ pub enum Progress<'a> {
         steps: usize,
         /// Taken by another process.
         taken: usize,
-        /// What to tell about the data.
+        /// What to tell about the data, and about settings that do less than was asked for.
         notes: &'a [String],
     },
     /// Something happened in a training.
@@ -136,7 +136,11 @@ impl Prepared {
         let device = backend::open(&experiment.backend)?;
         backend::supports(&device, experiment.dtype)?;
         let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
-        dataset.shape().check(experiment.model)?;
+        let shape = dataset.shape();
+        shape.check(experiment.model)?;
+        if backend::adapter_name(&device).is_none() {
+            experiment.fits(shape, dataset.train.len())?;
+        }
         Ok(Self { device, dataset })
     }
 }
@@ -195,7 +199,8 @@ impl Compare {
             Some(prepared) => prepared,
             None => Prepared::new(experiment)?,
         };
-        let (notes, shape, record) = (dataset.notes.clone(), dataset.shape(), dataset.record());
+        let (shape, record) = (dataset.shape(), dataset.record());
+        let notes = [dataset.notes.clone(), experiment.notes(dataset.train.len())].concat();
         let class_labels = dataset.class_labels.clone();
         let data = dataset.to_device(&device, experiment.dtype.into());
         // Its pixels are on the device now.

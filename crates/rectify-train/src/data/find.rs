@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::DataError;
+use crate::words::Vocabulary;
 
 /// The environment variable with a folder of data sets, `$RECTIFY_DATA/mnist` and so on.
 pub const DATA_VARIABLE: &str = "RECTIFY_DATA";
@@ -43,6 +44,22 @@ pub(super) static KNOWN: [Known; 2] = [
     },
 ];
 
+/// The name of the known set that is meant by `name_or_path`, whatever its case; a path as it is.
+pub fn canonical(name_or_path: String) -> String {
+    match vocabulary(&names()).find(&name_or_path) {
+        Some(name) if !Path::new(&name_or_path).exists() => name.to_owned(),
+        _ => name_or_path,
+    }
+}
+
+pub(super) fn names() -> Vec<&'static str> {
+    KNOWN.iter().map(|set| set.name).collect()
+}
+
+pub(super) fn vocabulary<'a>(names: &'a [&'a str]) -> Vocabulary<'a> {
+    Vocabulary { kind: "data set", names, aliases: &[], hints: &[("fmnist", &["fashion-mnist"])] }
+}
+
 /// A data set's files.
 pub(super) struct Source {
     pub folder: PathBuf,
@@ -54,6 +71,7 @@ pub(super) struct Source {
 impl Source {
     /// The set that a name or, if it is none, a path stands for.
     pub fn find(name_or_path: &str) -> Result<Self, DataError> {
+        let name_or_path = &*canonical(name_or_path.to_owned());
         if let Some(known) = KNOWN.iter().find(|known| known.name == name_or_path) {
             return known.find(&known.places());
         }

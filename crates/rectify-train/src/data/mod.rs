@@ -63,13 +63,13 @@ use rayon::prelude::*;
 
 use self::{
     classes::Classes,
-    find::{KNOWN, Source},
+    find::{Source, names, vocabulary},
     layout::Layout,
 };
 pub use self::{
     classes::label_ranges,
     device::{Batch, DeviceDataset, DeviceSamples},
-    find::{DATA_VARIABLE, FILES},
+    find::{DATA_VARIABLE, FILES, canonical},
     idx::{Idx, IdxContent, MAX_ELEMENTS, read_idx},
     layout::size_in_words,
     survey::{DatasetContents, DatasetInfo, SamplesInfo, inspect, survey},
@@ -129,8 +129,9 @@ pub enum DataError {
     },
     /// Neither a known set nor a folder.
     #[error(
-        "data set `{name}`: neither a known set ({known}) nor a folder{hint}",
-        known = KNOWN.each_ref().map(|set| set.name).join(", ")
+        "data set `{name}`: neither a known set ({known}) nor a folder{hint}{question}",
+        known = names().join(", "),
+        question = vocabulary(&names()).question(.name)
     )]
     Unknown {
         /// What was asked for.

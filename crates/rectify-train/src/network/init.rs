@@ -43,7 +43,7 @@ impl Draw<'_> {
         let fused = activation.fused().unwrap_or(FusedActivation::Identity);
         let convolution = FusedConv2d::from_conv2d(convolution, fused)
             .expect("`Activation::fused` gives only what a fused layer takes, and the kernel is odd");
-        ConvBlock { convolution, activation: activation.init(self.options.0) }
+        ConvBlock { convolution, activation: activation.init(self.options) }
     }
 
     fn parameter<const D: usize>(&self, data: TensorData) -> Param<Tensor<D>> {

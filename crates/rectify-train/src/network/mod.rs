@@ -264,7 +264,7 @@ impl Model {
         };
         let mut hidden = Vec::new();
         for units in experiment.hidden() {
-            hidden.push(Dense::new(draw.linear(width, units), activation.init(device)));
+            hidden.push(Dense::new(draw.linear(width, units), activation.init(draw.options)));
             width = units;
         }
         let output = fuse(draw.linear(width, shape.classes), FusedActivation::Identity);
@@ -279,6 +279,6 @@ impl Model {
 }
 
 /// Channels that the convolutions give.
-const CHANNELS: [usize; 2] = [6, 16];
+pub(crate) const CHANNELS: [usize; 2] = [6, 16];
 /// Side of a convolution's kernel.
-const KERNEL: usize = 5;
+pub(crate) const KERNEL: usize = 5;

@@ -75,7 +75,7 @@ pub enum Event<'a, N = Model> {
 /// Training steps that an experiment takes on a training set of so many samples.
 pub fn total_steps(experiment: &Experiment, samples: usize) -> usize {
     let steps_an_epoch = samples.div_ceil(experiment.batch_size);
-    experiment.steps.unwrap_or(experiment.epochs.saturating_mul(steps_an_epoch))
+    experiment.steps.unwrap_or(experiment.epochs().saturating_mul(steps_an_epoch))
 }
 
 /// Trains a network by the experiment's settings.

@@ -54,7 +54,7 @@ impl Optimizer {
     pub fn new(experiment: &Experiment) -> Self {
         let rule = match experiment.optimizer {
             OptimizerKind::Sgd => Rule::Sgd,
-            OptimizerKind::Momentum => Rule::Momentum(experiment.momentum),
+            OptimizerKind::Momentum => Rule::Momentum(experiment.momentum()),
             OptimizerKind::Adam => Rule::Adam,
             OptimizerKind::AdamW => Rule::AdamW,
         };

@@ -1,22 +1,26 @@
 //! Where to compute: a backend by the name that `--backend` takes, and what this machine can run on.
 
+mod survey;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
 };
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use serde::Serialize;
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+use burn::{
+    backend::DispatchDevice,
+    tensor::{DType, Device, Tensor, TensorData},
+};
 
-use crate::experiment::Dtype;
+use self::survey::self_test;
+pub use self::survey::{AdapterInfo, BackendInfo, SelfTest, survey};
+use crate::{experiment::Dtype, words::Vocabulary};
 
 /// What `--backend` can name beside `auto`, in the order that lists have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 enum Backend {
     Flex,
     NdArray,
@@ -30,13 +34,34 @@ enum Backend {
 
 use Backend::*;
 
-const BACKENDS: [Backend; 8] = [Flex, NdArray, Wgpu, Cuda, Rocm, Metal, Vulkan, Cpu];
+const BACKENDS: &[Backend] = <Backend as strum::VariantArray>::VARIANTS;
+
+/// Every name that `--backend` takes, without adapters' numbers.
+pub const NAMES: &[&str] = &["flex", "ndarray", "wgpu", "cuda", "rocm", "metal", "vulkan", "cpu", "auto"];
+
+const VOCABULARY: Vocabulary = Vocabulary {
+    kind: "backend",
+    names: NAMES,
+    aliases: &[("webgpu", "wgpu"), ("hip", "rocm")],
+    hints: &[
+        ("gpu", &["auto", "wgpu"]),
+        ("nvidia", &["cuda", "wgpu"]),
+        ("amd", &["rocm", "wgpu"]),
+        ("apple", &["metal", "wgpu"]),
+        ("mps", &["metal", "wgpu"]),
+        ("processor", &["flex"]),
+        ("numpy", &["ndarray"]),
+    ],
+};
 
 /// Why there is no such backend here, and what there is.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum BackendError {
     /// No backend has this name.
-    #[error("unknown backend `{name}`; {works}")]
+    #[error("unknown backend `{name}`{question} {works}", question = match VOCABULARY.question(.name) {
+        question if question.is_empty() => ";".to_owned(),
+        question => question,
+    })]
     Unknown {
         /// The name as given.
         name: String,
@@ -80,9 +105,9 @@ pub enum BackendError {
         works: String,
     },
     /// The device cannot compute in this type.
-    #[error("{device} does not compute in {dtype}; it does in {works}")]
+    #[error("{device} computes in {works}, not in {dtype}")]
     Dtype {
-        /// The device.
+        /// The backend or the adapter.
         device: String,
         /// The type asked for.
         dtype: Dtype,
@@ -100,17 +125,13 @@ pub enum BackendError {
 ///
 /// [`BackendError`] names what would work on this machine.
 pub fn open(name: &str) -> Result<Device, BackendError> {
-    if name == "auto" {
+    let unknown = || BackendError::Unknown { name: name.to_owned(), works: works() };
+    let (word, index) = word_and_index(name);
+    let word = VOCABULARY.find(word).ok_or_else(unknown)?;
+    if word == "auto" && index.is_none() {
         return Ok(choose()?.device);
     }
-    let (word, index) = match name.split_once(':') {
-        Some((word, index)) => (word, Some(index)),
-        None => (name, None),
-    };
-    let backend = BACKENDS
-        .into_iter()
-        .find(|backend| backend.name() == word)
-        .ok_or_else(|| BackendError::Unknown { name: name.to_owned(), works: works() })?;
+    let backend = BACKENDS.iter().copied().find(|backend| backend.name() == word).ok_or_else(unknown)?;
     let index = match index {
         None => 0,
         Some(_) if !backend.has_adapters() => {
@@ -123,6 +144,23 @@ pub fn open(name: &str) -> Result<Device, BackendError> {
         })?,
     };
     backend.open(index)
+}
+
+/// A backend's name in its usual spelling, whatever the case and spaces of the one given; a name that is none as it is.
+pub fn canonical(name: String) -> String {
+    let (word, index) = word_and_index(&name);
+    match (VOCABULARY.find(word), index) {
+        (Some(word), Some(index)) => format!("{word}:{index}"),
+        (Some(word), None) => word.to_owned(),
+        (None, _) => name,
+    }
+}
+
+fn word_and_index(name: &str) -> (&str, Option<&str>) {
+    match name.split_once(':') {
+        Some((word, index)) => (word, Some(index.trim())),
+        None => (name, None),
+    }
 }
 
 /// Keeps what GPU drivers say to stderr to themselves. For the first line of `main`.
@@ -163,86 +201,14 @@ pub fn supports(device: &Device, dtype: Dtype) -> Result<(), BackendError> {
     match computes(device, dtype) {
         true => Ok(()),
         false => Err(BackendError::Dtype {
-            device: adapter_name(device).unwrap_or_else(|| "this backend".to_owned()),
+            device: adapter_name(device).unwrap_or_else(|| processor_backend(device).to_owned()),
             dtype,
-            works: list(dtypes(device)),
+            works: match dtypes(device).as_slice() {
+                [init @ .., last] if !init.is_empty() => format!("{} and {last}", list(init)),
+                all => list(all),
+            },
         }),
     }
-}
-
-/// One backend, for `rectify backends`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BackendInfo {
-    /// As `--backend` takes it.
-    pub name: &'static str,
-    /// Whether this program was built with it.
-    pub compiled_in: bool,
-    /// What it can run on, best first. Empty where it is not compiled in or the machine has nothing for it.
-    pub adapters: Vec<AdapterInfo>,
-    /// What it lacks, where there is no adapter.
-    pub missing: Option<String>,
-    /// Why `auto` takes it; `None` for all others.
-    pub auto: Option<String>,
-}
-
-/// Something that a backend can run on: a GPU, a software GPU, or the processor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AdapterInfo {
-    /// What to give to `--backend`.
-    pub flag: String,
-    /// The adapter's own name.
-    pub name: String,
-    /// The driver's name and version; `None` where the interface does not say.
-    pub driver: Option<String>,
-    /// `processor`, `discrete gpu`, `integrated gpu`, `virtual gpu`, `software gpu` or `gpu`.
-    pub kind: &'static str,
-    /// Whether a GPU's work is done by the processor.
-    pub software: bool,
-    /// The whole memory in bytes; `None` where the interface does not say, as WebGPU's.
-    pub memory_bytes: Option<u64>,
-    /// The largest tensor in bytes; `None` where nothing but memory limits it.
-    pub largest_tensor_bytes: Option<u64>,
-    /// The float types that it computes in.
-    pub dtypes: Vec<Dtype>,
-    /// Whether ReLU and its gradient came out right on it just now.
-    pub self_test: SelfTest,
-}
-
-/// Outcome of computing ReLU and its gradient at known points.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "result", rename_all = "snake_case")]
-pub enum SelfTest {
-    /// The numbers were right.
-    Passed {
-        /// Milliseconds of forward, backward and reading back, with the kernels already compiled.
-        milliseconds: f64,
-    },
-    /// They were not, or there were none.
-    Failed {
-        /// What came instead.
-        reason: String,
-    },
-}
-
-/// What this machine can run on, and which of it `auto` takes.
-///
-/// Opens every adapter of every backend that is compiled in, and tries each.
-pub fn survey() -> Vec<BackendInfo> {
-    let choice = choose();
-    BACKENDS
-        .into_iter()
-        .map(|backend| {
-            let adapters: Vec<_> =
-                backend.devices().iter().enumerate().map(|(index, device)| backend.describe(index, device)).collect();
-            let missing = match adapters.is_empty() {
-                true if !backend.compiled_in() => Some(format!("build with `--features {}`", backend.name())),
-                true => Some(backend.needs().to_owned()),
-                false => None,
-            };
-            let auto = choice.as_ref().ok().filter(|choice| choice.backend == backend).map(|choice| choice.why.clone());
-            BackendInfo { name: backend.name(), compiled_in: backend.compiled_in(), adapters, missing, auto }
-        })
-        .collect()
 }
 
 /// What `auto` takes.
@@ -291,16 +257,7 @@ fn choose() -> Result<Choice, BackendError> {
 
 impl Backend {
     fn name(self) -> &'static str {
-        match self {
-            Flex => "flex",
-            NdArray => "ndarray",
-            Wgpu => "wgpu",
-            Cuda => "cuda",
-            Rocm => "rocm",
-            Metal => "metal",
-            Vulkan => "vulkan",
-            Cpu => "cpu",
-        }
+        self.into()
     }
 
     fn compiled_in(self) -> bool {
@@ -407,63 +364,13 @@ impl Backend {
         let _ = device;
         Ok(())
     }
-
-    fn describe(self, index: usize, device: &Device) -> AdapterInfo {
-        let flag = self.flag(index);
-        let started = self.start(device);
-        if !self.has_adapters() {
-            let memory = RefreshKind::nothing()
-                .with_cpu(CpuRefreshKind::nothing())
-                .with_memory(MemoryRefreshKind::nothing().with_ram());
-            let machine = System::new_with_specifics(memory);
-            return AdapterInfo {
-                flag,
-                name: machine.cpus().first().map_or_else(String::new, |cpu| cpu.brand().trim().to_owned()),
-                driver: None,
-                kind: "processor",
-                software: false,
-                memory_bytes: Some(machine.total_memory()),
-                largest_tensor_bytes: None,
-                dtypes: dtypes(device),
-                self_test: started.and_then(|()| self_test(device)).into(),
-            };
-        }
-        let mut info = AdapterInfo {
-            name: flag.clone(),
-            flag,
-            driver: None,
-            kind: "gpu",
-            software: is_software(device),
-            memory_bytes: None,
-            largest_tensor_bytes: None,
-            dtypes: Vec::new(),
-            self_test: SelfTest::Failed { reason: String::new() },
-        };
-        if let Err(reason) = started {
-            info.self_test = SelfTest::Failed { reason };
-            return info;
-        }
-        info.dtypes = dtypes(device);
-        info.self_test = self_test(device).into();
-        if let Some(name) = adapter_name(device) {
-            info.name = name;
-        }
-        #[cfg(feature = "wgpu")]
-        if let Some(adapter) = wgpu::opened(device) {
-            info.driver = Some(adapter.driver());
-            info.kind = adapter.kind();
-            info.largest_tensor_bytes = Some(adapter.largest_buffer);
-            info.name = adapter.name;
-        }
-        info
-    }
 }
 
 /// What would work here, as the end of an error's sentence.
 fn works() -> String {
     let flags: Vec<String> = BACKENDS
-        .into_iter()
-        .flat_map(|backend| (0..backend.devices().len()).map(move |index| backend.flag(index)))
+        .iter()
+        .flat_map(|&backend| (0..backend.devices().len()).map(move |index| backend.flag(index)))
         .collect();
     match flags.is_empty() {
         true => "nothing that is compiled in works on this machine".to_owned(),
@@ -509,55 +416,26 @@ fn is_software(device: &Device) -> bool {
     }
 }
 
+/// The name of the backend that computes on a processor.
+fn processor_backend(device: &Device) -> &'static str {
+    match device.clone().without_autodiff().as_dispatch() {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => Flex.name(),
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => NdArray.name(),
+        _ => Cpu.name(),
+    }
+}
+
 /// Whether the device is the processor itself.
 #[cfg(feature = "cube")]
 fn is_processor(device: &Device) -> bool {
-    use burn::backend::{CubeDevice, DispatchDevice};
+    use burn::backend::CubeDevice;
 
     match device.clone().without_autodiff().as_dispatch() {
         DispatchDevice::Cube(cube) => matches!(cube, CubeDevice::Cpu(_)),
         _ => true,
     }
-}
-
-impl From<Result<f64, String>> for SelfTest {
-    fn from(result: Result<f64, String>) -> Self {
-        match result {
-            Ok(milliseconds) => Self::Passed { milliseconds },
-            Err(reason) => Self::Failed { reason },
-        }
-    }
-}
-
-/// ReLU and its gradient where the answer is known; milliseconds of the second time.
-fn self_test(device: &Device) -> Result<f64, String> {
-    const INPUT: [f32; 4] = [f32::NAN, -2.0, -0.0, 3.0];
-    const OUTPUT: [f32; 4] = [f32::NAN, 0.0, 0.0, 3.0];
-    const GRADIENT: [f32; 4] = [f32::NAN, 0.0, 0.0, 1.0];
-
-    let device = device.clone().autodiff();
-    let once = || -> Result<(), String> {
-        // The dtype is given, as another default may be set on the device.
-        let x = Tensor::<1>::from_data(TensorData::from(INPUT), (&device, DType::F32)).require_grad();
-        let y = rectify::relu(x.clone());
-        let gradients = y.clone().sum().backward();
-        let gradient = x.grad(&gradients).ok_or("there was no gradient")?;
-        for (what, tensor, expected) in [("relu", y.without_autodiff(), OUTPUT), ("its gradient", gradient, GRADIENT)] {
-            let found = tensor.try_into_vec_as::<f32>().map_err(|error| error.to_string())?;
-            // NaN equals NaN here, and −0.0 is not 0.0.
-            let bits = |x: &f32| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() };
-            if !found.iter().map(bits).eq(expected.iter().map(bits)) {
-                return Err(format!("{what} at {INPUT:?} is {expected:?} and came out as {found:?}"));
-            }
-        }
-        Ok(())
-    };
-    caught(|| {
-        once()?;
-        let start = Instant::now();
-        once()?;
-        Ok(start.elapsed().as_secs_f64() * 1e3)
-    })
 }
 
 /// Runs something that a broken driver can make panic, as Burn's lazy start and its launches do.

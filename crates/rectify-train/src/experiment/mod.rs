@@ -1,0 +1,302 @@
+//! The settings of an experiment: the same names as the command line's flags, the config file and `results.json`.
+
+/// Reads and writes types as the strings of their `FromStr` and `Display`.
+macro_rules! as_string {
+    ($($type:ty),*) => {
+        $(
+            impl TryFrom<String> for $type {
+                type Error = String;
+
+                fn try_from(text: String) -> Result<Self, String> {
+                    text.parse()
+                }
+            }
+
+            impl From<$type> for String {
+                fn from(value: $type) -> Self {
+                    value.to_string()
+                }
+            }
+        )*
+    };
+}
+use as_string;
+
+mod choice;
+mod init;
+mod notes;
+mod size;
+
+pub use choice::{Dtype, ModelKind, OptimizerKind, ProbeEvery};
+pub use init::Init;
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{activation::Activation, words::entries};
+
+/// Everything that decides what is trained and on what.
+///
+/// [`check`](Self::check) is called by whatever runs an experiment, so one that runs is a valid one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Experiment {
+    /// `mnist`, `fashion-mnist`, or a folder with the four IDX files.
+    pub dataset: String,
+    /// The kind of network.
+    pub model: ModelKind,
+    /// Widths of the hidden layers; for the CNN, of the layers behind the convolutions. Empty is softmax regression.
+    /// Without it 128, five times, for the MLP and 120, 84 for the CNN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<Vec<usize>>,
+    /// The activations to compare, or the one to train with.
+    #[serde(alias = "activation", deserialize_with = "one_or_many")]
+    pub activations: Vec<Activation>,
+    /// Initial weights.
+    pub init: Init,
+    /// Initial value of every bias. Without it 0, or what `torch-default` draws.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bias_init: Option<f64>,
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// Learning rate. Without it 0.1 for `sgd`, 0.05 for `momentum` and 0.001 for `adam` and `adamw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// Of `--optimizer momentum`. Without it 0.9.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// L2 penalty (decoupled with `adamw`).
+    pub weight_decay: f64,
+    /// Largest L2 norm of the whole gradient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Samples a step.
+    pub batch_size: usize,
+    /// Passes over the training set. 0 measures the initial network. Without it 5, unless `steps` are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
+    /// Steps, if that is what to count, in place of `epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Epochs without a better validation accuracy after which training ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// With `patience`: whether the last network is saved and reported, and not the best by validation accuracy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_last: bool,
+    /// How many seeds: 0, 1, 2, ….
+    pub seeds: usize,
+    /// The seeds themselves, in place of `seeds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Vec<u64>>,
+    /// Where to compute: `flex`, `ndarray`, `wgpu`, ….
+    pub backend: String,
+    /// Type of weights and activations.
+    pub dtype: Dtype,
+    /// Training samples to use, after the validation samples are set aside. Without it all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_size: Option<usize>,
+    /// Trainings side by side. Without it one a core on CPU backends, one on a GPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<usize>,
+    /// Threads a training: each takes a part of every batch. Results depend on it to rounding.
+    pub threads: usize,
+    /// When layers are looked at.
+    pub probe_every: ProbeEvery,
+}
+
+impl Default for Experiment {
+    fn default() -> Self {
+        Self {
+            dataset: "mnist".to_owned(),
+            model: ModelKind::Mlp,
+            hidden: None,
+            activations: ["relu", "sigmoid", "tanh"].map(|name| name.parse().expect("these names are known")).to_vec(),
+            init: Init::Auto,
+            bias_init: None,
+            optimizer: OptimizerKind::Sgd,
+            lr: None,
+            momentum: None,
+            weight_decay: 0.0,
+            clip_norm: None,
+            batch_size: 128,
+            epochs: None,
+            steps: None,
+            patience: None,
+            keep_last: false,
+            seeds: 3,
+            seed: None,
+            backend: "flex".to_owned(),
+            dtype: Dtype::F32,
+            train_size: None,
+            jobs: None,
+            threads: 1,
+            probe_every: ProbeEvery::Epoch,
+        }
+    }
+}
+
+/// A setting that no experiment can run with.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct ExperimentError {
+    /// The field, as the config file spells it; the flag has hyphens for underscores.
+    pub field: &'static str,
+    /// What is wrong and what would work.
+    pub reason: String,
+}
+
+impl Experiment {
+    /// The widths, given or the model's default.
+    pub fn hidden(&self) -> Vec<usize> {
+        match (&self.hidden, self.model) {
+            (Some(widths), _) => widths.clone(),
+            (None, ModelKind::Mlp) => vec![128; 5],
+            (None, ModelKind::Cnn) => vec![120, 84],
+        }
+    }
+
+    /// The same experiment as it is recorded: every default that depends on another setting written out, and what
+    /// has no effect (see [`without_effect`](Self::without_effect)) left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check); several activations where the network has none; two names for one function.
+    pub fn resolve(self) -> Result<Self, ExperimentError> {
+        self.check()?;
+        let several = self.activations.len() > 1;
+        if several && self.has_no_activation() {
+            let reason = "without hidden layers the network has no activation to compare; give hidden layers, or one \
+                          activation: `none`";
+            return Err(ExperimentError { field: "hidden", reason: reason.to_owned() });
+        }
+        for (i, one) in self.activations.iter().enumerate() {
+            if let Some(other) = self.activations[..i].iter().find(|other| other.same_function(one)) {
+                let reason = format!("`{other}` and `{one}` are the same function");
+                return Err(ExperimentError { field: "activations", reason });
+            }
+        }
+        Ok(Self {
+            hidden: Some(self.hidden()),
+            lr: Some(self.learning_rate()),
+            momentum: (self.optimizer == OptimizerKind::Momentum).then(|| self.momentum()),
+            epochs: self.steps.is_none().then(|| self.epochs()),
+            seeds: self.seeds().len(),
+            ..self
+        })
+    }
+
+    /// The epochs, given or the default; `steps` count in their place where they are given.
+    pub fn epochs(&self) -> usize {
+        self.epochs.unwrap_or(5)
+    }
+
+    /// The momentum, given or the default; only the optimizer `momentum` has one.
+    pub fn momentum(&self) -> f64 {
+        self.momentum.unwrap_or(0.9)
+    }
+
+    /// The learning rate, given or the optimizer's default.
+    pub fn learning_rate(&self) -> f64 {
+        self.lr.unwrap_or(match self.optimizer {
+            OptimizerKind::Sgd => 0.1,
+            OptimizerKind::Momentum => 0.05,
+            OptimizerKind::Adam | OptimizerKind::AdamW => 0.001,
+        })
+    }
+
+    /// The seeds, given or counted.
+    pub fn seeds(&self) -> Vec<u64> {
+        match &self.seed {
+            Some(seeds) => seeds.clone(),
+            None => (0..self.seeds as u64).collect(),
+        }
+    }
+
+    /// Whether every setting is in its range.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is not, and what would work.
+    pub fn check(&self) -> Result<(), ExperimentError> {
+        let ensure = |ok: bool, field, reason: String| if ok { Ok(()) } else { Err(ExperimentError { field, reason }) };
+        let not_negative = |field, value: f64| {
+            ensure(value.is_finite() && value >= 0.0, field, format!("must not be negative, got {value}"))
+        };
+        let positive = |field, value: f64| {
+            ensure(value.is_finite() && value > 0.0, field, format!("must be positive, got {value}"))
+        };
+        let at_least_one = |field, value: usize| ensure(value > 0, field, "must be at least 1, got 0".to_owned());
+        let held = |dtype: Dtype, field, value| dtype.holds(value).map_err(|reason| ExperimentError { field, reason });
+
+        ensure(!self.activations.is_empty(), "activations", "must name at least one".to_owned())?;
+        for (i, activation) in self.activations.iter().enumerate() {
+            let twice = self.activations[..i].contains(activation);
+            ensure(!twice, "activations", format!("`{activation}` is named twice"))?;
+            if let Some(parameter) = activation.parameter() {
+                let held = self.dtype.holds(parameter);
+                held.map_err(|reason| ExperimentError {
+                    field: "activations",
+                    reason: format!("`{activation}`: {reason}"),
+                })?;
+            }
+        }
+        let hidden = self.hidden();
+        for &width in &hidden {
+            ensure(width > 0, "hidden", "a layer has at least 1 unit, got 0; `none` is no hidden layer".to_owned())?;
+            ensure(width <= 1 << 16, "hidden", format!("a layer has at most 65536 units, got {width}"))?;
+        }
+        ensure(hidden.len() <= 1000, "hidden", format!("at most 1000 layers, got {}", hidden.len()))?;
+        positive("lr", self.learning_rate())?;
+        held(self.dtype.of_steps(), "lr", self.learning_rate())?;
+        let momentum = self.momentum();
+        ensure((0.0..1.0).contains(&momentum), "momentum", format!("must be in 0..1, got {momentum}"))?;
+        not_negative("weight_decay", self.weight_decay)?;
+        // Burn keeps it in f32, whatever the dtype.
+        held(Dtype::F32, "weight_decay", self.weight_decay)?;
+        if let Some(norm) = self.clip_norm {
+            positive("clip_norm", norm)?;
+            held(self.dtype.of_steps(), "clip_norm", norm)?;
+        }
+        if let Some(bias) = self.bias_init {
+            ensure(bias.is_finite(), "bias_init", format!("must be finite, got {bias}"))?;
+            // Drawn in f32.
+            held(Dtype::F32, "bias_init", bias).and_then(|()| held(self.dtype, "bias_init", bias))?;
+        }
+        if let Init::Normal(std) = self.init {
+            not_negative("init", std)?;
+            held(Dtype::F32, "init", std).and_then(|()| held(self.dtype, "init", std))?;
+        }
+        at_least_one("batch_size", self.batch_size)?;
+        at_least_one("train_size", self.train_size.unwrap_or(1))?;
+        at_least_one("patience", self.patience.unwrap_or(1))?;
+        at_least_one("jobs", self.jobs.unwrap_or(1))?;
+        at_least_one("threads", self.threads)?;
+        let count = self.seed.as_ref().map_or(self.seeds, Vec::len);
+        at_least_one("seeds", count)?;
+        ensure(count <= MAX_SEEDS, "seeds", format!("at most {MAX_SEEDS}, got {count}"))?;
+        let mut seen = HashSet::new();
+        for seed in self.seeds() {
+            ensure(seen.insert(seed), "seed", format!("{seed} is given twice"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Beyond it a number of seeds is a slip of the keyboard.
+const MAX_SEEDS: usize = 100_000;
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Activation>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        Many(Vec<String>),
+    }
+    let names = match Names::deserialize(deserializer)? {
+        Names::One(names) => entries(&names).into_iter().map(str::to_owned).collect(),
+        Names::Many(names) => names,
+    };
+    names.iter().map(|name| name.parse().map_err(serde::de::Error::custom)).collect()
+}

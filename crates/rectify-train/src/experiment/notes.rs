@@ -1,0 +1,73 @@
+//! Settings that do nothing, or less than their user may think.
+
+use super::{Experiment, ExperimentError, ModelKind, OptimizerKind, ProbeEvery};
+
+impl Experiment {
+    /// Settings that were given and have no effect beside the others. [`resolve`](Self::resolve) leaves them out.
+    pub fn without_effect(&self) -> Vec<ExperimentError> {
+        let mut idle = Vec::new();
+        let mut has_none = |field, reason: String| idle.push(ExperimentError { field, reason });
+        if let Some(momentum) = self.momentum
+            && self.optimizer != OptimizerKind::Momentum
+        {
+            let reason = format!("{momentum} has no effect with optimizer {}; `momentum` uses it", self.optimizer);
+            has_none("momentum", reason);
+        }
+        if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
+            has_none("epochs", format!("{epochs} has no effect beside steps {steps}; give one of the two"));
+        }
+        idle
+    }
+
+    /// What whoever gave these settings may not expect, each as a sentence, for a training set of so many samples.
+    ///
+    /// Only what differs from the defaults is spoken of.
+    pub fn notes(&self, samples: usize) -> Vec<String> {
+        let mut notes = Vec::new();
+        let Self { batch_size, threads, .. } = *self;
+        if batch_size > samples && batch_size != Self::default().batch_size {
+            notes.push(format!(
+                "batch_size: {batch_size} is more than the {samples} training samples: a step takes all"
+            ));
+        }
+        let batch = batch_size.min(samples);
+        if threads > batch {
+            notes.push(format!("threads: {threads} are more than the {batch} samples of a step: the others are idle"));
+        }
+        let runs = self.activations.len().saturating_mul(self.seeds().len());
+        if let Some(jobs) = self.jobs.filter(|jobs| *jobs > runs) {
+            notes.push(format!("jobs: {jobs} are more than the trainings, of which there are {runs}"));
+        }
+        let steps_an_epoch = samples.div_ceil(batch_size).max(1);
+        let (steps, epochs) = match self.steps {
+            Some(steps) => (steps, steps.div_ceil(steps_an_epoch)),
+            None => (self.epochs().saturating_mul(steps_an_epoch), self.epochs()),
+        };
+        if let Some(patience) = self.patience.filter(|patience| *patience >= epochs) {
+            notes.push(format!("patience: {patience} epochs never end a training early that has {epochs}"));
+        }
+        if let ProbeEvery::Steps(every) = self.probe_every
+            && every > steps
+        {
+            notes.push(format!("probe_every: a training has {steps} steps, so none is the {every}th to be probed"));
+        }
+        if let Some(bias) = self.bias_init.filter(|_| self.init.draws_biases()) {
+            notes.push(format!("bias_init: {bias} takes the place of the biases that {} draws", self.init));
+        }
+        if let [activation] = self.activations.as_slice()
+            && self.has_no_activation()
+            && activation.name() != "none"
+        {
+            notes.push(format!(
+                "hidden: without hidden layers the network has no activation; `{activation}` names the training and \
+                 chooses how weights begin"
+            ));
+        }
+        notes
+    }
+
+    /// Whether no layer of the network has an activation.
+    pub(super) fn has_no_activation(&self) -> bool {
+        self.model == ModelKind::Mlp && self.hidden().is_empty()
+    }
+}

@@ -1,0 +1,60 @@
+//! How large a training is, before anything is allocated.
+
+use burn::tensor::DType;
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+
+use super::{Experiment, ExperimentError, ModelKind};
+use crate::network::{CHANNELS, KERNEL, Shape};
+
+impl Experiment {
+    /// Weights and biases of the network for such images.
+    pub fn parameters(&self, shape: Shape) -> u128 {
+        let wide = |number: usize| number as u128;
+        let (convolutions, inputs) = match self.model {
+            ModelKind::Mlp => (0, wide(shape.channels) * wide(shape.height) * wide(shape.width)),
+            ModelKind::Cnn => {
+                let (mut channels, mut convolutions) = (shape.channels, 0);
+                for maps in CHANNELS {
+                    convolutions += wide((channels * KERNEL * KERNEL + 1) * maps);
+                    channels = maps;
+                }
+                (convolutions, wide(channels) * wide(shape.height / 4) * wide(shape.width / 4))
+            }
+        };
+        let hidden = self.hidden().into_iter().map(wide);
+        let widths: Vec<u128> = [inputs].into_iter().chain(hidden).chain([wide(shape.classes)]).collect();
+        convolutions + widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum::<u128>()
+    }
+
+    /// Whether one training on the processor has room in this machine's memory.
+    ///
+    /// Counted is what is sure to be needed: every parameter with its gradient, and the hidden layers' outputs for one
+    /// batch of a training set of so many `samples`. What passes may still be too much.
+    ///
+    /// # Errors
+    ///
+    /// How much is needed and how much there is.
+    pub fn fits(&self, shape: Shape, samples: usize) -> Result<(), ExperimentError> {
+        let machine = System::new_with_specifics(
+            RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram().with_swap()),
+        );
+        // A container may have less than its machine.
+        let memory = machine.cgroup_limits().map_or(machine.total_memory(), |limits| limits.total_memory);
+        let there_is = u128::from(memory) + u128::from(machine.total_swap());
+        let parameters = self.parameters(shape);
+        let outputs =
+            self.batch_size.min(samples) as u128 * self.hidden().iter().map(|&width| width as u128).sum::<u128>();
+        let needed = (2 * parameters + outputs) * DType::from(self.dtype).size() as u128;
+        if needed <= there_is {
+            return Ok(());
+        }
+        let gib = |bytes: u128| bytes as f64 / f64::from(1 << 30);
+        let reason = format!(
+            "{parameters} parameters, their gradients and a batch's activations need {:.0} GiB, and this machine has \
+             {:.0} GiB; take fewer or narrower layers, or a smaller batch_size",
+            gib(needed),
+            gib(there_is)
+        );
+        Err(ExperimentError { field: "hidden", reason })
+    }
+}

@@ -1,0 +1,160 @@
+//! Every setting that the flags allow trains, or is refused before anything runs.
+
+use std::{io::Write, panic, sync::atomic::AtomicBool};
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use rectify_train::{
+    activation::{Activation, NAMES},
+    backend,
+    data::{Batch, DeviceDataset, DeviceSamples},
+    experiment::{Dtype, Experiment, Init, ModelKind, OptimizerKind},
+    network::{Model, Shape},
+    observe::weights,
+    record::Status,
+    train::train,
+};
+use strum::VariantArray;
+
+const SIDE: usize = 6;
+const CLASSES: usize = 3;
+const SAMPLES: usize = 8;
+
+/// Every rule of ReLU's, and parameters at the ends of what is usual.
+const WITH_PARAMETER: [&str; 10] = [
+    "relu:heaviside=0.5",
+    "relu:leaky=0.1",
+    "relu:bsilu",
+    "relu:nelu=0.1",
+    "relu:guided",
+    "relu:deconv",
+    "leaky-relu:0.3",
+    "prelu:0.1",
+    "celu:0.1",
+    "softplus:10",
+];
+
+fn samples(device: &Device, dtype: DType) -> DeviceDataset {
+    let pixels: Vec<f64> = (0..SAMPLES * SIDE * SIDE).map(|i| ((i * 2_654_435_761) % 97) as f64 / 30.0 - 1.6).collect();
+    let labels: Vec<i32> = (0..SAMPLES).map(|i| (i % CLASSES) as i32).collect();
+    let samples: DeviceSamples = Batch {
+        images: Tensor::from_data(TensorData::new(pixels, [SAMPLES, SIDE * SIDE]), (device, dtype)),
+        labels: Tensor::<1, Int>::from_data(TensorData::new(labels, [SAMPLES]), device),
+    }
+    .into();
+    DeviceDataset {
+        train: samples.clone(),
+        validation: samples.clone(),
+        test: samples,
+        height: SIDE,
+        width: SIDE,
+        classes: CLASSES,
+    }
+}
+
+/// Two steps; what is wrong with them.
+fn fault(experiment: &Experiment, data: &DeviceDataset) -> Option<String> {
+    let activation = &experiment.activations[0];
+    let outcome = panic::catch_unwind(|| {
+        let shape = Shape { height: SIDE, width: SIDE, classes: CLASSES };
+        let network = Model::new(experiment, activation, shape, 0, &data.train.device().autodiff());
+        let before = numbers(&network);
+        let (network, run) = train(network, activation, 0, experiment, data, &AtomicBool::new(false), &mut |_| {});
+        (run, before, numbers(&network))
+    });
+    let Ok((run, before, after)) = outcome else { return Some("panics".to_owned()) };
+    if run.status != Status::Completed {
+        return Some(format!("{:?} at step {:?}", run.status, run.diverged_at_step));
+    }
+    if !after.iter().all(|weight| weight.is_finite()) {
+        return Some("has weights that are not finite".to_owned());
+    }
+    if before == after {
+        return Some("has not moved".to_owned());
+    }
+    let epochs = run.epochs.iter().flat_map(|epoch| [epoch.train_loss, epoch.validation_loss, epoch.test_loss]);
+    (epochs.flatten().count() < 3 * run.epochs.len()).then(|| "has losses that are not finite".to_owned())
+}
+
+fn numbers(network: &Model) -> Vec<f64> {
+    weights(network).into_iter().flat_map(|(_, weight)| weight.into_data().iter().collect::<Vec<f64>>()).collect()
+}
+
+fn activations() -> Vec<Activation> {
+    NAMES.iter().chain(&WITH_PARAMETER).map(|name| name.parse().expect("the name is known")).collect()
+}
+
+fn inits() -> Vec<Init> {
+    let named = Init::names().into_iter().filter_map(|name| name.parse().ok());
+    named.chain([Init::Normal(0.1)]).collect()
+}
+
+/// Trains everything on a backend in every dtype that it has, and says which dtypes it has not.
+///
+/// With `pairs` each choice meets every other one, two at a time and with the rest at its default, where the whole
+/// product would take minutes.
+#[track_caller]
+fn train_everything(name: &str, pairs: bool) -> Vec<Dtype> {
+    let device = match backend::open(name) {
+        Ok(device) => device,
+        Err(error) if std::env::var_os("CI").is_some() => panic!("with CI set there must be every backend: {error}"),
+        Err(error) => {
+            // Not `eprintln!`, which a passing test's output swallows.
+            let _ = writeln!(std::io::stderr(), "skipped: {error}");
+            return Vec::new();
+        }
+    };
+    let (dtypes, refused): (Vec<Dtype>, Vec<Dtype>) =
+        Dtype::VARIANTS.iter().partition(|dtype| backend::supports(&device, **dtype).is_ok());
+    let (mut trained, mut faults) = (0, Vec::new());
+    for dtype in dtypes {
+        let data = samples(&device, dtype.into());
+        for &model in ModelKind::VARIANTS {
+            for activation in activations() {
+                for (i, init) in inits().into_iter().enumerate() {
+                    for (j, &optimizer) in OptimizerKind::VARIANTS.iter().enumerate() {
+                        if pairs && i > 0 && j > 0 {
+                            continue;
+                        }
+                        let experiment = Experiment {
+                            model,
+                            hidden: Some(vec![5, 4]),
+                            activations: vec![activation.clone()],
+                            init,
+                            optimizer,
+                            dtype,
+                            lr: Some(0.01),
+                            steps: Some(2),
+                            batch_size: 4,
+                            ..Experiment::default()
+                        };
+                        let experiment = experiment.resolve().expect("every setting is in its range");
+                        trained += 1;
+                        if let Some(fault) = fault(&experiment, &data) {
+                            faults.push(format!("{dtype} {model} {activation} {init} {optimizer}: {fault}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} of {trained} on {name}:\n{}", faults.len(), faults.join("\n"));
+    refused
+}
+
+#[test]
+fn every_setting_trains_on_flex() {
+    assert_eq!(train_everything("flex", false), [], "flex has every dtype");
+}
+
+#[test]
+#[cfg(feature = "ndarray")]
+fn every_setting_trains_on_ndarray_or_is_refused() {
+    assert_eq!(train_everything("ndarray", true), [Dtype::F16, Dtype::Bf16]);
+}
+
+#[test]
+#[cfg(feature = "wgpu")]
+fn every_setting_trains_on_wgpu_or_is_refused() {
+    // Which dtypes an adapter has is its own business.
+    assert!(!train_everything("wgpu", true).contains(&Dtype::F32));
+}
