@@ -9,13 +9,14 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use rectify_train::{
     claims::{
         CLAIMS, Claim, ClaimResult, ClaimsReport, SCHEMA_VERSION,
         lab::{ClaimError, Effort, Lab},
     },
-    environment, store,
+    environment,
+    judge::number::fixed,
+    store,
 };
 
 use crate::{
@@ -23,7 +24,11 @@ use crate::{
     command::compare::fresh_folder,
     interrupt, note, print,
     progress::Progress,
-    report::{self, table::effect},
+    report::{
+        self,
+        table::effect,
+        terminal::{self, Column, Kind, paragraph},
+    },
 };
 
 /// Tests claims about ReLU and reports; or lists them.
@@ -72,7 +77,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
 
     match args.output.format {
         Format::Json => print(serde_json::to_string_pretty(&report)? + "\n")?,
-        Format::Text => print(format!("{}\n", table(&report)))?,
+        Format::Text => print(table(&report, terminal::width()))?,
     };
     if !args.output.quiet {
         if interrupted {
@@ -162,23 +167,27 @@ fn write(folder: &Path, report: &ClaimsReport) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table(report: &ClaimsReport) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["claim", "verdict", "effect (95 % interval)", "s", "outcome"])
-        .add_rows(report.claims.iter().map(|result| {
-            [
+fn table(report: &ClaimsReport, width: usize) -> String {
+    let columns =
+        [("claim", Kind::Name), ("verdict", Kind::Words), ("effect (95 % interval)", Kind::Words), ("s", Kind::Number)];
+    let columns: Vec<Column> =
+        (0u8..).zip(columns).map(|(rank, (header, kind))| Column { header, kind, rank }).collect();
+    let rows: Vec<Vec<String>> = report
+        .claims
+        .iter()
+        .map(|result| {
+            vec![
                 result.claim.id.to_owned(),
                 result.verdict.to_string(),
                 effect(result.effect.as_ref(), &result.unit),
-                format!("{:.0}", result.seconds),
-                result.sentence.clone(),
+                fixed(result.seconds, 0),
             ]
-        }));
-    if let Some(column) = table.column_mut(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
+        })
+        .collect();
+    let sentences: String = report
+        .claims
+        .iter()
+        .map(|result| format!("\n{}\n", paragraph(&format!("{}: {}", result.claim.id, result.sentence), width)))
+        .collect();
+    format!("{}\n{sentences}", terminal::table(&columns, &rows, width))
 }

@@ -11,10 +11,7 @@ use rectify_train::{
     data::Dataset,
     environment,
     experiment::Experiment,
-    judge::{
-        sentences::sentences,
-        statistics::{paired_differences, summarize},
-    },
+    judge::{paired::paired_differences, sentences::sentences, statistics::summarize},
     network::Shape,
     record::{Results, Run, SCHEMA_VERSION, Status},
     store::{self, Checkpoint, Measured, RunFolder, StoreError},
@@ -103,9 +100,11 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
     let results = Results {
         schema_version: SCHEMA_VERSION,
         environment: environment::of(&experiment.backend, &device),
+        summary: summarize(&experiment, &runs),
+        paired_differences: paired_differences(&experiment, &runs),
+        classes: Some(shape.classes),
+        majority_fraction: None,
         experiment,
-        summary: summarize(&runs),
-        paired_differences: paired_differences(&runs),
         runs,
     };
     folder.save_results(&results)?;
@@ -116,7 +115,7 @@ fn run(args: &TrainArgs, command: &str, defaults: Experiment) -> anyhow::Result<
 
     match args.output.format {
         Format::Json => print(serde_json::to_string_pretty(&results)? + "\n")?,
-        Format::Text => print(format!("{}\n\n{}\n", report::table::comparison(&results), sentences.join("\n")))?,
+        Format::Text => print(report::table::text(&results, &sentences))?,
     };
     if !args.output.quiet {
         if interrupted {

@@ -16,7 +16,7 @@ pub use self::{
     epoch::{Epoch, GradientSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},
     run::{Divergence, Run, Status},
-    summary::{Estimate, PairedDifference, Summary},
+    summary::{Estimate, Interval, PairedDifference, Summary},
 };
 use crate::experiment::Experiment;
 
@@ -41,6 +41,12 @@ pub struct Results {
     pub summary: Vec<Summary>,
     /// Differences between activations, seed by seed.
     pub paired_differences: Vec<PairedDifference>,
+    /// Classes of the data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+    /// Share of the test set's most frequent class: the accuracy of always answering with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub majority_fraction: Option<f64>,
 }
 
 /// Where it was measured.
