@@ -226,9 +226,12 @@ fn a_comparison_prints_a_table_and_leaves_a_report() {
     let place = Place::new();
     let assert = place.run(&format!("compare {SMALL} --epochs 2 --seeds 2 --out out")).success();
     let table = stdout(&assert);
-    for part in ["activation", "relu", "sigmoid", "tanh", " on the test set (mean of 2 seeds), before "] {
+    for part in ["activation", "relu", "sigmoid", "tanh", " on the test set", "(means of 2 seeds)"] {
         assert!(table.contains(part), "`{part}` is not in:\n{table}");
     }
+    let drawn = || table.lines().filter(|line| line.starts_with(['┌', '│']));
+    assert_eq!(drawn().filter(|line| line.starts_with("│ ")).count(), 4 + 2, "a header of three lines and three rows");
+    assert!(drawn().all(|line| line.chars().count() <= 100), "a pipe gets at most 100 columns:\n{table}");
     assert!(!table.contains('\x1b') && !table.contains('\r'), "stdout is free of colour and progress:\n{table}");
     let notes = stderr(&assert);
     assert_eq!(
@@ -787,7 +790,10 @@ fn gradients_check_on_every_backend() {
 #[test]
 fn backends_and_data_say_what_is_here() {
     let place = Place::new();
-    place.run("backends").success().stdout(contains("flex").and(contains("auto takes"))).stderr("");
+    let backends = place.run("backends").success().stdout(contains("flex").and(contains("auto takes"))).stderr("");
+    let backends = stdout(&backends);
+    let mut drawn = backends.lines().filter(|line| line.starts_with(['┌', '│']));
+    assert!(drawn.all(|line| line.chars().count() <= 100), "a pipe gets at most 100 columns:\n{backends}");
     let backends = json(&place.run("backends --format json").success());
     let flex = &backends[0];
     assert_eq!((&flex["name"], &flex["compiled_in"]), (&"flex".into(), &true.into()));

@@ -58,7 +58,7 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
         }
     }
     let width = terminal::width();
-    print(format!("{}\n{}\n", terminal::table(&COLUMNS, &rows, width), paragraph(&notes, width)))
+    print(format!("{}\n{}\n", terminal::table(&COLUMNS, &rows, width), paragraph(&notes, terminal::prose_width())))
 }
 
 /// Each data set that has a name: whether it is here, and what is in it.

@@ -5,7 +5,24 @@ use rectify_train::{
     record::{Estimate, Results, Status},
 };
 
-use super::terminal::{Column, Kind, paragraph, table, width};
+use super::terminal::{Column, Kind, paragraph, prose_width, table, width};
+
+const COLUMNS: [Column; 8] = [
+    Column { header: "activation", kind: Kind::Name, rank: 0 },
+    Column { header: "test accuracy %", kind: Kind::Number, rank: 1 },
+    Column { header: "s/epoch", kind: Kind::Number, rank: 8 },
+    Column { header: "gradient ratio, start", kind: Kind::Number, rank: 4 },
+    Column { header: "gradient ratio, end", kind: Kind::Number, rank: 5 },
+    Column { header: "zero %", kind: Kind::Number, rank: 7 },
+    Column { header: "saturated %", kind: Kind::Number, rank: 6 },
+    Column { header: "dead %", kind: Kind::Number, rank: 3 },
+];
+/// There only if a run did not complete.
+const STATUS: Column = Column { header: "status", kind: Kind::Words, rank: 2 };
+
+fn columns() -> impl Iterator<Item = Column> {
+    COLUMNS.into_iter().chain([STATUS])
+}
 
 /// The summary as text: one row an activation.
 pub struct Comparison {
@@ -17,20 +34,8 @@ pub struct Comparison {
 
 /// The summary's figures, rounded for people. The last column, status, is there only if a run did not complete.
 pub fn comparison_cells(results: &Results) -> Comparison {
-    let mut header = vec![
-        "activation",
-        "test accuracy %",
-        "s/epoch",
-        "gradient ratio, start",
-        "gradient ratio, end",
-        "zero %",
-        "saturated %",
-        "dead %",
-    ];
     let with_status = results.runs.iter().any(|run| run.status != Status::Completed);
-    if with_status {
-        header.push("status");
-    }
+    let header = columns().take(COLUMNS.len() + usize::from(with_status)).map(|column| column.header).collect();
     let mean = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.mean);
     let rows = results
         .summary
@@ -57,35 +62,19 @@ pub fn comparison_cells(results: &Results) -> Comparison {
 
 /// What a terminal shows: the answer, the figures, then the other sentences.
 pub fn text(results: &Results, sentences: &[String]) -> String {
-    let width = width();
+    let prose = prose_width();
     let (answer, others) = sentences.split_at(sentences.len().min(1));
     let lines = |sentences: &[String]| -> String {
-        sentences.iter().map(|sentence| paragraph(sentence, width) + "\n").collect()
+        sentences.iter().map(|sentence| paragraph(sentence, prose) + "\n").collect()
     };
-    let parts = [lines(answer), comparison(results, width) + "\n", lines(others)];
+    let parts = [lines(answer), comparison(results, width()) + "\n", lines(others)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// The comparison as a table of at most `width` characters, without colour.
 pub fn comparison(results: &Results, width: usize) -> String {
     let Comparison { header, rows } = comparison_cells(results);
-    let columns: Vec<Column> = header
-        .into_iter()
-        .map(|header| {
-            let (kind, rank) = match header {
-                "activation" => (Kind::Name, 0),
-                "test accuracy %" => (Kind::Number, 1),
-                "status" => (Kind::Words, 2),
-                "dead %" => (Kind::Number, 3),
-                "gradient ratio, start" => (Kind::Number, 4),
-                "gradient ratio, end" => (Kind::Number, 5),
-                "saturated %" => (Kind::Number, 6),
-                "zero %" => (Kind::Number, 7),
-                _ => (Kind::Number, 8),
-            };
-            Column { header, kind, rank }
-        })
-        .collect();
+    let columns: Vec<Column> = columns().take(header.len()).collect();
     table(&columns, &rows, width)
 }
 
@@ -151,7 +140,14 @@ mod tests {
     #[test]
     fn a_comparison_is_one_row_an_activation_with_dashes_for_missing_figures() {
         let expected = "\
-";
+┌────────────┬──────────────┬─────────┬──────────┬──────────┬──────┬───────────┬──────┐
+│ activation ┆         test ┆ s/epoch ┆ gradient ┆ gradient ┆ zero ┆ saturated ┆ dead │
+│            ┆   accuracy % ┆         ┆   ratio, ┆   ratio, ┆    % ┆         % ┆    % │
+│            ┆              ┆         ┆    start ┆      end ┆      ┆           ┆      │
+╞════════════╪══════════════╪═════════╪══════════╪══════════╪══════╪═══════════╪══════╡
+│ relu       ┆ 97.51 ± 0.21 ┆    1.23 ┆    0.853 ┆     1.24 ┆ 54.3 ┆         – ┆  0.0 │
+│ sigmoid    ┆        11.35 ┆    1.23 ┆  1.23e-4 ┆        – ┆  0.0 ┆       3.4 ┆  0.0 │
+└────────────┴──────────────┴─────────┴──────────┴──────────┴──────┴───────────┴──────┘";
         assert_eq!(comparison(&two_activations(), 100), expected);
     }
 
@@ -169,12 +165,14 @@ mod tests {
     fn every_width_shows_whole_cells_with_the_accuracy_first() {
         let mut results = two_activations();
         results.runs[3].status = Status::Diverged;
+        results.summary[1].test_accuracy = estimate(0.3283, Some(1.141));
         results.summary[1].activation = format!("leaky-relu:0.{}", "1".repeat(60));
         let all: Vec<String> = comparison_cells(&results).rows.concat();
         let mut shown = Vec::new();
         for width in [40, 60, 80, 100, 200] {
             let rows = body(&comparison(&results, width), width);
-            assert_eq!((rows[0][0].as_str(), rows[0][1].as_str()), ("relu", "97.51 ± 0.21"), "at {width}");
+            let accuracies: Vec<&str> = rows.iter().map(|row| row[1].as_str()).collect();
+            assert_eq!(accuracies, ["97.51 ± 0.21", "32.83 (0.00 to 100.00)"], "at {width}");
             assert!(rows[1][0] == results.summary[1].activation || rows[1][0].ends_with('…'), "at {width}");
             assert!(rows.iter().flat_map(|row| &row[1..]).all(|cell| all.contains(cell)), "at {width}: {rows:?}");
             shown.push(rows[0].len());

@@ -17,7 +17,7 @@ const BORDER: usize = 3;
 pub enum Kind {
     /// Names, on the left; long ones end in `…`. The table's first column is always there.
     Name,
-    /// Numbers, on the right; they are whole or not there.
+    /// Numbers, on the right; they are whole or not there. Only an interval in parentheses may have a line of its own.
     Number,
     /// Words, broken between them into lines.
     Words,
@@ -34,9 +34,19 @@ pub struct Column {
     pub rank: u8,
 }
 
-/// The width of the terminal that standard output is, otherwise 100.
+/// The width that tables have: that of the terminal that standard output is, otherwise 100.
 pub fn width() -> usize {
-    Table::new().width().map_or(WITHOUT_TERMINAL, usize::from).clamp(1, 1000).max(20)
+    terminal().unwrap_or(WITHOUT_TERMINAL)
+}
+
+/// The width that sentences are broken to: the terminal's. Elsewhere a sentence is a line, which `grep` finds whole.
+pub fn prose_width() -> usize {
+    terminal().unwrap_or(usize::MAX)
+}
+
+fn terminal() -> Option<usize> {
+    // Some terminals have a width of 0 and mean that they do not know.
+    Table::new().width().map(usize::from).filter(|width| *width > 0)
 }
 
 /// A table of at most `width` characters, and beneath it which columns there was no room for.
@@ -61,8 +71,8 @@ pub fn table(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
 
     let mut widths: Vec<usize> = chosen.iter().map(|&index| sizes[index].least).collect();
     let mut spare = width.saturating_sub(least(&chosen));
-    // What is left goes to names first, then to words, a character at a time so that columns grow alike.
-    for kind in [Kind::Name, Kind::Words] {
+    // What is left goes to names, then to numbers, then to words, a character at a time so that columns grow alike.
+    for kind in [Kind::Name, Kind::Number, Kind::Words] {
         let mut grown = true;
         while grown && spare > 0 {
             grown = false;
@@ -84,6 +94,7 @@ pub fn table(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
             let cell = row.get(index).map_or("", String::as_str);
             match columns[index].kind {
                 Kind::Name => shorten(cell, width),
+                Kind::Number if length(cell) > width => parts(cell).join("\n"),
                 Kind::Number => cell.to_owned(),
                 Kind::Words => wrap(cell, width).join("\n"),
             }
@@ -122,7 +133,10 @@ impl Sizes {
         let widest = cells.clone().map(length).max().unwrap_or(0);
         match column.kind {
             Kind::Name => Self { least: widest.min(SHORTEST_NAME).max(header), most: widest.max(header) },
-            Kind::Number => Self { least: widest.max(header), most: widest.max(header) },
+            Kind::Number => {
+                let parts = cells.flat_map(parts).map(|part| length(&part)).max().unwrap_or(0);
+                Self { least: parts.max(header), most: widest.max(header) }
+            }
             Kind::Words => {
                 let most = widest.max(length(column.header));
                 let words = cells.map(longest_word).max().unwrap_or(0).max(header);
@@ -134,6 +148,14 @@ impl Sizes {
 
 fn length(text: &str) -> usize {
     text.chars().count()
+}
+
+/// `32.83` and `(0.00 to 100.00)`.
+fn parts(numbers: &str) -> Vec<String> {
+    match numbers.split_once(" (") {
+        Some((number, interval)) => vec![number.to_owned(), format!("({interval}")],
+        None => vec![numbers.to_owned()],
+    }
 }
 
 fn shorten(name: &str, width: usize) -> String {
@@ -228,8 +250,19 @@ pub(crate) mod tests {
     #[test]
     fn a_column_without_numbers_gives_way_first() {
         let rows = [row("relu", "–", "–", "words that are there")];
-        let text = table(&COLUMNS, &rows, 32);
-        assert!(text.contains("words") && text.contains("Not shown for want of width: a number"), "{text}");
+        // Wide enough for `small` or the words, and `small` is of the smaller rank.
+        assert_eq!(body(&table(&COLUMNS, &rows, 26), 26), [["relu", "words that are there"]]);
+        let rows = [row("relu", "–", "1", "words that are there")];
+        assert_eq!(body(&table(&COLUMNS, &rows, 26), 26), [["relu", "–", "1"]]);
+    }
+
+    #[test]
+    fn an_interval_has_a_line_of_its_own_before_its_column_is_left_out() {
+        let rows = [row("relu", "32.83 (0.00 to 100.00)", "1", "so")];
+        assert!(table(&COLUMNS, &rows, 80).contains(" 32.83 (0.00 to 100.00) "));
+        let narrow = table(&COLUMNS[..2], &rows, 30);
+        assert_eq!(body(&narrow, 30), [["relu", "32.83 (0.00 to 100.00)"]]);
+        assert!(narrow.contains(" 32.83 │"), "{narrow}");
     }
 
     #[test]

@@ -130,18 +130,20 @@ fn contest(results: &Results, ranked: &[Ranked], seeds: &str, each: &dyn Fn(&[Ra
         let names: Vec<&str> = ranked[..equal].iter().map(|of| of.name).collect();
         return format!("{} reach the same {} on the test set ({seeds}){}.", list(&names), best.percent(), rest(equal));
     }
-    let Some(pair) = two_best(results, best.name, second.name) else {
-        let both = each(&ranked[..2]);
-        return format!(
-            "On the test set: {both} ({seeds}), a difference that was not tested, without a seed that both completed\
-             {}.",
-            rest(2)
-        );
+    let pair = two_best(results, best.name, second.name);
+    let untested = match pair {
+        None => Some("was not tested, without a seed in common"),
+        Some(pair) if pair.seeds == 1 => Some("one seed in common does not settle"),
+        Some(_) => None,
     };
+    if let Some(why) = untested {
+        let both = each(&ranked[..2]);
+        return format!("On the test set: {both} ({seeds}), a difference that {why}{}.", rest(2));
+    }
     let names = format!("{} and {}", best.name, second.name);
     let accuracies = format!("{} and {}", best.percent(), second.percent());
-    let difference = difference_words(pair, pair.activation != best.name);
-    if settled(pair) {
+    let difference = pair.map_or(String::new(), |pair| difference_words(pair, pair.activation != best.name));
+    if pair.is_some_and(settled) {
         format!(
             "{} reaches {} on the test set, ahead of {} with {} ({seeds}): seed by seed {difference}{}.",
             best.name,
