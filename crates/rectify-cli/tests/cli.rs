@@ -278,7 +278,7 @@ fn results_json_has_the_fields_that_programs_rely_on() {
     assert_eq!(results, stored, "what is printed is what is stored");
 
     assert_eq!(results["schema_version"], SCHEMA_VERSION);
-    assert_snapshot!(fields(&results).join(" "), @"environment experiment paired_differences runs schema_version summary");
+    assert_snapshot!(fields(&results).join(" "), @"classes environment experiment paired_differences runs schema_version summary");
     assert_snapshot!(fields(&results["environment"]).join(" "), @"adapter backend burn cpu rectify threads");
     assert_eq!(results["environment"]["backend"], "flex");
     assert_eq!(results["environment"]["adapter"], Value::Null);

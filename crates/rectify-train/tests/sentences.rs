@@ -332,6 +332,16 @@ fn vanished_gradients_before_training_are_said_as_people_say_ratios() {
     );
 }
 
+#[test]
+fn a_gradient_of_exactly_0_before_training_is_said_and_not_left_out() {
+    let mut runs = runs(&[("relu", &[0.97]), ("tanh", &[0.96])]);
+    for (run, first) in runs.iter_mut().zip([0.0, 0.5]) {
+        run.epochs[0].layers = vec![layer(first), layer(1.0)];
+    }
+    let said = said(&["relu", "tanh"], runs);
+    assert_eq!(said[1], "Before training, no gradient at all reaches the first hidden layer with relu.");
+}
+
 /// What is said of a trained network with these hidden layers, but for the first two sentences.
 fn said_of_layers(layers: Vec<Layer>) -> Vec<String> {
     let mut runs = runs(&[("relu", &[0.9])]);

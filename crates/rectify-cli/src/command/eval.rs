@@ -6,6 +6,7 @@ use anyhow::ensure;
 use rectify_train::{
     backend,
     data::Dataset,
+    judge::number::fixed,
     store::Checkpoint,
     train::{Evaluation, evaluate},
 };
@@ -60,7 +61,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         Format::Json => print(serde_json::to_string_pretty(&scores)? + "\n"),
         Format::Text => {
             let line = |set, accuracy: f64, loss: Option<f64>| {
-                let loss = loss.map_or("not finite".to_owned(), |loss| format!("{loss:.4}"));
+                let loss = loss.map_or("not finite".to_owned(), |loss| fixed(loss, 4));
                 format!("{set:<10}  accuracy {:.2} %  loss {loss}\n", 100.0 * accuracy)
             };
             print(format!(

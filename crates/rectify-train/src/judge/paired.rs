@@ -289,6 +289,38 @@ mod tests {
     }
 
     #[test]
+    fn whatever_the_truth_a_false_difference_is_settled_in_at_most_one_experiment_of_twenty() {
+        const EXPERIMENTS: u32 = 1500;
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        // By Box and Muller, a standard deviation of one point.
+        let mut draw = |mean: f64| {
+            let (u, v): (f64, f64) = (rng.random(), rng.random());
+            mean + 0.01 * (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+        };
+        let names = ["relu", "tanh", "sigmoid", "elu"];
+        let experiment = named(&names.join(","));
+        // All alike; the two best alike and far ahead; the baseline far behind equals; no two alike but one pair.
+        for means in [[0.5; 4], [0.5, 0.8, 0.8, 0.5], [0.5, 0.8, 0.8, 0.8], [0.8, 0.8, 0.6, 0.5]] {
+            for seeds in [2, 4] {
+                let mut wrong = 0;
+                for _ in 0..EXPERIMENTS {
+                    let values = means.map(|mean| (0..seeds).map(|_| draw(mean)).collect::<Vec<f64>>());
+                    let of: Vec<_> = names.into_iter().zip(&values).map(|(name, values)| (name, &values[..])).collect();
+                    let mean = |name: &str| means[names.iter().position(|other| *other == name).unwrap()];
+                    let pairs = paired_differences(&experiment, &runs(&of));
+                    let falsely =
+                        |pair: &PairedDifference| settled(pair) && mean(&pair.activation) == mean(&pair.baseline);
+                    wrong += u32::from(pairs.iter().any(falsely));
+                }
+                let rate = f64::from(wrong) / f64::from(EXPERIMENTS);
+                // Four standard errors over: one such test in 30 000 fails by chance, and the seed is fixed.
+                let most = 0.05 + 4.0 * (0.05f64 * 0.95 / f64::from(EXPERIMENTS)).sqrt();
+                assert!(rate < most, "{rate} for {means:?} with {seeds} seeds");
+            }
+        }
+    }
+
+    #[test]
     fn records_without_p_values_are_read_and_settle_nothing() {
         let old = r#"{"activation": "tanh", "baseline": "relu", "seeds": 3, "test_accuracy":
             {"mean": -0.1, "std": 0.001, "low": -0.11, "high": -0.09, "confidence": 0.95}}"#;

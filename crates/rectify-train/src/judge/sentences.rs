@@ -10,7 +10,7 @@ use super::{
     guessing::Guessing,
     number::{ABSENT, count, list, percent, points, ratio, share},
     paired::settled,
-    statistics::completed,
+    statistics::{completed, hidden},
 };
 use crate::record::{Interval, PairedDifference, Results, Run, Status};
 
@@ -223,15 +223,27 @@ fn against_baseline(results: &Results) -> Option<String> {
     Some(format!("Compared with {baseline} in test accuracy, seed by seed: {}.{holm}", told.join("; ")))
 }
 
-/// The weakest and the strongest first-to-last gradient ratio before training.
+/// The weakest and the strongest first-to-last gradient ratio before training, or whose gradient does not arrive.
 fn gradients(results: &Results) -> Option<String> {
-    let measured: Vec<&Run> = results.runs.iter().filter(|run| run.status == Status::Completed).collect();
-    if measured.is_empty() {
-        return None;
+    let of = |name: &str| -> Vec<f64> {
+        let start = |run: &Run| {
+            let epoch = run.epochs.iter().find(|epoch| epoch.epoch == 0)?;
+            hidden(epoch).first()?.weight_grad_rms
+        };
+        completed(&results.runs, name).filter_map(start).collect()
+    };
+    let names = results.summary.iter().map(|summary| summary.activation.as_str());
+    let none: Vec<&str> = names.filter(|name| of(name).contains(&0.0)).collect();
+    if !none.is_empty() {
+        return Some(format!(
+            "Before training, no gradient at all reaches the first hidden layer with {}.",
+            list(&none)
+        ));
     }
     let mut ratios: Vec<(&str, f64)> = results
         .summary
         .iter()
+        .filter(|summary| summary.seeds > summary.diverged)
         .filter_map(|summary| Some((summary.activation.as_str(), summary.gradient_ratio_start?.mean)))
         .filter(|(_, mean)| mean.is_finite())
         .collect();
