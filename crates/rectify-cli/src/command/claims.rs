@@ -9,14 +9,15 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use rectify_train::{
     backend,
     claims::{
         CLAIMS, Claim, ClaimResult, ClaimsReport, SCHEMA_VERSION,
         lab::{ClaimError, Effort, Lab},
     },
-    environment, store,
+    environment,
+    judge::number::fixed,
+    store,
     words::Vocabulary,
 };
 
@@ -25,7 +26,11 @@ use crate::{
     command::compare::fresh_folder,
     interrupt, note, print,
     progress::Progress,
-    report::{self, table::effect},
+    report::{
+        self,
+        table::effect,
+        terminal::{self, Column, Kind, paragraph},
+    },
 };
 
 /// Tests claims about ReLU and reports; or lists them.
@@ -74,7 +79,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
 
     match args.output.format {
         Format::Json => print(serde_json::to_string_pretty(&report)? + "\n")?,
-        Format::Text => print(format!("{}\n", table(&report)))?,
+        Format::Text => print(table(&report, terminal::width(), terminal::prose_width()))?,
     };
     if !args.output.quiet {
         lab.data_notes().iter().for_each(note);
@@ -164,23 +169,84 @@ fn write(folder: &Path, report: &ClaimsReport) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table(report: &ClaimsReport) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["claim", "verdict", "effect (95 % interval)", "s", "outcome"])
-        .add_rows(report.claims.iter().map(|result| {
-            [
+/// The claims as a table of at most `width` characters, then a sentence each in lines of at most `prose`.
+fn table(report: &ClaimsReport, width: usize, prose: usize) -> String {
+    let columns =
+        [("claim", Kind::Name), ("verdict", Kind::Words), ("effect (95 % interval)", Kind::Words), ("s", Kind::Number)];
+    let columns: Vec<Column> =
+        (0u8..).zip(columns).map(|(rank, (header, kind))| Column { header, kind, rank }).collect();
+    let rows: Vec<Vec<String>> = report
+        .claims
+        .iter()
+        .map(|result| {
+            vec![
                 result.claim.id.to_owned(),
                 result.verdict.to_string(),
                 effect(result.effect.as_ref(), &result.unit),
-                format!("{:.0}", result.seconds),
-                result.sentence.clone(),
+                fixed(result.seconds, 0),
             ]
-        }));
-    if let Some(column) = table.column_mut(3) {
-        column.set_cell_alignment(CellAlignment::Right);
+        })
+        .collect();
+    let sentences: String = report
+        .claims
+        .iter()
+        .map(|result| format!("\n{}\n", paragraph(&format!("{}: {}", result.claim.id, result.sentence), prose)))
+        .collect();
+    format!("{}\n{sentences}", terminal::table(&columns, &rows, width))
+}
+
+#[cfg(test)]
+mod tests {
+    use rectify_train::{
+        judge::verdict::Verdict,
+        record::{Environment, Estimate},
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_claims_fits_the_terminal_and_no_sentence_is_lost() {
+        let result = |claim: &&'static Claim| ClaimResult {
+            claim,
+            verdict: Verdict::NotSettled,
+            effect: Some(Estimate {
+                mean: -1.25e-7,
+                std: None,
+                low: Some(-1e-310),
+                high: Some(1e12),
+                confidence: 0.95,
+            }),
+            unit: "seconds a thousand steps".to_owned(),
+            conditions: Vec::new(),
+            what_was_run: "nothing".to_owned(),
+            command: "rectify claims".to_owned(),
+            seconds: 12345.6,
+            sentence: "It holds under some conditions and fails under others, ".repeat(5),
+            figures: Vec::new(),
+        };
+        let environment = Environment {
+            rectify: "0.1.0".to_owned(),
+            burn: "0.22.1".to_owned(),
+            backend: "flex".to_owned(),
+            adapter: None,
+            cpu: "a processor".to_owned(),
+            threads: 2,
+        };
+        let report = ClaimsReport {
+            schema_version: SCHEMA_VERSION,
+            date: "2026-01-31".to_owned(),
+            environment,
+            effort: Effort::Quick,
+            requested: Vec::new(),
+            claims: CLAIMS.iter().map(result).collect(),
+        };
+        for width in [40, 60, 80, 100, 200] {
+            let text = table(&report, width, width);
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "wider than {width}:\n{text}");
+            }
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(words.matches(&report.claims[0].sentence.trim()).count(), CLAIMS.len(), "at {width}:\n{text}");
+        }
     }
-    table.to_string()
 }

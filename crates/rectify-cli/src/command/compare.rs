@@ -118,7 +118,7 @@ pub fn show(
     let sentences = sentences(results);
     let printed = match output.format {
         Format::Json => print(serde_json::to_string_pretty(results)? + "\n"),
-        Format::Text => print(format!("{}\n\n{}\n", report::table::comparison(results), sentences.join("\n"))),
+        Format::Text => print(report::table::text(results, &sentences)),
     };
     let page = folder.join("report.html");
     match store::write(&page, report::html(results, &sentences)?.as_bytes()) {

@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use rectify_train::{
     backend::{self, SelfTest},
     data,
+    judge::number::ABSENT,
 };
 
 use crate::{
     cli::{DataArgs, Format, Output},
     note, print,
+    report::terminal::{self, Column, Kind, paragraph},
 };
 
 /// Each backend, each adapter, and which one `auto` takes.
@@ -19,17 +20,17 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
     if output.format == Format::Json {
         return print(serde_json::to_string_pretty(&backends)? + "\n");
     }
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header([
-        "--backend",
-        "adapter",
-        "kind",
-        "driver",
-        "memory",
-        "dtypes",
-        "self-test",
-    ]);
-    let none = || "–".to_owned();
+    const COLUMNS: [Column; 7] = [
+        Column { header: "--backend", kind: Kind::Name, rank: 0 },
+        Column { header: "adapter", kind: Kind::Words, rank: 2 },
+        Column { header: "kind", kind: Kind::Words, rank: 5 },
+        Column { header: "driver", kind: Kind::Words, rank: 6 },
+        Column { header: "memory", kind: Kind::Number, rank: 4 },
+        Column { header: "dtypes", kind: Kind::Words, rank: 3 },
+        Column { header: "self-test", kind: Kind::Words, rank: 1 },
+    ];
+    let mut rows = Vec::new();
+    let none = || ABSENT.to_owned();
     let mut notes = String::new();
     for backend in &backends {
         if !backend.compiled_in {
@@ -42,7 +43,7 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
         }
         for adapter in &backend.adapters {
             let dtypes: Vec<String> = adapter.dtypes.iter().map(ToString::to_string).collect();
-            table.add_row([
+            rows.push(vec![
                 adapter.flag.clone(),
                 adapter.name.clone(),
                 adapter.kind.to_owned(),
@@ -56,7 +57,8 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
             ]);
         }
     }
-    print(format!("{table}\n{notes}"))
+    let width = terminal::width();
+    print(format!("{}\n{}\n", terminal::table(&COLUMNS, &rows, width), paragraph(&notes, terminal::prose_width())))
 }
 
 /// One data set, or each that has a name: whether it is here, and what is in it.

@@ -14,13 +14,18 @@ use plotly::{
 };
 use rectify_train::{
     experiment::{Experiment, Init},
+    judge::{
+        number::{ABSENT, fixed, number, percent, points},
+        paired::settled,
+    },
     record::{Environment, Epoch, Histogram, Layer, Results, Run, Status},
 };
 
 pub mod claims;
 pub mod table;
+pub mod terminal;
 
-use self::table::{NO_FIGURE, comparison_cells};
+use self::table::comparison_cells;
 use crate::draw::{
     page::{axis, escape, figure, line, page, swatch},
     style::Style,
@@ -96,8 +101,8 @@ fn no_layers(layers: &[&str]) -> &'static str {
 fn summary(results: &Results, all_series: &[Series]) -> String {
     let table::Comparison { header, rows } = comparison_cells(results);
     let mut note =
-        "Test accuracy is the mean over seeds ± half the width of its 95 % interval; with one seed there is \
-                    no interval. First/last gradient is the root mean square of the first hidden layer's weight \
+        "Test accuracy is the mean over seeds with its 95 % interval, truncated to 0 and 100 %; with one seed \
+                    there is no interval. The gradient ratio is the root mean square of the first hidden layer's weight \
                     gradient over that of the last hidden layer, before and after training: far below 1, gradients \
                     vanish on their way back; far above 1, they explode. Zero, saturated and dead are means over the \
                     hidden layers after training."
@@ -112,31 +117,46 @@ fn paired_differences(results: &Results, all_series: &[Series]) -> String {
     if results.paired_differences.is_empty() {
         return String::new();
     }
-    let header = ["activation", "compared with", "seeds", "difference in test accuracy, points", "95 % interval"];
+    let header = [
+        "activation",
+        "compared with",
+        "seeds",
+        "difference in test accuracy, points",
+        "interval",
+        "p",
+        "p, adjusted",
+        "settled",
+    ];
     let rows = results
         .paired_differences
         .iter()
         .map(|difference| {
-            let points = |fraction| table::figure(fraction, |fraction| format!("{:+.2}", 100.0 * fraction));
-            let estimate = difference.test_accuracy;
-            let interval = match (estimate.low, estimate.high) {
-                (None, _) | (_, None) => NO_FIGURE.to_owned(),
-                (low, high) => format!("{} to {}", points(low), points(high)),
-            };
-            let seeds = difference.seeds.to_string();
+            let interval = difference.interval.map_or(ABSENT.to_owned(), |interval| {
+                format!(
+                    "{} to {} at {} %",
+                    points(interval.low),
+                    points(interval.high),
+                    percent(interval.confidence, 2)
+                )
+            });
             vec![
                 difference.activation.clone(),
                 difference.baseline.clone(),
-                seeds,
-                points(Some(estimate.mean)),
+                difference.seeds.to_string(),
+                points(difference.test_accuracy.mean),
                 interval,
+                number(difference.p_value),
+                number(difference.adjusted_p_value),
+                if settled(difference) { "yes" } else { "no" }.to_owned(),
             ]
         })
         .collect();
     format!(
         "<h2>Paired differences</h2>\n{}<p class=\"note\">Seed by seed, over the seeds that both completed: the same \
-         seed means the same order of samples. An interval without 0 is a difference that these seeds \
-         settle.</p>\n",
+         seed means the same order of samples. Each activation is compared with the first that was named, and the two \
+         best with each other. A difference is settled where its p-value, adjusted for the number of comparisons \
+         (Holm 1979), is at most 0.05; exactly then the interval, at the level that this asks for, is without \
+         0.</p>\n",
         numbers(&header, rows, all_series)
     )
 }
@@ -564,7 +584,8 @@ fn histograms(all_series: &[Series], layers: &[&str]) -> String {
     }
     html += "<tr><th></th>";
     for (low, high) in ranges {
-        html += &format!("<td><div class=\"range\"><span>{}</span><span>{}</span></div></td>", short(low), short(high));
+        html +=
+            &format!("<td><div class=\"range\"><span>{}</span><span>{}</span></div></td>", number(low), number(high));
     }
     html + "</tr>\n</tbody></table></div>\n"
 }
@@ -597,15 +618,6 @@ fn bins(histograms: &[Option<Histogram>; 2], (low, high): (f64, f64), style: Sty
     )
 }
 
-/// An axis' end: `-0.35`, `12.3`, `1.2e-5`.
-fn short(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        0.01..1000.0 => format!("{value:.2}"),
-        _ => format!("{value:.1e}"),
-    }
-}
-
 fn runs(results: &Results) -> String {
     let header =
         ["activation", "seed", "status", "steps", "parameters", "seconds", "validation accuracy %", "test accuracy %"];
@@ -615,10 +627,8 @@ fn runs(results: &Results) -> String {
             Status::Diverged => format!("diverged{}", at_step(run)),
             Status::Interrupted => "interrupted".to_owned(),
         };
-        let seconds = table::figure(Some(run.wall_seconds), |seconds| format!("{seconds:.1}"));
-        let accuracy = |value: fn(&Epoch) -> Option<f64>| {
-            table::figure(run.outcome().and_then(value), |value| format!("{:.2}", 100.0 * value))
-        };
+        let seconds = fixed(run.wall_seconds, 1);
+        let accuracy = |value: fn(&Epoch) -> Option<f64>| percent(run.outcome().and_then(value), 2);
         vec![
             run.activation.clone(),
             run.seed.to_string(),
@@ -764,6 +774,7 @@ pub(crate) mod tests {
             activation: (*name).to_owned(),
             seeds: seeds as usize,
             diverged: 0,
+            interrupted: 0,
             test_accuracy: estimate(0.97 - 0.01 * index as f64),
             validation_accuracy: estimate(0.96),
             seconds_per_epoch: estimate(1.5),
@@ -778,6 +789,10 @@ pub(crate) mod tests {
             baseline: activations[0].to_owned(),
             seeds: seeds as usize,
             test_accuracy: estimate(-0.01 * index as f64).expect("it always gives an estimate"),
+            two_best: index == 1,
+            p_value: None,
+            adjusted_p_value: None,
+            interval: None,
         });
         let run = |(index, name): (usize, &&str), seed: u64| Run {
             activation: (*name).to_owned(),
@@ -990,6 +1005,7 @@ pub(crate) mod tests {
                 activation: summary.activation.clone(),
                 seeds: 3,
                 diverged: 0,
+                interrupted: 0,
                 test_accuracy: None,
                 validation_accuracy: None,
                 seconds_per_epoch: None,
@@ -1001,7 +1017,7 @@ pub(crate) mod tests {
             };
         }
         let markup = good_page(&results);
-        assert!(markup.contains(&format!("<td>{NO_FIGURE}</td>")));
+        assert!(markup.contains(&format!("<td>{ABSENT}</td>")));
     }
 
     #[test]

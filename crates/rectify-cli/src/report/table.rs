@@ -1,10 +1,28 @@
 //! The comparison in figures: one row an activation, for the terminal and for the report.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
-use rectify_train::record::{Estimate, Results, Status};
+use rectify_train::{
+    judge::number::{self, ABSENT, number, percent, share},
+    record::{Estimate, Results, Status},
+};
 
-/// What stands where there is no figure.
-pub const NO_FIGURE: &str = "–";
+use super::terminal::{Column, Kind, paragraph, prose_width, table, width};
+
+const COLUMNS: [Column; 8] = [
+    Column { header: "activation", kind: Kind::Name, rank: 0 },
+    Column { header: "test accuracy %", kind: Kind::Number, rank: 1 },
+    Column { header: "s/epoch", kind: Kind::Number, rank: 8 },
+    Column { header: "gradient ratio, start", kind: Kind::Number, rank: 4 },
+    Column { header: "gradient ratio, end", kind: Kind::Number, rank: 5 },
+    Column { header: "zero %", kind: Kind::Number, rank: 7 },
+    Column { header: "saturated %", kind: Kind::Number, rank: 6 },
+    Column { header: "dead %", kind: Kind::Number, rank: 3 },
+];
+/// There only if a run did not complete.
+const STATUS: Column = Column { header: "status", kind: Kind::Words, rank: 2 };
+
+fn columns() -> impl Iterator<Item = Column> {
+    COLUMNS.into_iter().chain([STATUS])
+}
 
 /// The summary as text: one row an activation.
 pub struct Comparison {
@@ -16,20 +34,8 @@ pub struct Comparison {
 
 /// The summary's figures, rounded for people. The last column, status, is there only if a run did not complete.
 pub fn comparison_cells(results: &Results) -> Comparison {
-    let mut header = vec![
-        "activation",
-        "test accuracy %",
-        "s/epoch",
-        "first/last gradient, start",
-        "first/last gradient, end",
-        "zero %",
-        "saturated %",
-        "dead %",
-    ];
     let with_status = results.runs.iter().any(|run| run.status != Status::Completed);
-    if with_status {
-        header.push("status");
-    }
+    let header = columns().take(COLUMNS.len() + usize::from(with_status)).map(|column| column.header).collect();
     let mean = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.mean);
     let rows = results
         .summary
@@ -37,13 +43,13 @@ pub fn comparison_cells(results: &Results) -> Comparison {
         .map(|summary| {
             let mut row = vec![
                 summary.activation.clone(),
-                summary.test_accuracy.map_or(NO_FIGURE.to_owned(), percent_plus_minus),
-                figure(mean(summary.seconds_per_epoch), |seconds| format!("{seconds:.2}")),
-                scientific(mean(summary.gradient_ratio_start)),
-                scientific(mean(summary.gradient_ratio)),
-                percent(mean(summary.zero_fraction)),
-                percent(mean(summary.saturated_fraction)),
-                percent(mean(summary.dead_fraction)),
+                summary.test_accuracy.map_or(ABSENT.to_owned(), |estimate| share(&estimate, "")),
+                number(mean(summary.seconds_per_epoch)),
+                number(mean(summary.gradient_ratio_start)),
+                number(mean(summary.gradient_ratio)),
+                percent(mean(summary.zero_fraction), 1),
+                percent(mean(summary.saturated_fraction), 1),
+                percent(mean(summary.dead_fraction), 1),
             ];
             if with_status {
                 row.push(status(results, &summary.activation));
@@ -54,72 +60,29 @@ pub fn comparison_cells(results: &Results) -> Comparison {
     Comparison { header, rows }
 }
 
-/// The comparison as a table with borders: as wide as the terminal at most, or as wide as it needs where standard
-/// output is none. Without colour.
-pub fn comparison(results: &Results) -> String {
-    comparison_table(results).to_string()
+/// What a terminal shows: the answer, the figures, then the other sentences.
+pub fn text(results: &Results, sentences: &[String]) -> String {
+    let prose = prose_width();
+    let (answer, others) = sentences.split_at(sentences.len().min(1));
+    let lines = |sentences: &[String]| -> String {
+        sentences.iter().map(|sentence| paragraph(sentence, prose) + "\n").collect()
+    };
+    let parts = [lines(answer), comparison(results, width()) + "\n", lines(others)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-fn comparison_table(results: &Results) -> Table {
+/// The comparison as a table of at most `width` characters, without colour.
+pub fn comparison(results: &Results, width: usize) -> String {
     let Comparison { header, rows } = comparison_cells(results);
-    // Long names would make the table wider than most terminals.
-    let header = header.into_iter().map(|name| name.replace(", ", "\n").replace("first/last ", "first/last\n"));
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header)
-        .add_rows(rows);
-    for column in table.column_iter_mut().skip(1).take(7) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-/// `97.51 ± 0.21`: in percent, with half the width of the interval; the mean alone where one seed gives no interval.
-pub fn percent_plus_minus(estimate: Estimate) -> String {
-    let mean = figure(Some(estimate.mean), |mean| format!("{:.2}", 100.0 * mean));
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) if (high - low).is_finite() => format!("{mean} ± {:.2}", 50.0 * (high - low)),
-        _ => mean,
-    }
-}
-
-/// `1.2e-4`.
-pub fn scientific(value: Option<f64>) -> String {
-    figure(value, |value| format!("{value:.1e}"))
-}
-
-/// A fraction in percent, with one decimal.
-pub fn percent(fraction: Option<f64>) -> String {
-    figure(fraction, |fraction| format!("{:.1}", 100.0 * fraction))
-}
-
-/// A figure as `format` writes it; a dash for one that is missing or not finite.
-pub fn figure(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
-    value.filter(|value| value.is_finite()).map_or(NO_FIGURE.to_owned(), format)
+    let columns: Vec<Column> = columns().take(header.len()).collect();
+    table(&columns, &rows, width)
 }
 
 /// `0.0512 (0.0490 to 0.0534)` with the unit where it is not a pure number.
 pub fn effect(estimate: Option<&Estimate>, unit: &str) -> String {
-    let Some(estimate) = estimate else { return NO_FIGURE.to_owned() };
+    let Some(estimate) = estimate else { return ABSENT.to_owned() };
     let unit = if ["1", "fraction", "ratio"].contains(&unit) { String::new() } else { format!(" {unit}") };
-    let mean = significant(estimate.mean);
-    match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) if estimate.confidence < 1.0 => {
-            format!("{mean} ({} to {}){unit}", significant(low), significant(high))
-        }
-        _ => format!("{mean}{unit}"),
-    }
-}
-
-/// Three significant digits.
-fn significant(value: f64) -> String {
-    figure(Some(value), |value| match value.abs() {
-        0.0 => "0".to_owned(),
-        size if !(1e-3..1e5).contains(&size) => format!("{value:.2e}"),
-        size => format!("{value:.*}", (2 - size.log10().floor() as i32).max(0) as usize),
-    })
+    number::estimate(estimate) + &unit
 }
 
 fn status(results: &Results, activation: &str) -> String {
@@ -138,7 +101,7 @@ mod tests {
     use rectify_train::record::Summary;
 
     use super::*;
-    use crate::report::tests::results;
+    use crate::report::{terminal::tests::body, tests::results};
 
     fn estimate(mean: f64, half_width: Option<f64>) -> Option<Estimate> {
         let [low, high] = [-1.0, 1.0].map(|sign| half_width.map(|half| mean + sign * half));
@@ -151,6 +114,7 @@ mod tests {
             activation: "relu".to_owned(),
             seeds: 3,
             diverged: 0,
+            interrupted: 0,
             test_accuracy: estimate(0.97512, Some(0.0021)),
             validation_accuracy: None,
             seconds_per_epoch: estimate(1.234, None),
@@ -173,23 +137,18 @@ mod tests {
         results
     }
 
-    fn text(results: &Results) -> String {
-        // A test may run in a narrow terminal.
-        comparison_table(results).force_no_tty().to_string()
-    }
-
     #[test]
     fn a_comparison_is_one_row_an_activation_with_dashes_for_missing_figures() {
         let expected = "\
-┌────────────┬─────────────────┬─────────┬────────────┬────────────┬────────┬─────────────┬────────┐
-│ activation ┆ test accuracy % ┆ s/epoch ┆ first/last ┆ first/last ┆ zero % ┆ saturated % ┆ dead % │
-│            ┆                 ┆         ┆   gradient ┆   gradient ┆        ┆             ┆        │
-│            ┆                 ┆         ┆      start ┆        end ┆        ┆             ┆        │
-╞════════════╪═════════════════╪═════════╪════════════╪════════════╪════════╪═════════════╪════════╡
-│ relu       ┆    97.51 ± 0.21 ┆    1.23 ┆     8.5e-1 ┆      1.2e0 ┆   54.3 ┆           – ┆    0.0 │
-│ sigmoid    ┆           11.35 ┆    1.23 ┆     1.2e-4 ┆          – ┆    0.0 ┆         3.4 ┆    0.0 │
-└────────────┴─────────────────┴─────────┴────────────┴────────────┴────────┴─────────────┴────────┘";
-        assert_eq!(text(&two_activations()), expected);
+┌────────────┬──────────────┬─────────┬──────────┬──────────┬──────┬───────────┬──────┐
+│ activation ┆         test ┆ s/epoch ┆ gradient ┆ gradient ┆ zero ┆ saturated ┆ dead │
+│            ┆   accuracy % ┆         ┆   ratio, ┆   ratio, ┆    % ┆         % ┆    % │
+│            ┆              ┆         ┆    start ┆      end ┆      ┆           ┆      │
+╞════════════╪══════════════╪═════════╪══════════╪══════════╪══════╪═══════════╪══════╡
+│ relu       ┆ 97.51 ± 0.21 ┆    1.23 ┆    0.853 ┆     1.24 ┆ 54.3 ┆         – ┆  0.0 │
+│ sigmoid    ┆        11.35 ┆    1.23 ┆  1.23e-4 ┆        – ┆  0.0 ┆       3.4 ┆  0.0 │
+└────────────┴──────────────┴─────────┴──────────┴──────────┴──────┴───────────┴──────┘";
+        assert_eq!(comparison(&two_activations(), 100), expected);
     }
 
     #[test]
@@ -197,12 +156,34 @@ mod tests {
         let mut results = two_activations();
         results.runs[3].status = Status::Diverged;
         results.runs[4].status = Status::Interrupted;
-        let text = text(&results);
-        let last_cells: Vec<&str> = text
-            .lines()
-            .filter_map(|line| line.strip_suffix('│')?.rsplit('┆').next().map(str::trim))
-            .filter(|cell| !cell.is_empty())
-            .collect();
-        assert_eq!(last_cells, ["status", "completed", "1 of 3 diverged, 1 of 3 interrupted"]);
+        let rows = body(&comparison(&results, 200), 200);
+        let last: Vec<&str> = rows.iter().filter_map(|row| row.last()).map(String::as_str).collect();
+        assert_eq!(last, ["completed", "1 of 3 diverged, 1 of 3 interrupted"]);
+    }
+
+    #[test]
+    fn every_width_shows_whole_cells_with_the_accuracy_first() {
+        let mut results = two_activations();
+        results.runs[3].status = Status::Diverged;
+        results.summary[1].test_accuracy = estimate(0.3283, Some(1.141));
+        results.summary[1].activation = format!("leaky-relu:0.{}", "1".repeat(60));
+        let all: Vec<String> = comparison_cells(&results).rows.concat();
+        let mut shown = Vec::new();
+        for width in [40, 60, 80, 100, 200] {
+            let rows = body(&comparison(&results, width), width);
+            let accuracies: Vec<&str> = rows.iter().map(|row| row[1].as_str()).collect();
+            assert_eq!(accuracies, ["97.51 ± 0.21", "32.83 (0.00 to 100.00)"], "at {width}");
+            assert!(rows[1][0] == results.summary[1].activation || rows[1][0].ends_with('…'), "at {width}");
+            assert!(rows.iter().flat_map(|row| &row[1..]).all(|cell| all.contains(cell)), "at {width}: {rows:?}");
+            shown.push(rows[0].len());
+        }
+        assert!(shown.is_sorted() && shown[4] == 9, "{shown:?}");
+    }
+
+    #[test]
+    fn the_answer_stands_before_the_table_and_the_rest_behind_it() {
+        let text = text(&two_activations(), &["The answer.".to_owned(), "More.".to_owned()]);
+        assert!(text.starts_with("The answer.\n\n┌") && text.ends_with("┘\n\nMore.\n"), "{text}");
+        assert!(super::text(&two_activations(), &[]).starts_with('┌'));
     }
 }

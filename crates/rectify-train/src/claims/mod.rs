@@ -34,6 +34,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     judge::{
+        number,
         statistics::CONFIDENCE,
         verdict::{Hypothesis, Sample, Verdict, judge},
     },
@@ -368,10 +369,7 @@ impl Judgement {
         };
         let effect = match first.effect {
             None => "could not be estimated".to_owned(),
-            Some(Estimate { mean, low: Some(low), high: Some(high), confidence, .. }) if confidence < 1.0 => {
-                format!("is {} ({} to {})", short(mean), short(low), short(high))
-            }
-            Some(Estimate { mean, .. }) => format!("is {}", short(mean)),
+            Some(effect) => format!("is {}", number::estimate(&effect)),
         };
         format!("{outcome}: {} ({}) {effect}; the claim asks for {}.", first.quantity, first.condition, first.holds)
     }
@@ -384,18 +382,6 @@ fn by_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static Claim, D
     }
     let Id { id } = Id::deserialize(deserializer)?;
     Claim::find(&id).ok_or_else(|| serde::de::Error::custom(format!("there is no claim `{id}`")))
-}
-
-/// Three significant digits.
-fn short(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if !(1e-3..1e5).contains(&size) => format!("{value:.2e}"),
-        size => {
-            let decimals = (2 - size.log10().floor() as i32).max(0) as usize;
-            format!("{value:.decimals$}")
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! What records say: estimates, verdicts, sentences. It reads records only; nothing here trains or measures.
 
+pub mod findings;
+pub mod guessing;
+pub mod number;
+pub mod paired;
 pub mod sentences;
 pub mod statistics;
 pub mod verdict;
 
-use self::statistics::{paired_differences, summarize};
+use self::{paired::paired_differences, statistics::summarize};
 use crate::{
     experiment::Experiment,
     record::{DataRecord, Environment, Results, Run, SCHEMA_VERSION},
@@ -15,10 +19,10 @@ pub fn results(environment: Environment, experiment: Experiment, data: Option<Da
     Results {
         schema_version: SCHEMA_VERSION,
         environment,
-        experiment,
         data,
-        summary: summarize(&runs),
-        paired_differences: paired_differences(&runs),
+        summary: summarize(&experiment, &runs),
+        paired_differences: paired_differences(&experiment, &runs),
+        experiment,
         runs,
     }
 }

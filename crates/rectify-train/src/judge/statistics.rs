@@ -1,23 +1,31 @@
-//! Estimates over seeds: means with intervals, differences seed by seed.
+//! Estimates over seeds: means with intervals. Differences seed by seed are in [`paired`](super::paired).
 //!
 //! Intervals are Student's t (*The probable error of a mean*, 1908): mean ± t · s / √n, with the sample's standard
 //! deviation s and n − 1 degrees of freedom. With the handful of seeds that a training can afford, a bootstrap's
 //! intervals are too narrow (it can only draw the few values that it has), while t's are exact for normal values and
 //! honest about n: 12.7 standard errors for two seeds, 4.3 for three, 2.8 for five.
 //!
+//! The interval of a fraction, such as an accuracy, is the same one truncated to 0..=1. Since the true mean of fractions
+//! lies there, truncating takes away only values that cannot be true, and the interval covers as often as before. (On
+//! the logit scale it would need no truncation, but an accuracy of exactly 0 or 1 has no logit.)
+//!
 //! Values that are not finite are absent: a training that diverged has no accuracy, and how many did is counted beside
 //! the estimate ([`Summary::diverged`]), never averaged into it.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::record::{Epoch, Estimate, Layer, PairedDifference, Role, Run, Status, Summary};
+use crate::{
+    experiment::Experiment,
+    record::{Epoch, Estimate, Layer, Role, Run, Status, Summary},
+};
 
 /// The level of the intervals, unless another is asked for.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// Mean, sample standard deviation and 95 % interval by Student's t; any unit, the values' own.
 ///
-/// Values that are not finite are absent. `None` where none is left; one value has neither deviation nor interval.
+/// Values that are not finite are absent. `None` where none is left or their sum overflows; one value has neither
+/// deviation nor interval, nor have values whose deviation or interval overflows.
 ///
 /// ```
 /// use rectify_train::judge::statistics::estimate;
@@ -43,12 +51,32 @@ pub fn estimate_at(values: &[f64], confidence: f64) -> Option<Estimate> {
     let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
+    if !mean.is_finite() {
+        return None;
+    }
+    let alone = Estimate { mean, std: None, low: None, high: None, confidence };
     if values.len() < 2 {
-        return values.first().map(|&mean| Estimate { mean, std: None, low: None, high: None, confidence });
+        return Some(alone);
     }
     let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-    let half = student_t(n - 1.0, confidence) * std / n.sqrt();
-    Some(Estimate { mean, std: Some(std), low: Some(mean - half), high: Some(mean + half), confidence })
+    let (low, high) = interval(mean, std, values.len(), confidence);
+    if !(low.is_finite() && high.is_finite()) {
+        return Some(alone);
+    }
+    Some(Estimate { mean, std: Some(std), low: Some(low), high: Some(high), confidence })
+}
+
+/// Student's interval about a mean of `n` values, at least two, with the standard deviation `std`.
+pub(super) fn interval(mean: f64, std: f64, n: usize, confidence: f64) -> (f64, f64) {
+    let half = student_t(n as f64 - 1.0, confidence) * std / (n as f64).sqrt();
+    (mean - half, mean + half)
+}
+
+/// [`estimate`] of fractions: its interval is truncated to 0..=1.
+pub fn fraction_estimate(values: &[f64]) -> Option<Estimate> {
+    let estimate = estimate(values)?;
+    let within = |end: Option<f64>| end.map(|end| end.clamp(0.0, 1.0));
+    Some(Estimate { low: within(estimate.low), high: within(estimate.high), ..estimate })
 }
 
 /// t such that a Student's t variable is within ±t with the given probability.
@@ -60,7 +88,8 @@ fn student_t(freedom: f64, confidence: f64) -> f64 {
 /// Geometric mean with its 95 % interval: [`estimate`] of the logarithms, raised back. For ratios.
 ///
 /// `std` is the geometric standard deviation, a factor of at least 1. `None` unless there are values and all are
-/// positive and finite: a ratio of 0 has no logarithm, and to leave it out would hide the most extreme value.
+/// positive and finite: a ratio of 0 has no logarithm, and to leave it out would hide the most extreme value. There is
+/// no interval where its upper end overflows.
 pub fn geometric_estimate(values: &[f64]) -> Option<Estimate> {
     geometric_estimate_at(values, CONFIDENCE)
 }
@@ -75,33 +104,22 @@ pub fn geometric_estimate_at(values: &[f64], confidence: f64) -> Option<Estimate
         return None;
     }
     let logs: Vec<f64> = values.iter().map(|value| value.ln()).collect();
-    estimate_at(&logs, confidence).map(|log| Estimate {
+    let log = estimate_at(&logs, confidence)?;
+    let ends = log.low.zip(log.high).map(|(low, high)| (low.exp(), high.exp())).filter(|(_, high)| high.is_finite());
+    Some(Estimate {
         mean: log.mean.exp(),
-        std: log.std.map(f64::exp),
-        low: log.low.map(f64::exp),
-        high: log.high.map(f64::exp),
+        std: log.std.map(f64::exp).filter(|std| std.is_finite()),
+        low: ends.map(|(low, _)| low),
+        high: ends.map(|(_, high)| high),
         confidence,
     })
 }
 
-/// The differences a − b over the seeds that both have: how many there are, and their [`estimate`].
+/// One [`Summary`] an activation that has a run, in the experiment's order.
 ///
-/// Two trainings with one seed share the order of samples and the random numbers of their weights, so their difference
-/// varies less than either. Pairs whose difference is not finite are absent; `None` where none is left.
-pub fn paired(a: &[(u64, f64)], b: &[(u64, f64)]) -> Option<(usize, Estimate)> {
-    let differences: Vec<f64> = a
-        .iter()
-        .filter_map(|(seed, a)| b.iter().find(|(other, _)| other == seed).map(|(_, b)| a - b))
-        .filter(|difference| difference.is_finite())
-        .collect();
-    estimate(&differences).map(|estimate| (differences.len(), estimate))
-}
-
-/// One [`Summary`] an activation, in order of first appearance.
-///
-/// Estimates are over completed runs; `seeds` counts completed and diverged ones. Interrupted runs are left out.
-pub fn summarize(runs: &[Run]) -> Vec<Summary> {
-    activations(runs)
+/// Estimates are over completed runs; `seeds` counts completed and diverged ones. Interrupted runs are counted apart.
+pub fn summarize(experiment: &Experiment, runs: &[Run]) -> Vec<Summary> {
+    activations(experiment, runs)
         .into_iter()
         .map(|activation| {
             let count = |status| runs.iter().filter(|run| run.activation == activation && run.status == status).count();
@@ -109,14 +127,15 @@ pub fn summarize(runs: &[Run]) -> Vec<Summary> {
                 completed(runs, activation).filter_map(figure).collect()
             };
             let mean_of_last = |figure: fn(&Layer) -> Option<f64>| {
-                estimate(&over(&|run| mean(hidden(run.outcome()?).iter().filter_map(|layer| figure(layer)))))
+                fraction_estimate(&over(&|run| mean(hidden(run.outcome()?).iter().filter_map(|layer| figure(layer)))))
             };
             Summary {
                 activation: activation.to_owned(),
                 seeds: count(Status::Completed) + count(Status::Diverged),
                 diverged: count(Status::Diverged),
-                test_accuracy: estimate(&over(&|run| run.outcome()?.test_accuracy)),
-                validation_accuracy: estimate(&over(&|run| run.outcome()?.validation_accuracy)),
+                interrupted: count(Status::Interrupted),
+                test_accuracy: fraction_estimate(&over(&|run| run.outcome()?.test_accuracy)),
+                validation_accuracy: fraction_estimate(&over(&|run| run.outcome()?.validation_accuracy)),
                 seconds_per_epoch: estimate(&over(&|run| {
                     mean(run.epochs.iter().filter(|epoch| epoch.epoch > 0).map(|epoch| epoch.seconds))
                 })),
@@ -128,25 +147,6 @@ pub fn summarize(runs: &[Run]) -> Vec<Summary> {
                 dead_fraction: mean_of_last(|layer| layer.dead_fraction),
                 saturated_fraction: mean_of_last(|layer| layer.saturated_fraction),
             }
-        })
-        .collect()
-}
-
-/// Every later activation against the first to appear, over the seeds that both completed.
-///
-/// An activation that shares no completed seed with the first has no entry.
-pub fn paired_differences(runs: &[Run]) -> Vec<PairedDifference> {
-    let activations = activations(runs);
-    let Some((&baseline, others)) = activations.split_first() else { return Vec::new() };
-    let accuracies = |activation| -> Vec<(u64, f64)> {
-        completed(runs, activation).filter_map(|run| Some((run.seed, run.outcome()?.test_accuracy?))).collect()
-    };
-    others
-        .iter()
-        .filter_map(|&activation| {
-            let (seeds, test_accuracy) = paired(&accuracies(activation), &accuracies(baseline))?;
-            let (activation, baseline) = (activation.to_owned(), baseline.to_owned());
-            Some(PairedDifference { activation, baseline, seeds, test_accuracy })
         })
         .collect()
 }
@@ -165,17 +165,19 @@ pub fn hidden(epoch: &Epoch) -> Vec<&Layer> {
     epoch.layers.iter().filter(|layer| layer.role() == Role::Hidden).collect()
 }
 
-fn activations(runs: &[Run]) -> Vec<&str> {
+/// The activations that have runs: those that the experiment names, in its order, then any others.
+pub(super) fn activations<'a>(experiment: &'a Experiment, runs: &'a [Run]) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
-    for run in runs {
-        if !names.contains(&run.activation.as_str()) {
-            names.push(&run.activation);
+    let named = experiment.activations.iter().map(|activation| activation.name());
+    for name in named.chain(runs.iter().map(|run| run.activation.as_str())) {
+        if !names.contains(&name) && runs.iter().any(|run| run.activation == name) {
+            names.push(name);
         }
     }
     names
 }
 
-fn completed<'a>(runs: &'a [Run], activation: &'a str) -> impl Iterator<Item = &'a Run> {
+pub(super) fn completed<'a>(runs: &'a [Run], activation: &'a str) -> impl Iterator<Item = &'a Run> {
     runs.iter().filter(move |run| run.activation == activation && run.status == Status::Completed)
 }
 
@@ -232,26 +234,6 @@ mod tests {
     }
 
     #[test]
-    fn paired_gives_students_own_example_over_shared_seeds_only() {
-        let drug_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
-        let drug_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
-        let seeded = |values: &[f64], from: u64| -> Vec<(u64, f64)> {
-            values.iter().enumerate().map(|(i, &value)| (from + i as u64, value)).collect()
-        };
-        let mut a = seeded(&drug_2, 10);
-        a.reverse();
-        a.push((3, 100.0));
-        let mut b = seeded(&drug_1, 10);
-        b.push((4, -100.0));
-        let (seeds, difference) = paired(&a, &b).unwrap();
-        assert_eq!(seeds, 10);
-        close(difference.mean, 1.58, 1e-12);
-        close(difference.low.unwrap(), 0.700_114_2, 1e-6);
-        assert_eq!(paired(&[(0, 1.0)], &[(1, 1.0)]), None);
-        assert_eq!(paired(&[(0, f64::NAN), (1, 3.0)], &[(0, 1.0), (1, 1.0)]).unwrap().0, 1);
-    }
-
-    #[test]
     fn estimate_of_none_one_and_equal_values() {
         assert_eq!(estimate(&[]), None);
         assert_eq!(
@@ -269,6 +251,25 @@ mod tests {
     }
 
     #[test]
+    fn what_overflows_is_absent_and_never_infinite() {
+        assert_eq!(estimate(&[f64::MAX; 3]), None);
+        let far = estimate(&[1e200, -1e200, 0.0]).unwrap();
+        assert_eq!((far.mean, far.std, far.low, far.high), (0.0, None, None, None));
+        let ratio = geometric_estimate(&[1e-300, 1e300]).unwrap();
+        close(ratio.mean, 1.0, 1e-9);
+        assert_eq!((ratio.low, ratio.high), (None, None));
+    }
+
+    #[test]
+    fn the_interval_of_fractions_is_truncated_and_otherwise_students() {
+        let wide = fraction_estimate(&[0.9, 0.04, 0.05]).unwrap();
+        assert_eq!((wide.low, wide.high), (Some(0.0), Some(1.0)));
+        assert_eq!(fraction_estimate(&[0.96, 0.97, 0.98]), estimate(&[0.96, 0.97, 0.98]));
+        let high = fraction_estimate(&[0.98, 0.99, 1.0]).unwrap();
+        assert_eq!((high.low, high.high), (estimate(&[0.98, 0.99, 1.0]).unwrap().low, Some(1.0)));
+    }
+
+    #[test]
     fn geometric_estimate_averages_ratios_and_refuses_what_has_no_logarithm() {
         let ratio = geometric_estimate(&[1e-6, 1e-4, 1e-2]).unwrap();
         close(ratio.mean.log10(), -4.0, 1e-12);
@@ -279,6 +280,21 @@ mod tests {
         for values in [&[][..], &[1.0, 0.0], &[1.0, -1.0], &[1.0, f64::NAN], &[1.0, f64::INFINITY]] {
             assert_eq!(geometric_estimate(values), None, "{values:?}");
         }
+    }
+
+    fn named(names: &str) -> Experiment {
+        let activations = names.split(',').map(|name| name.parse().unwrap()).collect();
+        Experiment { activations, ..Experiment::default() }
+    }
+
+    #[test]
+    fn a_summary_is_in_the_experiments_order_and_leaves_out_what_has_no_run() {
+        let runs = [run("tanh", 0, Status::Completed, 0.9), run("relu", 0, Status::Completed, 0.9)];
+        let names = |of: &str| -> Vec<String> {
+            summarize(&named(of), &runs).into_iter().map(|summary| summary.activation).collect()
+        };
+        assert_eq!(names("relu,sigmoid,tanh"), ["relu", "tanh"]);
+        assert_eq!(names("sigmoid"), ["tanh", "relu"]);
     }
 
     fn layer(name: &str, weight_grad_rms: f64, zero_fraction: Option<f64>) -> Layer {
@@ -332,9 +348,9 @@ mod tests {
             run("relu", 3, Status::Completed, 0.98),
             run("relu", 4, Status::Interrupted, 0.30),
         ];
-        let [tanh, relu] = &summarize(&runs)[..] else { panic!("two activations") };
+        let [tanh, relu] = &summarize(&named("tanh,relu"), &runs)[..] else { panic!("two activations") };
         assert_eq!((tanh.activation.as_str(), tanh.seeds, tanh.diverged), ("tanh", 1, 0));
-        assert_eq!((relu.activation.as_str(), relu.seeds, relu.diverged), ("relu", 3, 1));
+        assert_eq!((relu.activation.as_str(), relu.seeds, relu.diverged, relu.interrupted), ("relu", 3, 1, 1));
         close(relu.test_accuracy.unwrap().mean, 0.97, 1e-12);
         close(relu.validation_accuracy.unwrap().mean, 0.96, 1e-12);
         // Epochs of 1 and 2 seconds; epoch 0 trains nothing.
@@ -344,23 +360,6 @@ mod tests {
         close(relu.gradient_ratio.unwrap().mean, 1.0, 1e-12);
         close(relu.zero_fraction.unwrap().mean, 0.5, 1e-12);
         assert_eq!(relu.saturated_fraction, None);
-    }
-
-    #[test]
-    fn paired_differences_compare_with_the_first_activation_over_seeds_that_both_completed() {
-        let runs = [
-            run("relu", 1, Status::Completed, 0.97),
-            run("relu", 2, Status::Completed, 0.95),
-            run("relu", 3, Status::Diverged, 0.10),
-            run("tanh", 1, Status::Completed, 0.96),
-            run("tanh", 2, Status::Completed, 0.92),
-            run("tanh", 3, Status::Completed, 0.90),
-            run("sigmoid", 3, Status::Completed, 0.90),
-        ];
-        let [tanh] = &paired_differences(&runs)[..] else { panic!("sigmoid shares no completed seed with relu") };
-        assert_eq!((tanh.activation.as_str(), tanh.baseline.as_str(), tanh.seeds), ("tanh", "relu", 2));
-        close(tanh.test_accuracy.mean, -0.02, 1e-12);
-        assert_eq!(paired_differences(&[]), []);
     }
 
     #[test]
@@ -377,11 +376,11 @@ mod tests {
     fn runs_without_epochs_or_probes_have_no_figures() {
         let mut bare = run("relu", 0, Status::Completed, 0.9);
         bare.epochs.clear();
-        let summary = &summarize(&[bare])[0];
+        let summary = &summarize(&named("relu"), &[bare])[0];
         assert_eq!((summary.test_accuracy, summary.gradient_ratio), (None, None));
         let mut unprobed = run("relu", 0, Status::Completed, 0.9);
         unprobed.epochs.iter_mut().for_each(|epoch| epoch.layers.clear());
-        let summary = &summarize(&[unprobed])[0];
+        let summary = &summarize(&named("relu"), &[unprobed])[0];
         assert!(summary.test_accuracy.is_some());
         assert_eq!((summary.gradient_ratio, summary.zero_fraction), (None, None));
     }

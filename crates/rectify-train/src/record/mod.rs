@@ -18,7 +18,7 @@ pub use self::{
     epoch::{Epoch, GradientSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},
     run::{Divergence, Run, Status},
-    summary::{Estimate, PairedDifference, Summary},
+    summary::{Estimate, Interval, PairedDifference, Summary},
 };
 use crate::experiment::Experiment;
 
