@@ -12,8 +12,9 @@ use crate::draw::page::{Figure, Section, axis, line, plotly_text};
 
 type Metric = fn(&Layer) -> Option<f64>;
 
-const KINDS: [(&str, &str, Metric); 2] = [
+const KINDS: [(&str, &str, Metric); 3] = [
     ("weight", "Gradient of the weights", |layer| layer.weight_grad_rms),
+    ("batch", "Gradient of the weights on a batch", |layer| layer.batch_weight_grad_rms),
     ("preactivation", "Gradient of the pre-activations", |layer| layer.preactivation_grad_rms),
 ];
 
@@ -36,12 +37,17 @@ pub fn section(report: &Report) -> Section {
 
 /// What gradients were measured on.
 fn sample(runs: &[Run]) -> Option<String> {
-    let GradientSample { set, samples, batch_size: _ } =
+    let GradientSample { set, samples, batch_size } =
         runs.iter().flat_map(|run| &run.epochs).find_map(|epoch| epoch.gradient.as_ref())?;
-    let samples = if *samples == 1 { "1 sample".to_owned() } else { format!("{samples} samples") };
-    Some(format!("It is the gradient of the mean loss over {samples} of the {set} set."))
+    let count = |samples: usize| if samples == 1 { "1 sample".to_owned() } else { format!("{samples} samples") };
+    Some(format!(
+        "It is the gradient of the mean loss over {} of the {set} set; what a step sees, the gradient on a batch, is the          mean of the root mean squares over its batches of {}.",
+        count(*samples),
+        count(*batch_size)
+    ))
 }
 
+/// Nothing where no record has the metric.
 fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
     let panels: Vec<(Moment, Vec<Vec<Option<f64>>>)> = layers::moments(report)
         .into_iter()
@@ -54,6 +60,9 @@ fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
         })
         .collect();
     let every_value = || panels.iter().flat_map(|(_, lines)| lines).flatten().flatten().copied();
+    if every_value().next().is_none() {
+        return html! {};
+    }
     let panel = |(moment, lines): &(Moment, Vec<Vec<Option<f64>>>)| {
         let drawn = report.groups.iter().zip(lines);
         let words: Vec<(&str, &[Option<f64>])> =

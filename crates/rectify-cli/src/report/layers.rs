@@ -87,7 +87,7 @@ fn ranged(axis: Axis, values: impl Iterator<Item = f64>) -> Axis {
 pub fn by_layer_words(layers: &[&str], lines: &[(&str, &[Option<f64>])]) -> String {
     let line = |(name, values): &(&str, &[Option<f64>])| {
         let known = || layers.iter().zip(*values).filter_map(|(layer, value)| Some((layer, (*value)?)));
-        let ((first, low), (last, high)) = (known().next()?, known().last()?);
+        let ((first, low), (last, high)) = (known().next()?, known().next_back()?);
         let [low, high] = [low, high].map(|value| table::scientific(Some(value)));
         Some(format!("{name}: {low} at {first}, {high} at {last}"))
     };

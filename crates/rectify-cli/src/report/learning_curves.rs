@@ -69,8 +69,8 @@ pub fn section(report: &Report) -> Section {
             div class="grid" { @for kind in KINDS { (figure(kind).html()) } }
             p class="note" {
                 "Lines are means over seeds; bands reach from the least to the greatest seed. Epoch 0 is the network \
-                 before training. From epoch 1 on, the training loss is the mean over the epoch's batches as they were \
-                 trained on."
+                 before training. The training loss is, from epoch 1 on, the mean over the epoch's batches as they were \
+                 trained on; at epoch 0, over the samples that gradients are measured on."
             }
             @if !diverged.is_empty() {
                 p class="note" {

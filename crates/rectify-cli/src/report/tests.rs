@@ -278,12 +278,18 @@ fn probed_steps_are_drawn() {
 }
 
 #[test]
-fn what_gradients_were_measured_on_is_said() {
+fn what_gradients_were_measured_on_is_said_and_a_batchs_are_drawn_where_they_were_recorded() {
     let mut results = results(&["relu"], 2, 1, 1);
+    assert!(!good_page(&results).contains("gradient-batch"));
     for epoch in &mut results.runs[0].epochs {
         epoch.gradient = Some(GradientSample { set: "validation".to_owned(), samples: 5000, batch_size: 128 });
+        epoch.layers[1].batch_weight_grad_rms = Some(0.25);
     }
-    assert!(good_page(&results).contains("the mean loss over 5000 samples of the validation set."));
+    let markup = good_page(&results);
+    assert!(markup.contains("the mean loss over 5000 samples of the validation set;"), "{markup}");
+    assert!(markup.contains("over its batches of 128 samples."), "{markup}");
+    let page = html(&results, &[]).unwrap();
+    assert_eq!(data(&page, "gradient-batch-end")["data"][0]["y"], serde_json::json!([null, 0.25, null]));
 }
 
 #[test]
