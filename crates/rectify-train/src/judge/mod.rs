@@ -1,4 +1,4 @@
-//! What records say: estimates, verdicts, sentences. It reads records only; nothing here trains or measures.
+//! What records say: estimates, curves, verdicts, sentences. It reads records only; nothing here trains or measures.
 
 pub mod curve;
 pub mod sentences;
