@@ -291,7 +291,7 @@ pub struct EvalArgs {
     /// The folder of a run, of its checkpoint, or of an experiment with one checkpoint
     pub checkpoint: PathBuf,
     /// Another data set than it was trained on
-    #[arg(long, value_name = "SET", value_parser = set_parser())]
+    #[arg(long, value_name = "SET", value_parser = value::text())]
     pub dataset: Option<String>,
     /// Another backend than it was trained on
     #[arg(long, value_name = "NAME")]
@@ -304,19 +304,10 @@ pub struct EvalArgs {
 #[derive(Debug, Args)]
 pub struct DataArgs {
     /// Only this one: a name, or a folder as --dataset takes it [default: all that have names]
-    #[arg(value_parser = set_parser())]
+    #[arg(value_parser = value::text())]
     pub set: Option<String>,
     #[command(flatten)]
     pub output: Output,
-}
-
-/// clap by itself does not say which of the arguments is not UTF-8.
-fn set_parser() -> impl TypedValueParser<Value = String> {
-    OsStringValueParser::new().try_map(|set| {
-        set.into_string().map_err(|_| {
-            "is not UTF-8, and a run's settings and results are; rename the folder, or make a link to it and name that"
-        })
-    })
 }
 
 /// Flags of `plot`.

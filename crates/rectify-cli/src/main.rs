@@ -20,6 +20,7 @@ use clap::{CommandFactory, Parser};
 use rectify_train::{
     activation::Activation,
     backend::{self, BackendError},
+    compare::{CompareError, JoinError},
     data::DataError,
     experiment::ExperimentError,
     store::StoreError,
@@ -69,15 +70,28 @@ fn main() -> ExitCode {
 fn is_usage(error: &(dyn Error + 'static)) -> bool {
     let backend = |error: &BackendError| !matches!(error, BackendError::Driver { .. });
     let data = |error: &DataError| {
-        matches!(error, DataError::Unknown(_) | DataError::NotFound { .. } | DataError::TrainSize { .. })
+        matches!(error, DataError::Unknown { .. } | DataError::NotFound { .. } | DataError::TrainSize { .. })
     };
     // A folder inside of a file.
     let io = |error: &io::Error| error.kind() == io::ErrorKind::NotADirectory;
     let store = |error: &StoreError| match error {
-        StoreError::Taken { .. } => true,
+        StoreError::Taken { .. } | StoreError::Missing { .. } => true,
         StoreError::Io { cause, .. } => io(cause),
-        StoreError::Damaged { .. } => false,
+        _ => false,
     };
+    // What they are made of is not among their sources: they show it as themselves.
+    match error.downcast_ref() {
+        Some(CompareError::Experiment(_) | CompareError::Extend(_)) => return true,
+        Some(CompareError::Backend(error)) => return backend(error),
+        Some(CompareError::Data(error)) => return data(error),
+        Some(CompareError::Store(error)) => return store(error),
+        Some(CompareError::OtherData { .. }) | None => {}
+    }
+    match error.downcast_ref() {
+        Some(JoinError::Store(error)) => return store(error),
+        Some(JoinError::Differs { .. }) => return true,
+        Some(JoinError::Empty(_)) | None => {}
+    }
     error.is::<Usage>()
         || error.is::<ExperimentError>()
         || error.downcast_ref().is_some_and(backend)

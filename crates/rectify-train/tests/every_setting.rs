@@ -47,6 +47,7 @@ fn samples(device: &Device, dtype: DType) -> DeviceDataset {
         test: samples,
         height: SIDE,
         width: SIDE,
+        channels: 1,
         classes: CLASSES,
     }
 }
@@ -55,7 +56,7 @@ fn samples(device: &Device, dtype: DType) -> DeviceDataset {
 fn fault(experiment: &Experiment, data: &DeviceDataset) -> Option<String> {
     let activation = &experiment.activations[0];
     let outcome = panic::catch_unwind(|| {
-        let shape = Shape { height: SIDE, width: SIDE, classes: CLASSES };
+        let shape = Shape { channels: 1, height: SIDE, width: SIDE, classes: CLASSES };
         let network = Model::new(experiment, activation, shape, 0, &data.train.device().autodiff());
         let before = numbers(&network);
         let (network, run) = train(network, activation, 0, experiment, data, &AtomicBool::new(false), &mut |_| {});

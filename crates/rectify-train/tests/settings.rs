@@ -143,7 +143,7 @@ fn as_many_seeds_as_nobody_means_are_refused_at_once() {
 
 #[test]
 fn a_network_that_no_memory_holds_is_refused_before_it_is_built() {
-    let shape = Shape { height: 28, width: 28, classes: 10 };
+    let shape = Shape { channels: 1, height: 28, width: 28, classes: 10 };
     let huge = Experiment { hidden: Some(vec![1 << 16; 1000]), ..Experiment::default() };
     let reason = huge.fits(shape, 1000).expect_err("17 terabytes").to_string();
     assert!(reason.starts_with("hidden: 4290") && reason.contains(" GiB"), "{reason}");

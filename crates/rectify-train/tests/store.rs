@@ -600,7 +600,7 @@ fn a_state_comes_back_whole_and_any_damage_names_the_file() {
     assert_eq!(load_state::<Position>(run).unwrap(), None);
 }
 
-const SHAPE: Shape = Shape { height: 4, width: 5, classes: 3 };
+const SHAPE: Shape = Shape { channels: 1, height: 4, width: 5, classes: 3 };
 
 fn checkpoint(activation: &str, seed: u64) -> (Checkpoint, Model) {
     let activation: Activation = activation.parse().unwrap();

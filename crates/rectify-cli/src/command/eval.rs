@@ -70,7 +70,9 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         Format::Json => print(serde_json::to_string_pretty(&scores)? + "\n"),
         Format::Text => {
             let line = |set, accuracy: Option<f64>, loss: Option<f64>| match accuracy.zip(loss) {
-                Some((accuracy, loss)) => format!("{set:<10}  accuracy {:.2} %  loss {}\n", 100.0 * accuracy, fixed(loss, 4)),
+                Some((accuracy, loss)) => {
+                    format!("{set:<10}  accuracy {:.2} %  loss {}\n", 100.0 * accuracy, fixed(loss, 4))
+                }
                 None => format!("{set:<10}  the loss is not finite: the network has diverged\n"),
             };
             print(format!(

@@ -7,6 +7,7 @@ use std::{ffi::OsStr, fs, ops::RangeInclusive, path::Path};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use maud::html;
 use plotly::{
     Scatter, Trace,
     common::{Marker, Mode},
@@ -352,7 +353,7 @@ fn write_html(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
                 Scatter::new(x, y)
                     .mode(Mode::Lines)
                     .line(page::line(curve.style))
-                    .name(page::escape(&curve.name))
+                    .name(page::plotly_text(&curve.name))
                     .legend_group(&curve.name),
             );
         }
@@ -361,7 +362,7 @@ fn write_html(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
                 Scatter::new(vec![0.0], vec![y])
                     .mode(Mode::Markers)
                     .marker(Marker::new().size(9).color(curve.style.css()))
-                    .name(page::escape(&curve.name))
+                    .name(page::plotly_text(&curve.name))
                     .legend_group(&curve.name),
             );
         }
@@ -369,15 +370,22 @@ fn write_html(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
     let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
     let legend: Vec<(&str, Style)> = curves.iter().map(|curve| (curve.name.as_str(), curve.style)).collect();
     let panel = |id, title, traces| {
-        let zero_line = |axis: plotly::layout::Axis| axis.zero_line(true).zero_line_color("#666666");
-        page::figure(id, title, traces, zero_line(page::axis("x")), zero_line(page::axis(title)), 460)
+        let figure = page::Figure {
+            id,
+            title,
+            alternative: format!("Of {}.", names.join(", ")),
+            traces,
+            x: page::axis("x").zero_line(true),
+            y: page::axis(title).zero_line(true),
+            zoom: None,
+            height: 460,
+        };
+        figure.html()
     };
     let lead = "As computed by the forward and the backward pass. Where f′ jumps at 0, a dot shows its value there.";
-    let body = format!(
-        "<div class=\"grid\">\n{}{}</div>\n",
-        panel("f", "f(x)", functions),
-        panel("derivative", "f′(x)", derivatives)
-    );
+    let body = html! {
+        div class="grid" { (panel("f", "f(x)", functions)) (panel("derivative", "f′(x)", derivatives)) }
+    };
     Ok(fs::write(path, page::page(&names.join(", "), lead, &legend, &body))?)
 }
 

@@ -1,9 +1,12 @@
 //! HTML pages with figures, each page one file that needs no network.
+//!
+//! Markup comes from `maud`, which escapes whatever is put into it. Two places need more: a figure's data stand in a
+//! `script` element, and plotly reads its texts as HTML ([`plotly_text`]).
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotly::{
-    Configuration, Layout, Plot, Trace,
+    Layout, Plot, Trace,
     common::{DashType, Font, Title},
-    configuration::DisplayModeBar,
     layout::{Axis, HoverMode, Margin},
 };
 
@@ -11,91 +14,173 @@ use crate::draw::style::{Dash, Style};
 
 const STYLE_SHEET: &str = include_str!("page.css");
 
-/// Lets the legend's boxes hide and show an activation in every figure of the page at once.
+/// Draws the figures, in light or dark, and lets the legend's boxes hide and show an activation in all of them at once.
 const SCRIPT: &str = include_str!("page.js");
 
 /// A page: its title, what it says in a few words, one legend for all of its figures, and its body.
-///
-/// `title`, `lead` and the legend's names are plain text; `body` is HTML.
-pub fn page(title: &str, lead: &str, legend: &[(&str, Style)], body: &str) -> String {
-    let (title, lead) = (escape(title), escape(lead));
-    let legend: String = legend
-        .iter()
-        .map(|(name, style)| {
-            let name = escape(name);
-            format!(
-                "<label><input type=\"checkbox\" checked autocomplete=\"off\" value=\"{name}\">{}{name}</label>\n",
-                swatch(*style)
-            )
-        })
-        .collect();
-    let legend = match legend.is_empty() {
-        true => legend,
-        false => format!("<form class=\"legend\">\n{legend}</form>\n"),
+pub fn page(title: &str, lead: &str, legend: &[(&str, Style)], body: &Markup) -> String {
+    let main = html! {
+        main {
+            h1 { (title) }
+            p class="lead" { (lead) }
+            @if !legend.is_empty() {
+                form class="legend" aria-label="Activations shown" {
+                    @for (name, style) in legend {
+                        label {
+                            input type="checkbox" checked autocomplete="off" value=(name);
+                            (swatch(*style)) (name)
+                        }
+                    }
+                }
+            }
+            (body)
+        }
     };
     // The crate gives plotly.js and MathJax, one script element each. No figure here has formulas, and MathJax is 2 MB.
     let scripts = Plot::offline_js_sources();
     let plotly_js = scripts.split_inclusive("</script>").next().unwrap_or_default();
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE_SHEET}</style>\n{plotly_js}\n</head>\n<body>\n<main>\n\
-         <h1>{title}</h1>\n<p class=\"lead\">{lead}</p>\n{legend}{body}\n</main>\n\
-         <script>\n{SCRIPT}</script>\n</body>\n</html>\n"
-    )
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (visible_controls(title)) }
+                style { (PreEscaped(STYLE_SHEET)) }
+                (PreEscaped(plotly_js))
+            }
+            body {
+                (PreEscaped(visible_controls(&main.into_string())))
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// Characters that turn the direction of the text after them, as their code points: in a name they could make a page
+/// say something else than it holds.
+fn visible_controls(text: &str) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match turns(c) {
+            true => shown += &format!("[U+{:04X}]", c as u32),
+            false => shown.push(c),
+        }
+        shown
+    })
+}
+
+/// A part of a page with a heading.
+pub struct Section {
+    /// Unique in its page, among figures too.
+    pub id: &'static str,
+    /// The heading.
+    pub title: &'static str,
+    /// What comes after it.
+    pub body: Markup,
+}
+
+/// Sections one after another, with a table of contents before them.
+pub fn sections(sections: &[Section]) -> Markup {
+    html! {
+        nav aria-label="Contents" {
+            @for Section { id, title, .. } in sections {
+                a href={ "#" (id) } { (title) }
+                " "
+            }
+        }
+        @for Section { id, title, body } in sections {
+            section {
+                h2 id=(id) { (title) }
+                (body)
+            }
+        }
+    }
+}
+
+/// A table that scrolls by itself where the page is narrow. `label` names it for those who do not see it.
+pub fn scrolling(label: &str, table: &Markup) -> Markup {
+    html! { div class="scroll" role="region" aria-label=(label) tabindex="0" { (table) } }
 }
 
 /// A piece of the line that stands for an activation in the figures.
-pub fn swatch(style: Style) -> String {
+pub fn swatch(style: Style) -> Markup {
     let dashes = match style.dash {
-        Dash::Solid => "",
-        Dash::Dashed => " stroke-dasharray=\"7 4\"",
-        Dash::Dotted => " stroke-dasharray=\"2 3\"",
+        Dash::Solid => None,
+        Dash::Dashed => Some("7 4"),
+        Dash::Dotted => Some("2 3"),
     };
-    format!(
-        "<svg class=\"swatch\" width=\"26\" height=\"10\" aria-hidden=\"true\">\
-         <line x1=\"0\" y1=\"5\" x2=\"26\" y2=\"5\" stroke=\"{}\" stroke-width=\"3\"{dashes}/></svg>",
-        style.css()
-    )
+    html! {
+        svg class="swatch" width="26" height="10" aria-hidden="true" {
+            line x1="0" y1="5" x2="26" y2="5" stroke=(style.ink()) stroke-width="3" stroke-dasharray=[dashes];
+        }
+    }
 }
 
-/// A figure with two axes, `height` pixels high. `id` is unique in its page and `title` is plain text.
-///
-/// Traces whose `legend_group` is an activation's name follow that activation's box in the legend.
-pub fn figure(id: &str, title: &str, traces: Vec<Box<dyn Trace>>, x: Axis, y: Axis, height: usize) -> String {
-    let mut plot = Plot::new();
-    plot.add_traces(traces);
-    plot.set_layout(
-        Layout::new()
-            .x_axis(x)
-            .y_axis(y)
-            .show_legend(false)
-            .hover_mode(HoverMode::Closest)
-            .font(Font::new().family("system-ui, sans-serif").size(12))
-            .margin(Margin::new().left(60).right(15).top(28).bottom(45)),
-    );
-    plot.set_configuration(
-        Configuration::new().responsive(true).display_logo(false).display_mode_bar(DisplayModeBar::Hover),
-    );
-    format!(
-        "<figure><figcaption>{}</figcaption><div style=\"height:{height}px\">{}</div></figure>\n",
-        escape(title),
-        plot.to_inline_html(Some(id))
-    )
+/// A figure with two axes. Traces whose `legend_group` is an activation's name follow that activation's box in the
+/// legend.
+pub struct Figure<'a> {
+    /// Unique in its page; a downloaded picture has this name.
+    pub id: &'a str,
+    /// Stands above it.
+    pub title: &'a str,
+    /// What it shows, for those who do not see it.
+    pub alternative: String,
+    /// What is drawn.
+    pub traces: Vec<Box<dyn Trace>>,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+    /// The part of the vertical axis that is shown first; a button shows the whole.
+    pub zoom: Option<[f64; 2]>,
+    /// Pixels.
+    pub height: usize,
+}
+
+impl Figure<'_> {
+    /// The figure, which the page's script draws.
+    pub fn html(self) -> Markup {
+        let mut plot = Plot::new();
+        plot.add_traces(self.traces);
+        plot.set_layout(
+            Layout::new()
+                .x_axis(self.x)
+                .y_axis(match self.zoom {
+                    Some([low, high]) => self.y.range(vec![low, high]),
+                    None => self.y,
+                })
+                .show_legend(false)
+                .hover_mode(HoverMode::Closest)
+                .font(Font::new().family("system-ui, sans-serif").size(12))
+                .margin(Margin::new().left(60).right(15).top(28).bottom(45)),
+        );
+        // `<` stands in strings alone. Escaped, it can neither end the element nor begin a comment.
+        let data = plot.to_json().replace('<', "\\u003c");
+        html! {
+            figure {
+                figcaption {
+                    (self.title)
+                    @if self.zoom.is_some() {
+                        button type="button" class="whole" aria-pressed="false" { "whole range" }
+                    }
+                }
+                div id=(self.id) class="plot" role="img" aria-label={ (self.title) ". " (self.alternative) }
+                    style={ "height:" (self.height) "px" } {}
+                script type="application/json" { (PreEscaped(data)) }
+            }
+        }
+    }
 }
 
 /// An axis with a grid. `title` is plain text.
 pub fn axis(title: &str) -> Axis {
-    Axis::new()
-        .title(Title::with_text(escape(title)))
-        .auto_margin(true)
-        .grid_color("#e4e4e4")
-        .line_color("#666666")
-        .show_line(true)
-        .zero_line(false)
+    Axis::new().title(Title::with_text(plotly_text(title))).auto_margin(true).show_line(true).zero_line(false)
 }
 
-/// An activation's line in a figure.
+/// A line in a figure.
 pub fn line(style: Style) -> plotly::common::Line {
     plotly::common::Line::new().simplify(false).color(style.css()).width(2.0).dash(match style.dash {
         Dash::Solid => DashType::Solid,
@@ -104,25 +189,85 @@ pub fn line(style: Style) -> plotly::common::Line {
     })
 }
 
-/// Plain text as HTML, for content and for attributes in double quotes. Plotly's texts are HTML, too.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+/// Plain text for plotly's labels, names and categories, in which some tags and entities of HTML work.
+pub fn plotly_text(text: &str) -> String {
+    html! { (text) }.into_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use plotly::Scatter;
+
     use super::*;
 
+    const HOSTILE: &str = "</script><script>alert(1)</script><!--\"'&amp;";
+
+    fn drawn(name: &str) -> String {
+        let trace: Box<dyn Trace> = Scatter::new(vec![0.0], vec![1.0]).name(plotly_text(name)).legend_group(name);
+        Figure {
+            id: "f",
+            title: name,
+            alternative: name.to_owned(),
+            traces: vec![trace],
+            x: axis(name),
+            y: axis(""),
+            zoom: None,
+            height: 300,
+        }
+        .html()
+        .into_string()
+    }
+
     #[test]
-    fn text_cannot_become_markup() {
-        assert_eq!(escape("<a href=\"x\">'&amp;"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;amp;");
+    fn text_cannot_become_markup_nor_leave_a_script() {
+        let html = drawn(HOSTILE);
+        assert_eq!(html.matches("<script").count(), 1, "{html}");
+        assert_eq!(html.matches("</script").count(), 1, "{html}");
+        assert!(!html.contains("<!--"), "{html}");
+        assert!(html.contains("aria-label=\"&lt;/script&gt;"), "{html}");
+        let json = html.split_once("json\">").and_then(|(_, rest)| rest.split_once("</script>")).unwrap().0;
+        let data: serde_json::Value = serde_json::from_str(json).unwrap();
+        // The legend's boxes find a trace by the name itself; plotly shows it by its own HTML.
+        assert_eq!(data["data"][0]["legendgroup"], HOSTILE);
+        let shown = "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&lt;!--&quot;'&amp;amp;";
+        assert_eq!(data["data"][0]["name"], shown);
+        assert_eq!(data["layout"]["xaxis"]["title"]["text"], shown);
+    }
+
+    #[test]
+    fn a_name_cannot_turn_the_text_around_it() {
+        let name = "relu\u{202e}ulg\u{2066}";
+        let page = page(name, name, &[(name, Style::of(0))], &PreEscaped(drawn(name)));
+        let content = page.split_once("<main>").unwrap().1;
+        assert!(!content.contains(['\u{202e}', '\u{2066}']));
+        assert!(page.contains("<title>relu[U+202E]ulg[U+2066]</title>"));
+        // Box and trace still go by the same name.
+        assert!(page.contains("value=\"relu[U+202E]ulg[U+2066]\""));
+        assert!(page.contains("\"legendgroup\":\"relu[U+202E]ulg[U+2066]\""));
     }
 
     #[test]
     fn a_page_holds_plotly_once_and_no_mathjax() {
-        let page = page("t", "", &[("relu", Style::of(0))], "");
+        let page = page("t", "", &[("relu", Style::of(0))], &html! {});
         assert_eq!(page.matches("<script").count() - page.matches("\"<script").count(), 2);
         assert!(page.contains("Plotly.js") || page.contains("plotly.js"));
         assert!(!page.contains("MathJax=") && page.len() < 6_000_000, "{}", page.len());
+    }
+
+    #[test]
+    fn a_figure_with_a_zoom_has_a_button_for_the_whole() {
+        assert!(!drawn("relu").contains("<button"));
+        let figure = Figure {
+            id: "f",
+            title: "t",
+            alternative: String::new(),
+            traces: Vec::new(),
+            x: axis(""),
+            y: axis(""),
+            zoom: Some([0.5, 1.0]),
+            height: 300,
+        };
+        let html = figure.html().into_string();
+        assert!(html.contains("<button") && html.contains("\"range\":[0.5,1.0]"), "{html}");
     }
 }

@@ -1,6 +1,6 @@
-//! One look per activation, the same in every figure.
+//! One look per activation, the same in every figure, and one per layer.
 
-/// How an activation's lines are drawn.
+/// How lines are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     /// Red, green, blue.
@@ -37,6 +37,19 @@ impl Style {
         let [r, g, b] = self.rgb;
         format!("#{r:02x}{g:02x}{b:02x}")
     }
+
+    /// The colour for SVG within a page, where black is the text's colour: it is light on a dark page.
+    pub fn ink(self) -> String {
+        if self.rgb == [0, 0, 0] { "currentColor".to_owned() } else { self.css() }
+    }
+
+    /// The look of the layer at `index` of `count`: from orange at the input to blue at the output.
+    pub fn of_layer(index: usize, count: usize) -> Self {
+        let t = index as f64 / (count.max(2) - 1) as f64;
+        let [first, last] = [COLOURS[4], COLOURS[0]];
+        let rgb = [0, 1, 2].map(|i| (f64::from(first[i]) * (1.0 - t) + f64::from(last[i]) * t).round() as u8);
+        Self { rgb, dash: Dash::Solid }
+    }
 }
 
 #[cfg(test)]
@@ -50,5 +63,20 @@ mod tests {
             assert!(!styles[..i].contains(style), "{i} looks like one before it: {style:?}");
         }
         assert_eq!(Style::of(21), styles[0]);
+    }
+
+    #[test]
+    fn layers_go_from_orange_to_blue() {
+        assert_eq!(Style::of_layer(0, 5).css(), "#e69f00");
+        assert_eq!(Style::of_layer(4, 5).css(), "#0072b2");
+        assert_eq!(Style::of_layer(0, 1).css(), "#e69f00");
+        let between = Style::of_layer(1, 3).rgb;
+        assert!(between[0] > 0 && between[2] > 0, "{between:?}");
+    }
+
+    #[test]
+    fn black_is_the_texts_colour_in_a_page() {
+        assert_eq!((Style::of(6).ink().as_str(), Style::of(6).css().as_str()), ("currentColor", "#000000"));
+        assert_eq!(Style::of(0).ink(), Style::of(0).css());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::tensor::{DType, Device, Distribution, Tensor};
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, geometric,
+    Claim, Condition, Curve, Figure, Outcome, Part, geometric,
     lab::{ClaimError, Lab},
 };
 use crate::{
@@ -100,7 +100,7 @@ fn measure(lab: &Lab) -> Result<Outcome, ClaimError> {
             }
             let curve = |(i, name): (usize, &&str)| {
                 let at = |(size, times): &(usize, Vec<Vec<Times>>)| (*size as f64, times[i].iter().map(time).collect());
-                Series::measured(*name, geometric, timed.iter().map(at))
+                Curve::measured(*name, geometric, timed.iter().map(at))
             };
             figures.push(Figure {
                 title: format!("{direction}, {backend}"),
@@ -140,7 +140,7 @@ fn measure(lab: &Lab) -> Result<Outcome, ClaimError> {
             .zip(&step_times)
             .map(|(name, times)| {
                 let points = times.iter().enumerate().map(|(i, seconds)| ((i + 1) as f64, 1e3 * seconds)).collect();
-                Series { name: (*name).to_owned(), points, ..Series::default() }
+                Curve { name: (*name).to_owned(), points, ..Curve::default() }
             })
             .collect(),
         ..Figure::default()

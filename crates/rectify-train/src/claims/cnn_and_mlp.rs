@@ -1,7 +1,7 @@
 //! `cnn-and-mlp`: ReLU is the right default in both.
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
     lab::{ClaimError, Lab, accuracy, seeds_in_words, with_test},
 };
 use crate::{
@@ -97,7 +97,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
                     let epochs = by_seed.iter().filter_map(|seed| seed[i].epochs.get(epoch));
                     (epoch as f64, epochs.filter_map(|epoch| epoch.test_accuracy).collect())
                 };
-                Series::measured(*name, arithmetic, (0..=experiment.epochs()).map(at))
+                Curve::measured(*name, arithmetic, (0..=experiment.epochs()).map(at))
             };
             figures.push(Figure {
                 title: format!("Test accuracy, {model}, {dataset}"),

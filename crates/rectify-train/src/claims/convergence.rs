@@ -8,7 +8,7 @@ use std::{
 use burn::module::Module;
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic, geometric,
     lab::{ClaimError, Lab, first, seeds_in_words, without_test},
 };
 use crate::{
@@ -170,25 +170,25 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
                     let step = by_seed.first().map_or(0.0, |seed| seed[i].losses[look].0);
                     (step, by_seed.iter().map(|seed| seed[i].losses[look].1).collect())
                 };
-                Series::measured(format!("{name}, rate {}", rates[i]), geometric, (0..longest).map(at))
+                Curve::measured(format!("{name}, rate {}", rates[i]), geometric, (0..longest).map(at))
             });
             let last = descents.iter().filter_map(|descent| descent.losses.last()).map(|(step, _)| *step);
             let last = last.fold(0.0, f64::max);
-            let goal = Series { name: "the loss to reach".to_owned(), ..Series::default() };
+            let goal = Curve { name: "the loss to reach".to_owned(), ..Curve::default() };
             figures.push(Figure {
                 title: format!("Training loss, {model}, {dataset}"),
                 x: "steps".to_owned(),
                 y: "loss, nats a sample".to_owned(),
                 log_x: false,
                 log_y: true,
-                series: curves.chain([Series { points: vec![(0.0, TARGET), (last, TARGET)], ..goal }]).collect(),
+                series: curves.chain([Curve { points: vec![(0.0, TARGET), (last, TARGET)], ..goal }]).collect(),
             });
             let tried = ACTIVATIONS.iter().enumerate().map(|(i, name)| {
                 let steps = |rate: usize| {
                     let descent = &tried[rate * ACTIVATIONS.len() + i].training;
                     (RATES[rate], vec![if descent.reached { descent.steps } else { f64::NAN }])
                 };
-                Series::measured(*name, arithmetic, (0..RATES.len()).map(steps))
+                Curve::measured(*name, arithmetic, (0..RATES.len()).map(steps))
             });
             figures.push(Figure {
                 title: format!(

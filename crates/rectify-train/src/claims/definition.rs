@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData, f16};
 use rectify::relu;
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series,
+    Claim, Condition, Curve, Figure, Outcome, Part,
     lab::{ClaimError, Lab},
 };
 use crate::judge::verdict::{Direction, Hypothesis};
@@ -140,7 +140,7 @@ pub fn hinge(device: &Device) -> (u64, Figure) {
     let ys = operation(&xs, DType::F32, device);
     let off = xs.iter().zip(&ys).filter(|(x, y)| **y != if **x < 0.0 { 0.0 } else { **x }).count() as u64;
     let points = xs.iter().zip(&ys).map(|(x, y)| (f64::from(*x), f64::from(*y))).collect();
-    let series = vec![Series { name: "relu".to_owned(), points, ..Series::default() }];
+    let series = vec![Curve { name: "relu".to_owned(), points, ..Curve::default() }];
     let (x, y) = ("x".to_owned(), "relu(x)".to_owned());
     (off, Figure { title: "ReLU is a hinge".to_owned(), x, y, series, ..Figure::default() })
 }

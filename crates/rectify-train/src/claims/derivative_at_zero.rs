@@ -7,7 +7,7 @@ use burn::{
 };
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
     lab::{ClaimError, Lab, accuracy, seeds_in_words},
 };
 use crate::{
@@ -145,11 +145,11 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             });
         }
         let at = |i: usize| (i as f64 / 2.0, outcomes.chunks(names.len()).map(|seed| seed[i].1).collect());
-        zeros.push(Series::measured(setting.name, arithmetic, (0..names.len()).map(at)));
+        zeros.push(Curve::measured(setting.name, arithmetic, (0..names.len()).map(at)));
     }
     let accuracies = settings.iter().zip(trained.chunks(names.len() * seeds)).map(|(setting, outcomes)| {
         let at = |i: usize| (i as f64 / 2.0, outcomes.chunks(names.len()).map(|seed| seed[i].0).collect());
-        Series::measured(setting.name, arithmetic, (0..names.len()).map(at))
+        Curve::measured(setting.name, arithmetic, (0..names.len()).map(at))
     });
     let figure = |title: &str, y: &str, series| Figure {
         title: title.to_owned(),

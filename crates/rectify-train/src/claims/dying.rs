@@ -3,7 +3,7 @@
 use burn::module::Module;
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
     lab::{ClaimError, Lab, first, seeds_in_words, without_test},
     theory::born_dead,
 };
@@ -201,12 +201,12 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let cured = |stress: Setting, x: f64| {
         CURES.map(|(activation, init)| {
             let name = if init == Init::Auto { activation.to_owned() } else { format!("{activation}, {init}") };
-            Series::measured(name, arithmetic, [(x, dead(Setting { activation, init, ..stress }))])
+            Curve::measured(name, arithmetic, [(x, dead(Setting { activation, init, ..stress }))])
         })
     };
-    let by_rate = Series::measured("relu", arithmetic, RATES.map(|rate| (rate, dead(Setting { rate, ..ORDINARY }))));
-    let by_bias = Series::measured("relu", arithmetic, BIASES.map(|bias| (bias, dead(Setting { bias, ..ORDINARY }))));
-    let dead_figure = |x: &str, log_x, plain, cured: [Series; 3]| Figure {
+    let by_rate = Curve::measured("relu", arithmetic, RATES.map(|rate| (rate, dead(Setting { rate, ..ORDINARY }))));
+    let by_bias = Curve::measured("relu", arithmetic, BIASES.map(|bias| (bias, dead(Setting { bias, ..ORDINARY }))));
+    let dead_figure = |x: &str, log_x, plain, cured: [Curve; 3]| Figure {
         title: format!("Dead units after training against {x}"),
         x: x.to_owned(),
         y: "fraction of hidden units".to_owned(),
@@ -267,9 +267,9 @@ fn born_dead_figure(lab: &Lab) -> Result<Figure, ClaimError> {
         x: "hidden layers".to_owned(),
         y: "fraction of networks".to_owned(),
         series: vec![
-            Series::measured("500 images", arithmetic, measured),
-            Series::predicted("upper bound", bound(|(_, upper)| upper)),
-            Series::predicted("lower bound, any input", bound(|(lower, _)| lower)),
+            Curve::measured("500 images", arithmetic, measured),
+            Curve::predicted("upper bound", bound(|(_, upper)| upper)),
+            Curve::predicted("lower bound, any input", bound(|(lower, _)| lower)),
         ],
         ..Figure::default()
     })

@@ -7,7 +7,7 @@ use burn::{
 };
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic, geometric,
     lab::{ClaimError, Lab, seeds_in_words},
 };
 use crate::{
@@ -118,14 +118,14 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             landscapes: seeds.iter().map(|seed| (mean(&seed[0]), mean(&seed[i]))).collect(),
         })
         .collect();
-    let curves = |average: fn(&[f64]) -> f64, figure: fn(&Landscape) -> f64| -> Vec<Series> {
+    let curves = |average: fn(&[f64]) -> f64, figure: fn(&Landscape) -> f64| -> Vec<Curve> {
         let curve = |(i, name): (usize, &&str)| {
             let looks = seeds.iter().map(|seed| seed[i].len()).min().unwrap_or(0);
             let at = |look: usize| {
                 let step = seeds.first().map_or(0.0, |seed| seed[i][look].0);
                 (step, seeds.iter().map(|seed| figure(&seed[i][look].1)).collect())
             };
-            Series::measured(*name, average, (0..looks).map(at))
+            Curve::measured(*name, average, (0..looks).map(at))
         };
         ACTIVATIONS.iter().enumerate().map(curve).collect()
     };

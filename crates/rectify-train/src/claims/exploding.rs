@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic, geometric,
     lab::{ClaimError, Lab, seeds_in_words, with_test, without_test},
     theory::{Function, MeanField, RELU, TANH},
 };
@@ -161,7 +161,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let gradients = ACTIVATIONS.iter().map(|(name, keeping, function)| {
         let by_layer = GAINS.iter().flat_map(|gain| {
             let predicted = predicted_profile(*function, keeping * gain * gain);
-            gradient_series(&format!("gain {gain}"), gradients_of(name, *gain), predicted)
+            gradient_curves(&format!("gain {gain}"), gradients_of(name, *gain), predicted)
         });
         Figure {
             title: format!("{name}: gradient of the pre-activations before training, relative to the last layer's"),
@@ -180,13 +180,13 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     };
     let by_gain = names.map(|name| {
         let at = GAINS.iter().map(|gain| (*gain, format!("{name}, gain {gain}, rate {RATE}")));
-        Series::measured(name, arithmetic, failures(at.collect()))
+        Curve::measured(name, arithmetic, failures(at.collect()))
     });
     let by_rate = names.map(|name| {
         let at = RATES.iter().map(|rate| (*rate, format!("{name}, gain {LARGE}, rate {rate}")));
-        Series::measured(name, arithmetic, failures(at.collect()))
+        Curve::measured(name, arithmetic, failures(at.collect()))
     });
-    let failure_figure = |title: String, x: &str, log_x, series: [Series; 2]| Figure {
+    let failure_figure = |title: String, x: &str, log_x, series: [Curve; 2]| Figure {
         title,
         x: x.to_owned(),
         y: "fraction of trainings that failed".to_owned(),
@@ -257,13 +257,13 @@ fn predicted_profile(function: Function, weight_variance: f64) -> Vec<f64> {
 }
 
 /// The measured and the predicted gradient by layer.
-fn gradient_series(label: &str, profiles: &[Vec<f64>], predicted: Vec<f64>) -> [Series; 2] {
+fn gradient_curves(label: &str, profiles: &[Vec<f64>], predicted: Vec<f64>) -> [Curve; 2] {
     let at = |layer: usize| {
         let relative = profiles.iter().filter_map(|profile| Some(profile.get(layer)? / profile.last()?));
         ((layer + 1) as f64, relative.collect())
     };
     let theory = predicted.into_iter().enumerate().map(|(layer, value)| ((layer + 1) as f64, value));
-    [Series::measured(label, geometric, (0..LAYERS).map(at)), Series::predicted(label, theory)]
+    [Curve::measured(label, geometric, (0..LAYERS).map(at)), Curve::predicted(label, theory)]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use burn::{module::Module, tensor::Tensor};
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
     lab::{ClaimError, Lab, accuracy, seeds_in_words},
 };
 use crate::{
@@ -103,7 +103,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let curve = |network: usize| {
         let runs = || trained.chunks(names.len()).map(move |seed| &seed[network].1);
         let at = |epoch: usize| runs().filter_map(|run| run.epochs.get(epoch)?.test_accuracy).collect();
-        Series::measured(names[network], arithmetic, (0..=deep.epochs()).map(|epoch| (epoch as f64, at(epoch))))
+        Curve::measured(names[network], arithmetic, (0..=deep.epochs()).map(|epoch| (epoch as f64, at(epoch))))
     };
     Ok(Outcome {
         conditions: conditions(&measured),

@@ -34,6 +34,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     judge::{
+        curve::{Curve, arithmetic, geometric},
         number,
         statistics::CONFIDENCE,
         verdict::{Hypothesis, Sample, Verdict, judge},
@@ -219,56 +220,7 @@ pub struct Figure {
     /// Whether the y axis is logarithmic.
     pub log_y: bool,
     /// The curves.
-    pub series: Vec<Series>,
-}
-
-/// A curve.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Series {
-    /// Its name in the legend.
-    pub name: String,
-    /// Whether it is a prediction rather than a measurement.
-    pub theory: bool,
-    /// Points (x, y).
-    pub points: Vec<(f64, f64)>,
-    /// Lower and upper end of each point's interval; empty where there is none.
-    pub band: Vec<(f64, f64)>,
-}
-
-impl Series {
-    /// A measured curve: at each x the mean over seeds, with a band from the least to the greatest. `mean` is
-    /// [`arithmetic`] or, for a logarithmic axis, [`geometric`]. Points without a finite mean are left out.
-    pub fn measured(
-        name: impl Into<String>,
-        mean: fn(&[f64]) -> f64,
-        points: impl IntoIterator<Item = (f64, Vec<f64>)>,
-    ) -> Self {
-        let mut series = Self { name: name.into(), ..Self::default() };
-        for (x, values) in points {
-            let mean = mean(&values);
-            if mean.is_finite() {
-                series.points.push((x, mean));
-                let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-                series.band.push((least, values.iter().copied().fold(f64::NEG_INFINITY, f64::max)));
-            }
-        }
-        series
-    }
-
-    /// A predicted curve.
-    pub fn predicted(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        Self { name: name.into(), theory: true, points: points.into_iter().collect(), band: Vec::new() }
-    }
-}
-
-/// Σx / n; NaN of none.
-pub fn arithmetic(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// The n-th root of the product; NaN of none, 0 where a value is.
-pub fn geometric(values: &[f64]) -> f64 {
-    (values.iter().map(|value| value.ln()).sum::<f64>() / values.len() as f64).exp()
+    pub series: Vec<Curve>,
 }
 
 /// What the figures of a claim come to.
@@ -478,7 +430,7 @@ mod tests {
             command: "rectify claims vanishing".to_owned(),
             seconds: 0.5,
             figures: vec![Figure {
-                series: vec![Series { points: vec![(0.0, 1.0)], ..Series::default() }],
+                series: vec![Curve { points: vec![(0.0, 1.0)], ..Curve::default() }],
                 ..Figure::default()
             }],
         };

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rectify::relu;
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
     lab::{ClaimError, Lab, seeds_in_words},
 };
 use crate::{
@@ -163,9 +163,9 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             x: "hidden layers".to_owned(),
             y: "regions".to_owned(),
             series: vec![
-                Series::measured("ReLU", arithmetic, (0..DEPTHS.len()).map(at)),
-                Series::predicted("ReLU", proportional),
-                Series::measured(
+                Curve::measured("ReLU", arithmetic, (0..DEPTHS.len()).map(at)),
+                Curve::predicted("ReLU", proportional),
+                Curve::measured(
                     "no activation",
                     arithmetic,
                     [(deepest as f64, seeds.iter().map(|counts| 1.0 + counts[DEPTHS.len()]).collect())],

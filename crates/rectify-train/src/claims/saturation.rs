@@ -1,7 +1,7 @@
 //! `saturation`: sigmoid and tanh saturate and lose sensitivity, ReLU does not.
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
     lab::{ClaimError, Lab, seeds_in_words},
 };
 use crate::{
@@ -102,7 +102,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
                     layers.filter_map(|layer| layer.saturated_fraction).collect()
                 };
                 let points = (0..=experiment.epochs()).map(|epoch| (epoch as f64, at(epoch)));
-                Series::measured(format!("layer {}", layer + 1), arithmetic, points)
+                Curve::measured(format!("layer {}", layer + 1), arithmetic, points)
             });
             figures.push(Figure {
                 title: format!("{name}, {words}"),

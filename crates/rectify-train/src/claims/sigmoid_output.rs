@@ -7,7 +7,7 @@ use burn::{
 };
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
     lab::{ClaimError, Lab, accuracy, seeds_in_words},
 };
 use crate::{
@@ -213,7 +213,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
         .collect();
     let curve = |(i, (name, ..)): (usize, &(&str, Output, &str))| {
         let at = |epoch: usize| seeds.iter().filter_map(|seed| seed[i].1.epochs.get(epoch)?.test_accuracy).collect();
-        Series::measured(*name, arithmetic, (0..=experiment.epochs()).map(|epoch| (epoch as f64, at(epoch))))
+        Curve::measured(*name, arithmetic, (0..=experiment.epochs()).map(|epoch| (epoch as f64, at(epoch))))
     };
     let accuracies = Figure {
         title: "Test accuracy, odd or even".to_owned(),
@@ -230,9 +230,9 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
                 all.iter().filter(of).map(|(p, odd)| (p.clamp(0.0, 1.0), f64::from(u8::from(*odd)))).unzip();
             (arithmetic(&p), vec![arithmetic(&positive)])
         };
-        Series::measured(*name, arithmetic, (0..10).map(bin))
+        Curve::measured(*name, arithmetic, (0..10).map(bin))
     };
-    let calibrated = Series::predicted("calibrated", [(0.0, 0.0), (1.0, 1.0)]);
+    let calibrated = Curve::predicted("calibrated", [(0.0, 0.0), (1.0, 1.0)]);
     let calibration = Figure {
         title: "Calibration, all seeds together".to_owned(),
         x: "predicted probability of odd".to_owned(),

@@ -3,7 +3,7 @@
 use burn::{module::Module, tensor::Tensor};
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
     lab::{ClaimError, Lab, accuracy, seeds_in_words},
 };
 use crate::{
@@ -162,12 +162,12 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             let layers = seeds.iter().filter_map(|seed| hidden(epoch(&seed[kind])?).get(layer).copied());
             layers.filter_map(zero_fraction).collect()
         };
-        Series::measured(name, arithmetic, (0..layers).map(|layer| ((layer + 1) as f64, at(layer))))
+        Curve::measured(name, arithmetic, (0..layers).map(|layer| ((layer + 1) as f64, at(layer))))
     };
     let start = "relu, before training";
     let by_layer = vec![
         by_layer(start, 0, |run| run.epochs.first()),
-        Series::predicted(start, (1..=layers).map(|layer| (layer as f64, 0.5))),
+        Curve::predicted(start, (1..=layers).map(|layer| (layer as f64, 0.5))),
         by_layer("relu, trained", 0, Run::last),
         by_layer("relu, trained with L1 penalty", judged, Run::last),
         by_layer("sigmoid, trained", 1, Run::last),
@@ -179,7 +179,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             |figure: fn(&Run) -> f64| arithmetic(&seeds.iter().map(|seed| figure(&seed[kind])).collect::<Vec<_>>());
         let x = mean(|run| zeros(run.last()));
         let accuracies = seeds.iter().map(|seed| accuracy(&seed[kind])).collect();
-        Series::measured(format!("L1 penalty {penalty}"), arithmetic, [(x, accuracies)])
+        Curve::measured(format!("L1 penalty {penalty}"), arithmetic, [(x, accuracies)])
     });
     Ok(Outcome {
         conditions: conditions(&measured),

@@ -3,7 +3,7 @@
 use burn::module::Module;
 
 use super::{
-    Claim, Condition, Figure, Outcome, Part, Series, arithmetic, geometric,
+    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic, geometric,
     lab::{ClaimError, Lab, accuracy, seeds_in_words, without_test},
     theory::{Function, MeanField, SIGMOID, TANH},
 };
@@ -169,10 +169,10 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             };
             (depth as f64, of.map(ratio).collect())
         };
-        Series::measured(format!("{name}, {words}"), geometric, [2, 5, 10, 20].map(ratios))
+        Curve::measured(format!("{name}, {words}"), geometric, [2, 5, 10, 20].map(ratios))
     });
     let deepest = DEPTHS[DEPTHS.len() - 1];
-    let mut by_layer: Vec<Series> = Vec::new();
+    let mut by_layer: Vec<Curve> = Vec::new();
     for (name, words, init) in curves().filter(|(name, ..)| *name != "relu") {
         let profiles: Vec<Vec<f64>> = initial
             .iter()
@@ -181,13 +181,13 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             .collect();
         let at = |layer: usize| profiles.iter().filter_map(|profile| profile.get(layer).copied()).collect();
         let series = format!("{name}, {words}");
-        by_layer.push(Series::measured(
+        by_layer.push(Curve::measured(
             series.clone(),
             geometric,
             (0..deepest).map(|layer| ((layer + 1) as f64, at(layer))),
         ));
         let predicted = predicted_profile(if name == "tanh" { TANH } else { SIGMOID }, init, deepest);
-        by_layer.push(Series::predicted(
+        by_layer.push(Curve::predicted(
             series,
             predicted.into_iter().enumerate().map(|(layer, value)| ((layer + 1) as f64, value)),
         ));
@@ -195,7 +195,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     let movement = curves().map(|(name, words, init)| {
         let of = || trained.iter().filter(|(t, frozen, _)| !frozen && matches(t, name, TRAINED_DEPTH, init));
         let at = |layer: usize| of().filter_map(|(_, _, (_, moved))| moved.get(layer).copied()).collect();
-        Series::measured(
+        Curve::measured(
             format!("{name}, {words}"),
             geometric,
             (0..=TRAINED_DEPTH).map(|layer| ((layer + 1) as f64, at(layer))),
@@ -206,14 +206,14 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             let of = trained.iter().filter(|(t, f, _)| *f == frozen && matches(t, name, TRAINED_DEPTH, init));
             let runs: Vec<&Run> = of.map(|(_, _, (run, _))| run).collect();
             let at = |epoch: usize| runs.iter().filter_map(|run| run.epochs.get(epoch)?.test_accuracy).collect();
-            Series::measured(
+            Curve::measured(
                 format!("{name}, {words}, {how}"),
                 arithmetic,
                 (0..=epochs).map(|epoch| (epoch as f64, at(epoch))),
             )
         })
     });
-    let figure = |title: &str, x: &str, y: &str, log_y, series: Vec<Series>| Figure {
+    let figure = |title: &str, x: &str, y: &str, log_y, series: Vec<Curve>| Figure {
         title: title.to_owned(),
         x: x.to_owned(),
         y: y.to_owned(),

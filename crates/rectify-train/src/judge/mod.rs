@@ -1,5 +1,6 @@
-//! What records say: estimates, verdicts, sentences. It reads records only; nothing here trains or measures.
+//! What records say: estimates, curves, verdicts, sentences. It reads records only; nothing here trains or measures.
 
+pub mod curve;
 pub mod findings;
 pub mod guessing;
 pub mod number;

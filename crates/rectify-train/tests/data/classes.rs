@@ -153,13 +153,13 @@ fn networks_learn_from_colour_alone() {
             model,
             hidden: Some(vec![8]),
             batch_size: 12,
-            epochs: 5,
+            epochs: Some(5),
             activations: vec![name.parse().expect("known")],
             ..Experiment::default()
         };
         let activation = &experiment.activations[0];
         let network = Model::new(&experiment, activation, data.shape(), 0, &Device::flex().autodiff());
         let (_, run) = train(network, activation, 0, &experiment, &data, &AtomicBool::new(false), &mut |_| {});
-        assert_eq!(run.last().map(|epoch| epoch.test_accuracy), Some(1.0), "{model} {name}");
+        assert_eq!(run.last().and_then(|epoch| epoch.test_accuracy), Some(1.0), "{model} {name}");
     }
 }

@@ -1,0 +1,113 @@
+//! Gradients by layer, before and after training and, where steps were probed, while it went on.
+
+use maud::{Markup, html};
+use plotly::{Scatter, Trace, common::Mode};
+use rectify_train::{
+    judge::curve::{Moment, geometric},
+    record::{GradientSample, Layer, Run},
+};
+
+use super::{Report, layers};
+use crate::draw::page::{Figure, Section, axis, line, plotly_text};
+
+type Metric = fn(&Layer) -> Option<f64>;
+
+const KINDS: [(&str, &str, Metric); 3] = [
+    ("weight", "Gradient of the weights", |layer| layer.weight_grad_rms),
+    ("batch", "Gradient of the weights on a batch", |layer| layer.batch_weight_grad_rms),
+    ("preactivation", "Gradient of the pre-activations", |layer| layer.preactivation_grad_rms),
+];
+
+pub fn section(report: &Report) -> Section {
+    let body = if report.layers.is_empty() {
+        layers::none(report)
+    } else {
+        html! {
+            p class="note" {
+                "Root mean square of the loss's gradient, on a logarithmic axis, layers in the network's order; \
+                 geometric mean over seeds. A gradient of exactly 0 has no place on this axis and is left out."
+                @if let Some(sample) = sample(report.runs()) { " " (sample) }
+            }
+            div class="grid" { @for (id, title, metric) in KINDS { (by_layer(report, id, title, metric)) } }
+            (by_step(report))
+        }
+    };
+    Section { id: "gradients", title: "Gradient by layer", body }
+}
+
+/// What gradients were measured on.
+fn sample(runs: &[Run]) -> Option<String> {
+    let GradientSample { set, samples, batch_size } =
+        runs.iter().flat_map(|run| &run.epochs).find_map(|epoch| epoch.gradient.as_ref())?;
+    let count = |samples: usize| if samples == 1 { "1 sample".to_owned() } else { format!("{samples} samples") };
+    Some(format!(
+        "It is the gradient of the mean loss over {} of the {set} set; what a step sees, the gradient on a batch, is the          mean of the root mean squares over its batches of {}.",
+        count(*samples),
+        count(*batch_size)
+    ))
+}
+
+/// Nothing where no record has the metric.
+fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
+    let panels: Vec<(Moment, Vec<Vec<Option<f64>>>)> = layers::moments(report)
+        .into_iter()
+        .map(|moment| {
+            let line = |group: &super::StyledGroup| {
+                let values = group.runs.by_layer(moment, &report.layers, geometric, metric);
+                values.into_iter().map(|value| value.filter(|value| *value > 0.0)).collect()
+            };
+            (moment, report.groups.iter().map(line).collect())
+        })
+        .collect();
+    let every_value = || panels.iter().flat_map(|(_, lines)| lines).flatten().flatten().copied();
+    if every_value().next().is_none() {
+        return html! {};
+    }
+    let panel = |(moment, lines): &(Moment, Vec<Vec<Option<f64>>>)| {
+        let drawn = report.groups.iter().zip(lines);
+        let words: Vec<(&str, &[Option<f64>])> =
+            drawn.clone().map(|(group, values)| (group.name(), values.as_slice())).collect();
+        let traces = drawn.map(|(group, values)| {
+            Scatter::new((0..report.layers.len()).collect(), values.clone())
+                .mode(Mode::LinesMarkers)
+                .line(line(group.style))
+                .name(plotly_text(group.name()))
+                .legend_group(group.name()) as Box<dyn Trace>
+        });
+        let figure = Figure {
+            id: &format!("gradient-{id}-{}", layers::id(*moment)),
+            title: &format!("{title}, {}", layers::words(*moment)),
+            alternative: layers::by_layer_words(&report.layers, &words),
+            traces: traces.collect(),
+            x: layers::layer_axis(&report.layers),
+            y: layers::shared_log_axis("root mean square", every_value()),
+            zoom: None,
+            height: 340,
+        };
+        figure.html()
+    };
+    html! { @for each in &panels { (panel(each)) } }
+}
+
+/// Nothing where no step was probed.
+fn by_step(report: &Report) -> Markup {
+    if report.runs().iter().all(|run| run.probes.is_empty()) {
+        return html! {};
+    }
+    html! {
+        h3 { "By step" }
+        p class="note" {
+            "The weights' gradient on each probed step's own batch, which is noisier than on a whole set. Geometric \
+             mean over seeds."
+        }
+        (layers::over_training(
+            report,
+            "gradient-step",
+            "Gradient of the weights",
+            |_| axis("step"),
+            "root mean square",
+            &report.layers,
+            |group, layer| group.runs.layer_by_step(layer, geometric, |layer| layer.weight_grad_rms),
+        ))
+    }
+}

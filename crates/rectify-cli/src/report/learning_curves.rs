@@ -1,0 +1,88 @@
+//! Loss and accuracy by epoch.
+
+use maud::html;
+use plotly::layout::{Axis, AxisType};
+use rectify_train::{
+    judge::{
+        self,
+        curve::{Curve, arithmetic},
+    },
+    record::{Epoch, Status},
+};
+
+use super::{Report, at_step, layers::epoch_axis};
+use crate::draw::{
+    curve,
+    page::{Figure, Section, axis},
+};
+
+/// A figure: id, title, metric, vertical axis, number as text, whether it starts with the second half of training.
+type Kind = (&'static str, &'static str, fn(&Epoch) -> Option<f64>, fn() -> Axis, fn(f64) -> String, bool);
+
+const KINDS: [Kind; 4] = [
+    ("train-loss", "Training loss", |epoch| epoch.train_loss, loss, nats, false),
+    ("validation-loss", "Validation loss", |epoch| epoch.validation_loss, loss, nats, false),
+    ("validation-accuracy", "Validation accuracy", |epoch| epoch.validation_accuracy, accuracy, percent, true),
+    ("test-accuracy", "Test accuracy", |epoch| epoch.test_accuracy, accuracy, percent, true),
+];
+
+fn loss() -> Axis {
+    axis("loss, nats a sample").type_(AxisType::Log)
+}
+
+fn nats(loss: f64) -> String {
+    format!("{loss:.3}")
+}
+
+fn accuracy() -> Axis {
+    axis("accuracy").tick_format(".2~%").hover_format(".2%")
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{} %", judge::number::percent(fraction, 1))
+}
+
+pub fn section(report: &Report) -> Section {
+    let figure = |(id, title, metric, y, words, zooms): Kind| {
+        let curves: Vec<Curve> = report.groups.iter().map(|group| group.runs.by_epoch(arithmetic, metric)).collect();
+        let traces = report.groups.iter().zip(&curves);
+        let last_epoch = curves.iter().filter_map(|curve| curve.points.last()).map(|(x, _)| *x).fold(0.0, f64::max);
+        Figure {
+            id,
+            title,
+            alternative: curve::ends(&curves, words),
+            traces: traces.flat_map(|(group, line)| curve::traces(line, group.style, Some(group.name()))).collect(),
+            x: epoch_axis(last_epoch),
+            y: y(),
+            zoom: if zooms { curve::second_half(&curves) } else { None },
+            height: 320,
+        }
+    };
+    let diverged: Vec<String> = report
+        .groups
+        .iter()
+        .flat_map(|group| &group.runs.runs)
+        .filter(|run| run.status == Status::Diverged)
+        .map(|run| format!("{} with seed {}{}", run.activation, run.seed, at_step(run)))
+        .collect();
+    Section {
+        id: "learning-curves",
+        title: "Learning curves",
+        body: html! {
+            div class="grid" { @for kind in KINDS { (figure(kind).html()) } }
+            p class="note" {
+                "Lines are means over seeds; bands reach from the least to the greatest seed. Epoch 0 is the network \
+                 before training. The training loss is, from epoch 1 on, the mean over the epoch's batches as they were \
+                 trained on; at epoch 0, over the samples that gradients are measured on."
+            }
+            @if !diverged.is_empty() {
+                p class="note" {
+                    span class="diverged" { "Diverged:" }
+                    " " (diverged.join(", "))
+                    ". Where its loss is not finite, a run is not part of a line, and at the end of training it is not \
+                     part of the figures below."
+                }
+            }
+        },
+    }
+}

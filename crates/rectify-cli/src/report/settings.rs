@@ -1,0 +1,113 @@
+//! Every setting, and the machine.
+
+use maud::{Markup, html};
+use rectify_train::{
+    experiment::{Experiment, Init},
+    record::{Environment, Results},
+};
+
+use crate::draw::page::Section;
+
+pub fn section(results: &Results) -> Section {
+    Section {
+        id: "settings",
+        title: "Settings",
+        body: html! {
+            (settings(&results.experiment))
+            h3 { "Environment" }
+            (environment(&results.environment))
+        },
+    }
+}
+
+fn settings(experiment: &Experiment) -> Markup {
+    // Taken apart without `..`, so that a new setting cannot be forgotten here.
+    let Experiment {
+        dataset,
+        model,
+        hidden: _,
+        activations,
+        init,
+        bias_init,
+        optimizer,
+        lr,
+        momentum,
+        weight_decay,
+        clip_norm,
+        batch_size,
+        epochs,
+        steps,
+        patience,
+        keep_last,
+        seeds: _,
+        seed: _,
+        backend,
+        dtype,
+        train_size,
+        jobs,
+        threads,
+        probe_every,
+    } = experiment;
+    let init = match init {
+        Init::Auto => {
+            let resolved: Vec<_> =
+                activations.iter().map(|name| format!("{} for {name}", init.resolve(name))).collect();
+            format!("auto: {}", list(&resolved))
+        }
+        _ => init.to_string(),
+    };
+    let lr = match lr {
+        Some(lr) => lr.to_string(),
+        None => format!("{} (the optimizer's default)", experiment.learning_rate()),
+    };
+    let rows = [
+        ("dataset", dataset.clone()),
+        ("train_size", or(*train_size, "all")),
+        ("model", model.to_string()),
+        ("hidden", list(&experiment.hidden())),
+        ("activations", list(activations)),
+        ("init", init),
+        ("bias_init", or(*bias_init, "the initialisation's")),
+        ("optimizer", optimizer.to_string()),
+        ("lr", lr),
+        ("momentum", or(*momentum, "of no effect")),
+        ("weight_decay", weight_decay.to_string()),
+        ("clip_norm", or(*clip_norm, "no clipping")),
+        ("batch_size", batch_size.to_string()),
+        ("epochs", or(*epochs, "as many as the steps need")),
+        ("steps", or(*steps, "as many as the epochs have")),
+        ("patience", or(*patience, "none")),
+        ("keep_last", keep_last.to_string()),
+        ("seeds", list(&experiment.seeds())),
+        ("probe_every", probe_every.to_string()),
+        ("backend", backend.clone()),
+        ("dtype", dtype.to_string()),
+        ("jobs", or(*jobs, "the backend's default")),
+        ("threads", threads.to_string()),
+    ];
+    definitions(&rows)
+}
+
+fn environment(environment: &Environment) -> Markup {
+    let Environment { rectify, burn, backend, adapter, cpu, threads } = environment;
+    definitions(&[
+        ("rectify", rectify.clone()),
+        ("burn", burn.clone()),
+        ("backend", backend.clone()),
+        ("adapter", or(adapter.as_ref(), "none")),
+        ("cpu", cpu.clone()),
+        ("threads", threads.to_string()),
+    ])
+}
+
+fn or<T: ToString>(value: Option<T>, otherwise: &str) -> String {
+    value.map_or(otherwise.to_owned(), |value| value.to_string())
+}
+
+fn list<T: ToString>(values: &[T]) -> String {
+    if values.is_empty() { "none".to_owned() } else { values.iter().map(T::to_string).collect::<Vec<_>>().join(", ") }
+}
+
+fn definitions(rows: &[(&str, String)]) -> Markup {
+    html! { dl { @for (name, value) in rows { dt { (name) } dd { (value) } } } }
+}
