@@ -76,7 +76,7 @@ fn a_gzip_file_is_read_noted_or_refused_as_gzip_does() {
         ("one byte behind", and(b"m"), TRUNCATED),
         ("half a magic behind", and(b"\x1f"), TRUNCATED),
         ("a magic behind", and(b"\x1f\x8b"), TRUNCATED),
-        ("a truncated member behind", and(&gzip(b"more")[..20]), TRUNCATED),
+        ("a truncated member behind", and(&gzip(b"")[..15]), TRUNCATED),
         ("a damaged member behind", and(&changed(gzip(b""), 8)), Refused("invalid compressed data--crc error")),
         ("truncated", whole[..whole.len() / 2].to_vec(), TRUNCATED),
         ("no trailer", whole[..whole.len() - 8].to_vec(), TRUNCATED),
@@ -185,7 +185,9 @@ fn a_file_that_is_something_else_is_called_by_its_name() {
         let folder = folder_named(&names, &files);
         let message = load(&folder).expect_err("no data set").to_string();
         assert!(message.contains(part) && message.contains(&names[TRAIN_IMAGES]), "{message}");
-        refuses(TRAIN_IMAGES, bytes.to_vec(), &[part]);
+        // By a name that does not say gzip, an IDX file was expected.
+        let (what, _) = part.split_once(", not").unwrap_or((part, ""));
+        refuses(TRAIN_IMAGES, bytes.to_vec(), &[what]);
     }
     let mut names = FILES.map(str::to_owned);
     names[TRAIN_IMAGES] += ".gz";
