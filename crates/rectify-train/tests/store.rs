@@ -14,12 +14,13 @@ use burn::{module::Module, tensor::Device};
 use proptest::prelude::*;
 use rectify_train::{
     activation::Activation,
+    environment,
     experiment::{Experiment, ModelKind},
     network::{Model, Shape},
-    record::{Epoch, Layer, Run, SCHEMA_VERSION, Status, StepLosses, StepProbe},
+    record::{DataRecord, Epoch, Layer, Run, SCHEMA_VERSION, Status, StepLosses, StepProbe},
     store::{
-        Checkpoint, Line, Lock, Mark, MetricsWriter, RunFolder, SavedCheckpoint, Stage, StoreError, atomic, difference,
-        find, is_locked, load_state, metrics, remove_state, run_name, save_state,
+        Checkpoint, Line, Lock, Mark, MetricsWriter, RunFolder, RunRecord, SavedCheckpoint, Stage, StoreError, atomic,
+        difference, find, is_locked, load_state, metrics, remove_state, run_name, save_state,
     },
 };
 use tempfile::TempDir;
@@ -450,8 +451,18 @@ fn run(activation: &str, seed: u64) -> Run {
 fn write_run(folder: &RunFolder, run: &Run) {
     let mut metrics = folder.metrics(&run.activation, run.seed, &Mark::default()).unwrap();
     run.epochs.iter().for_each(|epoch| metrics.append(&Line::Epoch(epoch.clone())).unwrap());
-    folder.write_run(run, metrics.mark()).unwrap();
+    folder.write_run(run, metrics.mark(), &environment::unknown("flex"), DATA).unwrap();
 }
+
+const DATA: DataRecord = DataRecord {
+    train: 5,
+    validation: 1,
+    test: 2,
+    classes: 3,
+    majority_fraction: 0.5,
+    mean: 0.1 + 0.2,
+    std: 1.0 / 3.0,
+};
 
 #[test]
 fn runs_come_back_from_their_folder_and_those_that_are_not_done_do_not() {
@@ -482,11 +493,13 @@ fn runs_come_back_from_their_folder_and_those_that_are_not_done_do_not() {
     assert_eq!(folder.stage("relu", 1), Stage::Done);
     let record = folder.read_record("relu", 0).unwrap().unwrap();
     record.metrics.verify(&folder.run_path("relu", 0).join("metrics.jsonl")).unwrap();
-    let runs: Vec<Run> = folder.runs().unwrap().collect::<Result<_, _>>().unwrap();
+    let records: Vec<RunRecord> = folder.records().unwrap().collect::<Result<_, _>>().unwrap();
+    assert!(records.iter().all(|record| record.data == Some(DATA)));
+    let runs: Vec<Run> = records.into_iter().map(|record| record.run).collect();
     assert_eq!(runs, [run("leaky-relu:0.1", 0), run("relu", 0), run("relu", 1)]);
 
     let reader = RunFolder::read(&path).expect("reading needs no lock");
-    assert_eq!(reader.runs().unwrap().count(), 3);
+    assert_eq!(reader.records().unwrap().count(), 3);
 }
 
 #[test]
@@ -504,7 +517,7 @@ fn a_run_that_is_torn_changed_moved_newer_or_of_other_settings_is_an_error_that_
 
     // More of the same goes on; another learning rate does not.
     let sound = experiment();
-    folder.set_experiment(Experiment { seeds: 10, epochs: 7, jobs: Some(1), ..sound.clone() }).unwrap();
+    folder.set_experiment(Experiment { seeds: 10, epochs: Some(7), jobs: Some(1), ..sound.clone() }).unwrap();
     folder.read_run("relu", 0).unwrap().unwrap();
     folder.set_experiment(Experiment { lr: Some(0.1), ..sound.clone() }).unwrap();
     folder.read_run("relu", 0).expect("the default, written out").unwrap();
@@ -606,9 +619,11 @@ fn checkpoint(activation: &str, seed: u64) -> (Checkpoint, Model) {
     let activation: Activation = activation.parse().unwrap();
     let experiment = experiment();
     let model = Model::new(&experiment, &activation, SHAPE, seed, &Device::flex().autodiff());
-    let Shape { height, width, classes } = SHAPE;
+    let Shape { channels, height, width, classes } = SHAPE;
+    let (class_labels, mean, std) = (vec![2, 3, 5], 0.1 + 0.2, 1.0 / 3.0);
+    let steps = 7;
     (
-        Checkpoint { experiment, activation, seed, steps: 7, height, width, classes, mean: 0.1 + 0.2, std: 1.0 / 3.0 },
+        Checkpoint { experiment, activation, seed, steps, channels, height, width, classes, class_labels, mean, std },
         model,
     )
 }

@@ -323,18 +323,22 @@ fn divergence_is_an_outcome_with_the_step_whose_loss_was_not_finite() {
 }
 
 #[test]
-fn a_training_told_to_stop_at_its_last_step_is_complete_and_before_it_interrupted() {
+fn a_training_told_to_stop_is_interrupted_at_once_with_its_state() {
     let data = six_samples();
     let shape = Shape { channels: 1, height: 1, width: INPUTS, classes: CLASSES };
-    for (steps, status) in [(1, Status::Completed), (1000, Status::Interrupted)] {
-        let experiment = Experiment { steps: Some(steps), ..regression() };
+    // In steps from 0 on, where 0 is before the first.
+    for stop_at in [0, 1, 7] {
+        let experiment = Experiment { steps: Some(1000), ..regression() };
         let none = &experiment.activations[0];
         let network = Model::new(&experiment, none, shape, 0, &Device::flex().autodiff());
-        let stop = AtomicBool::new(true);
-        let (_, run) = train(network, none, 0, &experiment, &data, &stop, &mut |_| {});
-        assert_eq!(run.status, status, "of {steps} steps");
-        assert!(run.steps <= 64, "it stops soon, not after {} steps", run.steps);
-        assert_eq!(run.epochs.last().map(|epoch| epoch.step), Some(run.steps), "what was measured is kept");
+        let stop = AtomicBool::new(stop_at == 0);
+        let mut saved = None;
+        let (_, run) = train(network, none, 0, &experiment, &data, &stop, &mut |event| match event {
+            Event::Step { step, .. } if step == stop_at => stop.store(true, Ordering::Relaxed),
+            Event::Save(snapshot) => saved = Some(snapshot.progress.steps),
+            _ => {}
+        });
+        assert_eq!((run.status, run.steps, saved), (Status::Interrupted, stop_at, Some(stop_at)));
     }
 }
 
@@ -344,15 +348,17 @@ fn observers_hear_of_every_step_and_epoch() {
     let shape = Shape { channels: 1, height: 1, width: INPUTS, classes: CLASSES };
     let none = &experiment.activations[0];
     let network = Model::new(&experiment, none, shape, 0, &Device::flex().autodiff());
-    let (mut steps, mut each, mut epochs) = (0, Vec::new(), Vec::new());
+    let (mut steps, mut each, mut epochs, mut losses, mut saved) = (0, Vec::new(), Vec::new(), Vec::new(), None);
     let (_, run) =
         train(network, none, 0, &experiment, &six_samples(), &AtomicBool::new(false), &mut |event| match event {
             Event::Steps(more) => steps += more,
             Event::Step { step, batch, .. } => each.push((step, batch.labels.dims()[0])),
             Event::Epoch(epoch) => epochs.push(epoch.clone()),
+            Event::Losses(block) => losses.extend(block.losses.clone()),
+            Event::Save(snapshot) => saved = Some(snapshot.progress.steps),
             Event::Probe(_) => panic!("no step was to be probed"),
         });
-    assert_eq!((steps, &epochs), (6, &run.epochs));
+    assert_eq!((steps, &epochs, losses.len(), saved), (6, &run.epochs, 6, Some(6)));
     assert_eq!(each, [(1, 4), (2, 2), (3, 4), (4, 2), (5, 4), (6, 2)], "each step with the size of its batch");
 }
 
