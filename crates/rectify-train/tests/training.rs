@@ -1,6 +1,9 @@
 //! The training loop against textbook formulas, and what is known of networks on MNIST.
 
-use std::sync::{LazyLock, atomic::AtomicBool};
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use burn::{
     module::Module,
