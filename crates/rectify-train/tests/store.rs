@@ -15,7 +15,7 @@ use burn::{module::Module, tensor::Device};
 use proptest::prelude::*;
 use rectify_train::{
     activation::Activation,
-    experiment::{Experiment, ModelKind},
+    experiment::{Dtype, Experiment, ModelKind},
     network::{Model, Shape},
     record::{Epoch, Layer, Run, SCHEMA_VERSION, Status, StepLosses, StepProbe},
     store::{
@@ -750,9 +750,12 @@ fn a_checkpoint_of_before_has_no_hash_and_what_is_wrong_with_it_is_still_an_erro
         experiment: Experiment { hidden: Some(hidden.to_vec()), ..experiment() },
         ..sound.clone()
     };
+    let of_type = |dtype| Checkpoint { experiment: Experiment { dtype, ..experiment() }, ..sound.clone() };
     let cnn = Experiment { model: ModelKind::Cnn, ..experiment() };
     // No memory holds some of these.
     for other in [
+        of_type(Dtype::F64),
+        of_type(Dtype::F16),
         hidden(&[4]),
         hidden(&[3, 3]),
         hidden(&[]),

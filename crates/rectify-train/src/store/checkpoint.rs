@@ -6,9 +6,9 @@ use std::{
 };
 
 use burn::{
-    module::Module,
+    module::{Module, ModuleVisitor, Param},
     store::ModuleRecord,
-    tensor::{Bytes, Device},
+    tensor::{Bytes, DType, Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
 
@@ -146,7 +146,7 @@ impl SavedCheckpoint {
         }
         let checkpoint = &self.checkpoint;
         // A network is drawn before its weights are read: not one that no memory holds, because a number was changed.
-        let size = burn::tensor::DType::from(checkpoint.experiment.dtype).size();
+        let size = DType::from(checkpoint.experiment.dtype).size();
         let least = checkpoint.least_parameters() * size as f64;
         if least > bytes as f64 {
             let reason = format!("has {bytes} bytes, and the network of {CHECKPOINT} takes at least {least}");
@@ -177,9 +177,35 @@ pub fn save_module(module: impl Module, path: &Path) -> Result<(), StoreError> {
 /// [`StoreError::Io`]; [`StoreError::Damaged`] where the file is none of Burn's, or of a module of another shape.
 pub fn load_module<M: Module>(module: M, path: &Path) -> Result<M, StoreError> {
     let bytes = Bytes::from_bytes_vec(fs::read(path).map_err(StoreError::io(path))?);
-    ModuleRecord::from_bytes(bytes)
+    let expected = Dtypes::of(&module);
+    let loaded = ModuleRecord::from_bytes(bytes)
         .and_then(|record| module.try_load_record(record))
-        .map_err(|error| StoreError::damaged(path, error))
+        .map_err(|error| StoreError::damaged(path, error))?;
+    let found = Dtypes::of(&loaded);
+    match expected.iter().zip(&found).find(|(expected, found)| expected != found) {
+        // Burn takes them as they are, and panics when it first computes with them.
+        Some((expected, found)) => {
+            Err(StoreError::damaged(path, format!("holds weights of type {found:?}, and {expected:?} are asked for")))
+        }
+        None => Ok(loaded),
+    }
+}
+
+/// The types of a module's float parameters, in its order.
+struct Dtypes(Vec<DType>);
+
+impl Dtypes {
+    fn of(module: &impl Module) -> Vec<DType> {
+        let mut dtypes = Self(Vec::new());
+        module.visit(&mut dtypes);
+        dtypes.0
+    }
+}
+
+impl ModuleVisitor for Dtypes {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        self.0.push(parameter.val().dtype());
+    }
 }
 
 /// The folder of the one checkpoint at a path, which is that folder, its run's, or that of an experiment with one
