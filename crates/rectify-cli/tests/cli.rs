@@ -1,5 +1,7 @@
 //! The program from outside: what it prints, what it writes, and how it ends.
 
+mod place;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -13,88 +15,11 @@ use rectify_train::{
     record::{Epoch, Results, Run, SCHEMA_VERSION, Status},
 };
 use serde_json::Value;
-use tempfile::TempDir;
+
+use place::{FILES, Place, SIDE, SMALL, write_idx};
 
 const COMMANDS: [&str; 10] =
     ["compare", "train", "eval", "claims", "plot", "gradcheck", "backends", "data", "completions", "man"];
-
-/// Flags of a training that takes milliseconds, in a [`Place`].
-const SMALL: &str = "--dataset digits --hidden 8 --batch-size 16";
-
-const FILES: [&str; 4] =
-    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
-const SIDE: usize = 12;
-
-/// A folder to run the program in, with a small data set `digits`.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(TempDir::new().expect("there is a temporary folder"));
-        place.write_digits("digits");
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    fn results(&self, name: &str) -> Results {
-        serde_json::from_str(&self.read(&format!("{name}/results.json"))).expect("results.json has its schema")
-    }
-
-    /// Runs the program here with arguments that have no spaces.
-    fn run(&self, arguments: &str) -> Assert {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
-        command.args(arguments.split_whitespace()).current_dir(self.0.path()).env_remove("RECTIFY_DATA");
-        let assert = command.assert();
-        // Whatever it is given, the program ends by its own will.
-        let stderr = String::from_utf8_lossy(&assert.get_output().stderr);
-        assert!(!stderr.contains("panicked"), "rectify {arguments}\n{stderr}");
-        assert
-    }
-
-    /// Runs the program, which must refuse with this exit code and every part in its message.
-    #[track_caller]
-    fn refuses(&self, arguments: &str, code: i32, parts: &[&str]) {
-        let assert = self.run(arguments);
-        let output = assert.get_output();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "rectify {arguments}\n{stderr}");
-        assert!(stderr.starts_with("error: "), "rectify {arguments}\n{stderr}");
-        assert!(output.stdout.is_empty(), "rectify {arguments} printed a result");
-        for part in parts {
-            assert!(stderr.contains(part), "`{part}` is not in what rectify {arguments} says:\n{stderr}");
-        }
-    }
-
-    /// 240 pictures to train on and 60 to test with, where a bright row tells the class.
-    fn write_digits(&self, name: &str) {
-        let folder = self.path(name);
-        fs::create_dir(&folder).expect("the folder is new");
-        for (files, count) in [(&FILES[..2], 240), (&FILES[2..], 60)] {
-            let labels: Vec<u8> = (0..count).map(|sample| (sample * 7 % 10) as u8).collect();
-            let pixel = |sample: usize, row: usize, column: usize| {
-                let noise = (((sample * 144 + row * 12 + column) * 2_654_435_761) >> 8) % 100;
-                noise as u8 + if row == usize::from(labels[sample]) + 1 { 150 } else { 0 }
-            };
-            let pixels = (0..count * SIDE * SIDE).map(|i| pixel(i / SIDE / SIDE, i / SIDE % SIDE, i % SIDE)).collect();
-            write_idx(&folder.join(files[0]), &[count, SIDE, SIDE], pixels);
-            write_idx(&folder.join(files[1]), &[count], labels);
-        }
-    }
-}
-
-fn write_idx(path: &Path, dims: &[usize], bytes: Vec<u8>) {
-    let mut file = vec![0, 0, 8, dims.len() as u8];
-    file.extend(dims.iter().flat_map(|&length| (length as u32).to_be_bytes()));
-    file.extend(bytes);
-    fs::write(path, file).expect("the folder can be written");
-}
 
 fn stdout(assert: &Assert) -> String {
     String::from_utf8(assert.get_output().stdout.clone()).expect("output is UTF-8")

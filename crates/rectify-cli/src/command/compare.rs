@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use rectify_train::{
@@ -11,11 +12,11 @@ use rectify_train::{
     judge::sentences::sentences,
     record::{Results, Run, Status},
     store::{self, StoreError},
-    train::Event,
+    train::{Event, SAVE_EVERY},
 };
 
 use crate::{
-    cli::{Format, Output, TrainArgs, Trainings},
+    cli::{Format, Output, TrainArgs, Trainings, Usage},
     interrupt, note, print,
     progress::Progress as Display,
     report,
@@ -52,6 +53,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
             create(args.out.as_deref(), command, experiment)?
         }
     };
+    let compare = compare.save_every(save_every()?);
     let stop = interrupt::listen()?;
     let folder = compare.path().to_owned();
     let display = Display::new(args.output.quiet);
@@ -92,6 +94,17 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
     printed?;
     Ok(code)
 }
+
+/// How much training may be lost to a kill: `RECTIFY_SAVE_SECONDS`, or the library's default.
+fn save_every() -> Result<Duration, Usage> {
+    let Some(value) = std::env::var_os(SAVE_SECONDS) else { return Ok(SAVE_EVERY) };
+    let seconds = value.to_str().and_then(|value| value.parse().ok());
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| Usage(format!("{SAVE_SECONDS}: {} is no number of seconds", value.to_string_lossy())))
+}
+
+const SAVE_SECONDS: &str = "RECTIFY_SAVE_SECONDS";
 
 /// A new experiment in the folder that was asked for, or in a new one under `runs/`.
 fn create(out: Option<&Path>, command: &str, experiment: Experiment) -> Result<Compare, CompareError> {

@@ -50,7 +50,7 @@ use crate::{
     record::{DataRecord, Environment, Epoch, Results, Run, Status, StepProbe},
     store::{self, Checkpoint, Line, Mark, MetricsWriter, RunFolder, StoreError},
     train::{
-        self, Event, State, Trainer,
+        self, Event, SAVE_EVERY, State, Trainer,
         grid::{self, Training, trainings},
         total_steps,
     },
@@ -123,6 +123,7 @@ pub struct Outcome {
 pub struct Compare {
     folder: RunFolder,
     prepared: Option<Prepared>,
+    save_every: Duration,
 }
 
 /// What must be there before an experiment has a folder.
@@ -162,7 +163,7 @@ impl Compare {
     pub fn create(path: &Path, experiment: Experiment) -> Result<Self, CompareError> {
         let experiment = experiment.resolve()?;
         let prepared = Some(Prepared::new(&experiment)?);
-        Ok(Self { folder: RunFolder::create(path, &experiment)?, prepared })
+        Ok(Self { folder: RunFolder::create(path, &experiment)?, prepared, save_every: SAVE_EVERY })
     }
 
     /// The experiment in a folder, to go on with it.
@@ -171,7 +172,12 @@ impl Compare {
     ///
     /// There is none, another process works on it, or its settings are damaged.
     pub fn resume(path: &Path) -> Result<Self, CompareError> {
-        Ok(Self { folder: RunFolder::open(path)?, prepared: None })
+        Ok(Self { folder: RunFolder::open(path)?, prepared: None, save_every: SAVE_EVERY })
+    }
+
+    /// Saves the states of runs after so much time each, not [`SAVE_EVERY`]: what a killed process may lose.
+    pub fn save_every(self, time: Duration) -> Self {
+        Self { save_every: time, ..self }
     }
 
     /// Its settings.
@@ -211,6 +217,7 @@ impl Compare {
             environment: environment::of(&experiment.backend, &device),
             trainings: trainings(experiment),
             writers: Vec::new(),
+            save_every: self.save_every,
             shape,
             total_steps: total_steps(experiment, data.train.len()),
             data: &data,
@@ -232,6 +239,7 @@ struct Job<'a> {
     trainings: Vec<Training>,
     /// By training; `None` before it has begun, and after a write failed.
     writers: Vec<Mutex<Option<MetricsWriter>>>,
+    save_every: Duration,
     shape: Shape,
     total_steps: usize,
     data: &'a DeviceDataset,
@@ -342,7 +350,7 @@ impl Job<'_> {
         }
         let device = self.device.clone().autodiff();
         let network = Model::new(self.experiment, activation, self.shape, *seed, &device);
-        let trainer = Trainer::new(network, activation, *seed, self.experiment, self.data);
+        let trainer = Trainer::new(network, activation, *seed, self.experiment, self.data).save_every(self.save_every);
         let Some((meta, folder)) = state else { return Ok(trainer) };
 
         let (mut epochs, mut probes): (Vec<Epoch>, Vec<StepProbe>) = (Vec::new(), Vec::new());

@@ -8,6 +8,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::StoreError;
@@ -25,20 +26,14 @@ const OLD: &str = ".rectify-old-";
 /// [`StoreError::Io`] where the folder cannot be written or the disk is full; what was there stays.
 pub fn write(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     let folder = parent(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(NEW);
-    // Without this it would be its owner's alone.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
-        .tempfile_in(folder)
-        .and_then(|mut file| {
+    New::make(folder, |new| File::create_new(new))
+        .and_then(|(new, mut file)| {
             file.write_all(contents)?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)?;
+            file.sync_all()?;
+            fs::rename(&new.0, path)?;
             sync_folder(folder)
         })
-        .map_err(|error| StoreError::io(path)(plain(error)))
+        .map_err(StoreError::io(path))
 }
 
 /// Writes a folder whole or not at all: `fill` is given an empty one, which then takes the place of `target`. There is no
@@ -49,14 +44,13 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
 ///
 /// [`StoreError`] of `fill`, or [`StoreError::Io`]; what was there stays.
 pub fn write_folder(target: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    let about_target = |error| StoreError::io(target)(plain(error));
-    let new = tempfile::Builder::new().prefix(NEW).tempdir_in(parent(target)).map_err(about_target)?;
-    fill(new.path()).map_err(|error| match error {
+    let (new, ()) = New::make(parent(target), |new| fs::create_dir(new)).map_err(StoreError::io(target))?;
+    fill(&new.0).map_err(|error| match error {
         // Nobody knows the temporary folder.
-        StoreError::Io { path, cause } if path.starts_with(new.path()) => about_target(cause),
+        StoreError::Io { path, cause } if path.starts_with(&new.0) => StoreError::io(target)(cause),
         error => error,
     })?;
-    replace_folder(new.path(), target)
+    replace_folder(&new.0, target)
     // After an exchange the old folder has the new one's name, and is removed here.
 }
 
@@ -104,13 +98,29 @@ fn remove(path: &Path) -> io::Result<()> {
     if path.symlink_metadata()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
-/// An error of `tempfile` names the temporary file, which nobody knows: the operating system's alone.
-fn plain(error: io::Error) -> io::Error {
-    let inner =
-        error.get_ref().and_then(std::error::Error::source).and_then(|source| source.downcast_ref::<io::Error>());
-    match inner.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
+/// What is being written; dropping it removes what is still, or by an exchange again, under its name.
+struct New(PathBuf);
+
+impl New {
+    /// Makes a file or folder under a name that nothing in the folder has.
+    fn make<T>(folder: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(Self, T)> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!("{NEW}{}-{number}", std::process::id()));
+            match make(&path) {
+                // Of a killed process that had the same id, or of one on another machine.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made.map(|made| (Self(path), made)),
+            }
+        }
+    }
+}
+
+impl Drop for New {
+    fn drop(&mut self) {
+        // What stays is removed when the folder is opened again.
+        let _ = remove(&self.0);
     }
 }
 

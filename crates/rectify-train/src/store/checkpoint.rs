@@ -6,9 +6,9 @@ use std::{
 };
 
 use burn::{
-    module::Module,
+    module::{Module, ModuleVisitor, Param},
     store::ModuleRecord,
-    tensor::{Bytes, Device},
+    tensor::{Bytes, DType, Device, Tensor},
 };
 use serde::{Deserialize, Serialize};
 
@@ -174,7 +174,7 @@ impl SavedCheckpoint {
         }
         let checkpoint = &self.checkpoint;
         // A network is drawn before its weights are read: not one that no memory holds, because a number was changed.
-        let size = burn::tensor::DType::from(checkpoint.experiment.dtype).size();
+        let size = DType::from(checkpoint.experiment.dtype).size();
         let least = checkpoint.least_parameters() * size as f64;
         if least > bytes as f64 {
             let reason = format!("has {bytes} bytes, and the network of {CHECKPOINT} takes at least {least}");
@@ -213,7 +213,16 @@ pub fn save_record(record: ModuleRecord, path: &Path) -> Result<(), StoreError> 
 ///
 /// [`StoreError::Io`]; [`StoreError::Damaged`] where the file is none of Burn's, or of a module of another shape.
 pub fn load_module<M: Module>(module: M, path: &Path) -> Result<M, StoreError> {
-    module.try_load_record(load_record(path)?).map_err(|error| StoreError::damaged(path, error))
+    let expected = Dtypes::of(&module);
+    let loaded = module.try_load_record(load_record(path)?).map_err(|error| StoreError::damaged(path, error))?;
+    let found = Dtypes::of(&loaded);
+    match expected.iter().zip(&found).find(|(expected, found)| expected != found) {
+        // Burn takes them as they are, and panics when it first computes with them.
+        Some((expected, found)) => {
+            Err(StoreError::damaged(path, format!("holds weights of type {found:?}, and {expected:?} are asked for")))
+        }
+        None => Ok(loaded),
+    }
 }
 
 /// Reads what [`save_record`] wrote.
@@ -224,6 +233,23 @@ pub fn load_module<M: Module>(module: M, path: &Path) -> Result<M, StoreError> {
 pub fn load_record(path: &Path) -> Result<ModuleRecord, StoreError> {
     let bytes = Bytes::from_bytes_vec(fs::read(path).map_err(StoreError::io(path))?);
     ModuleRecord::from_bytes(bytes).map_err(|error| StoreError::damaged(path, error))
+}
+
+/// The types of a module's float parameters, in its order.
+struct Dtypes(Vec<DType>);
+
+impl Dtypes {
+    fn of(module: &impl Module) -> Vec<DType> {
+        let mut dtypes = Self(Vec::new());
+        module.visit(&mut dtypes);
+        dtypes.0
+    }
+}
+
+impl ModuleVisitor for Dtypes {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        self.0.push(parameter.val().dtype());
+    }
 }
 
 /// The folder of the one checkpoint at a path, which is that folder, its run's, or that of an experiment with one

@@ -41,8 +41,8 @@ use crate::{
 /// Losses are read back at every so many'th step: on a GPU each time is a wait for the device. By the step's number and
 /// not by how many there are, so that a resumed training reads, and judges, at the same steps.
 const READ_BACK: usize = 64;
-/// How much training a killed process may lose.
-const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// How much training a killed process may lose, unless it is told otherwise.
+pub const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// First training samples, over which the loss before training is taken.
 const INITIAL_SAMPLE: usize = 1000;
 /// A loss so many times that of guessing, and that before training, is one of a network that has diverged.
@@ -126,6 +126,7 @@ pub struct Trainer<'a, N> {
     /// The network of the best epoch, where that is what is kept.
     best: Option<N>,
     saved: Instant,
+    save_every: Duration,
     /// When the turn in work began.
     begun: Instant,
 }
@@ -163,8 +164,14 @@ impl<'a, N: Network> Trainer<'a, N> {
             progress: Progress::default(),
             best: None,
             saved: Instant::now(),
+            save_every: SAVE_EVERY,
             begun: Instant::now(),
         }
+    }
+
+    /// The same, with [`Event::Save`] after so much time each.
+    pub fn save_every(self, time: Duration) -> Self {
+        Self { save_every: time, ..self }
     }
 
     /// This training, [`new`](Self::new), as it was at a [`Snapshot`].
@@ -286,7 +293,7 @@ impl<'a, N: Network> Trainer<'a, N> {
 
             let aligned = step.is_multiple_of(READ_BACK) || step == last_step;
             let stopped = stop.load(Ordering::Relaxed) && step < last_step;
-            let save = stopped || self.saved.elapsed() >= SAVE_EVERY;
+            let save = stopped || self.saved.elapsed() >= self.save_every;
             if aligned || save {
                 let values = Tensor::cat(std::mem::take(&mut unread), 0).into_data();
                 self.progress.losses.extend(values.iter::<f64>());
