@@ -15,8 +15,8 @@ pub(crate) fn constant<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.dequantize().without_autodiff()
 }
 
-/// Where and in what type a backward pass computes. Its kernels trust that the operands fit each other: what they would
-/// read of others is no number of theirs, or nobody's.
+/// Where and in what type an operation computes. The kernels of a backward pass trust that its operands fit each other;
+/// with others they would read beyond a tensor's end.
 pub(crate) struct Operands {
     operation: &'static str,
     device: Device,

@@ -178,7 +178,7 @@ impl FusedConv2d {
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward), and where `tap` is of another shape.
+    /// As [`forward`](Self::forward), and where `tap` is of another shape or elsewhere.
     #[track_caller]
     pub fn forward_watched(&self, x: Tensor<4>, tap: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         self.check_channels(&x);

@@ -152,7 +152,7 @@ impl FusedLinear {
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward), and where `tap` is of another shape.
+    /// As [`forward`](Self::forward), and where `tap` is of another shape or elsewhere.
     #[track_caller]
     pub fn forward_watched(&self, x: Tensor<2>, tap: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         self.check_width(&x);

@@ -215,6 +215,7 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
     x: Tensor<D>,
     check: &GradCheck,
 ) -> Result<GradCheckReport, GradCheckError> {
+    let x = x.dequantize();
     // Autodiff as x's device has it, with or without gradient checkpointing.
     let autodiff = x.device().autodiff();
     let device = autodiff.clone().without_autodiff();
