@@ -178,3 +178,80 @@ fn draw(id: &str, content: &Figure) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rectify_train::{
+        claims::{CLAIMS, ConditionResult, SCHEMA_VERSION, lab::Effort},
+        judge::{curve::arithmetic, verdict::Sample},
+        record::Environment,
+    };
+
+    use super::*;
+
+    #[test]
+    fn names_cannot_become_markup_and_each_claim_has_its_place() {
+        let hostile = "</script><script>alert('1')</script>\u{202e}";
+        let curves = [
+            Curve::measured(hostile, arithmetic, (0..3).map(|x| (f64::from(x), vec![1.0, 2.0]))),
+            Curve::predicted(hostile, [(0.0, 1.5), (2.0, 1.5)]),
+        ];
+        let claim = CLAIMS[0];
+        let result = ClaimResult {
+            claim,
+            verdict: Verdict::NotSettled,
+            effect: None,
+            unit: "1".to_owned(),
+            conditions: vec![ConditionResult {
+                quantity: hostile.to_owned(),
+                unit: "1".to_owned(),
+                condition: hostile.to_owned(),
+                sample: Sample::Exact(1.0),
+                effect: None,
+                holds: "above 0.5".to_owned(),
+                verdict: Verdict::Confirmed,
+            }],
+            what_was_run: hostile.to_owned(),
+            command: hostile.to_owned(),
+            seconds: 1.25,
+            sentence: hostile.to_owned(),
+            figures: vec![Figure { title: hostile.to_owned(), series: curves.into(), ..Figure::default() }],
+        };
+        let page = html(&ClaimsReport {
+            schema_version: SCHEMA_VERSION,
+            date: "2026-01-31".to_owned(),
+            environment: Environment {
+                rectify: "0.1.0".to_owned(),
+                burn: "0.22.1".to_owned(),
+                backend: "flex".to_owned(),
+                adapter: None,
+                cpu: hostile.to_owned(),
+                threads: 2,
+            },
+            effort: Effort::Quick,
+            requested: Vec::new(),
+            claims: vec![result],
+        });
+        if let Ok(folder) = std::env::var("RECTIFY_KEEP_PAGES") {
+            std::fs::write(format!("{folder}/claims.html"), &page).unwrap();
+        }
+        let main = page.split_once("<main>").unwrap().1;
+        // The figure's data and the page's script.
+        assert_eq!((main.matches("<script").count(), main.matches("</script>").count()), (2, 2));
+        assert!(!main.contains("alert('1')</script>") && !main.contains('\u{202e}'));
+        let shown = "&lt;/script&gt;&lt;script&gt;alert('1')&lt;/script&gt;[U+202E]";
+        for part in [
+            format!("<h2 id=\"{}\">", claim.id),
+            format!("<a href=\"#{0}\">{0}</a>", claim.id),
+            format!("<th scope=\"row\">{shown}</th>"),
+            format!("<figcaption>{shown}</figcaption>"),
+            format!("{shown} (theory)"),
+            format!("\"name\":\"{} (theory)\"", shown.replace('<', "\\u003c")),
+            "<span class=\"verdict not-settled\">not settled</span>".to_owned(),
+            "1 not settled. Thresholds".to_owned(),
+            "1.2 s".to_owned(),
+        ] {
+            assert!(main.contains(&part), "{part} is not in {main}");
+        }
+    }
+}
