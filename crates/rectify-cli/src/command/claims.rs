@@ -1,18 +1,11 @@
 //! `rectify claims`.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::atomic::Ordering,
-};
+use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering};
 
-use anyhow::{Context, ensure};
 use rectify_train::{
     backend,
     claims::{
-        CLAIMS, Claim, ClaimResult, ClaimsReport, SCHEMA_VERSION,
+        CLAIMS, Claim, ClaimsFolder, ClaimsReport,
         lab::{ClaimError, Effort, Lab},
     },
     environment,
@@ -40,7 +33,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         return list(if named.is_empty() { CLAIMS } else { &named }, args.output.format);
     }
     let stop = interrupt::listen()?;
-    let (mut report, folder) = begin(args, &named)?;
+    let mut folder = begin(args, &named)?;
     let progress = Progress::of(args.output.quiet, "{msg:20} {bar:40} {pos}/{len}  {eta} left");
     let observe = |done: usize, of: usize| {
         if done == 0 {
@@ -49,22 +42,17 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         progress.bar.set_length(of as u64);
         progress.bar.set_position(done as u64);
     };
-    let lab = Lab::new(report.effort, &report.environment.backend, args.jobs, stop, &observe)?;
+    let (effort, backend) = (folder.report().effort, folder.report().environment.backend.clone());
+    let lab = Lab::new(effort, &backend, args.jobs, stop, &observe)?;
 
-    let wanted: BTreeSet<String> = report.requested.iter().cloned().collect();
     let mut interrupted = false;
-    for claim in CLAIMS.iter().copied().filter(|claim| wanted.contains(claim.id)) {
-        if report.claims.iter().any(|result| result.claim == claim) {
-            continue;
-        }
+    for claim in folder.pending() {
         progress.bar.set_message(claim.id);
         match claim.test(&lab) {
             Ok(result) => {
                 progress.line(format!("{}: {}, {:.1} s", result.claim.id, result.verdict, result.seconds));
-                report.claims.push(result);
-                let place = |result: &ClaimResult| CLAIMS.iter().position(|claim| *claim == result.claim);
-                report.claims.sort_by_key(place);
-                write(&folder, &report)?;
+                folder.add(result)?;
+                write_page(&folder)?;
             }
             Err(ClaimError::Interrupted) => interrupted = true,
             Err(error) => return Err(anyhow::Error::from(error).context(format!("claim {}", claim.id))),
@@ -75,24 +63,24 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         }
     }
     progress.bar.finish_and_clear();
-    write(&folder, &report)?;
+    let page = write_page(&folder)?;
+    let report = folder.report();
 
     match args.output.format {
-        Format::Json => print(serde_json::to_string_pretty(&report)? + "\n")?,
-        Format::Text => print(table(&report, terminal::width(), terminal::prose_width()))?,
+        Format::Json => print(serde_json::to_string_pretty(report)? + "\n")?,
+        Format::Text => print(table(report, terminal::width(), terminal::prose_width()))?,
     };
     if !args.output.quiet {
         lab.data_notes().iter().for_each(note);
         if interrupted {
-            note(format_args!("interrupted; to go on: rectify claims --resume {}", folder.display()));
+            note(format_args!("interrupted; to go on: rectify claims --resume {}", folder.path().display()));
         }
-        note(format_args!("report:  {}", folder.join(PAGE).display()));
-        note(format_args!("results: {}", folder.join(RESULTS).display()));
+        note(format_args!("report:  {}", page.display()));
+        note(format_args!("results: {}", folder.results().display()));
     }
     Ok(ExitCode::from(if interrupted { interrupt::exit_code() } else { 0 }))
 }
 
-const RESULTS: &str = "claims.json";
 const PAGE: &str = "claims.html";
 
 fn find(id: &str) -> Result<&'static Claim, Usage> {
@@ -119,21 +107,10 @@ fn list(claims: &[&'static Claim], format: Format) -> anyhow::Result<ExitCode> {
     print(text)
 }
 
-/// A new report, or the one to go on with, and its folder.
-fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<(ClaimsReport, PathBuf)> {
+/// A new folder, or the one to go on in.
+fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<ClaimsFolder> {
     if let Some(folder) = &args.resume {
-        let path = folder.join(RESULTS);
-        let text = fs::read(&path).map_err(|error| Usage(format!("--resume {}: {error}", path.display())))?;
-        let mut report: ClaimsReport = serde_json::from_slice(&text)
-            .with_context(|| format!("--resume {}: not what `rectify claims` writes", path.display()))?;
-        ensure!(
-            report.schema_version == SCHEMA_VERSION,
-            "--resume {}: schema version {}, this program knows {SCHEMA_VERSION}",
-            path.display(),
-            report.schema_version
-        );
-        report.requested.extend(named.iter().map(|claim| claim.id.to_owned()));
-        return Ok((report, folder.clone()));
+        return Ok(ClaimsFolder::open(folder, named)?);
     }
     let effort = match (args.quick, args.thorough) {
         (true, _) => Effort::Quick,
@@ -143,30 +120,19 @@ fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<(ClaimsR
     let backend = backend::canonical(args.backend.clone().unwrap_or("flex".to_owned()));
     let device = backend::open(&backend)?;
     let all = if named.is_empty() { CLAIMS } else { named };
-    let report = ClaimsReport {
-        schema_version: SCHEMA_VERSION,
-        date: jiff::ZonedDateTime::now().date().to_string(),
-        environment: environment::of(&backend, &device),
-        effort,
-        requested: all.iter().map(|claim| claim.id.to_owned()).collect(),
-        claims: Vec::new(),
-    };
-    let folder = match &args.out {
+    let path = match &args.out {
         Some(folder) => folder.clone(),
         None => fresh_folder("claims", &effort.to_string()),
     };
-    let taken = |reason| Usage(format!("--out {}: {reason}", folder.display()));
-    ensure!(!folder.exists() || folder.is_dir(), taken("is a file, not a folder; choose another"));
-    ensure!(!folder.join(RESULTS).exists(), taken("holds claims already; go on with --resume, or choose another"));
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    write(&folder, &report)?;
-    Ok((report, folder))
+    let date = jiff::ZonedDateTime::now().date().to_string();
+    Ok(ClaimsFolder::create(&path, (date, environment::of(&backend, &device), effort), all)?)
 }
 
-fn write(folder: &Path, report: &ClaimsReport) -> anyhow::Result<()> {
-    store::write(&folder.join(RESULTS), &serde_json::to_vec_pretty(report)?)?;
-    store::write(&folder.join(PAGE), report::claims::html(report).as_bytes())?;
-    Ok(())
+/// Writes the page and says where.
+fn write_page(folder: &ClaimsFolder) -> anyhow::Result<PathBuf> {
+    let page = folder.path().join(PAGE);
+    store::write(&page, report::claims::html(folder.report()).as_bytes())?;
+    Ok(page)
 }
 
 /// The claims as a table of at most `width` characters, then a sentence each in lines of at most `prose`.
@@ -201,6 +167,8 @@ mod tests {
         judge::verdict::Verdict,
         record::{Environment, Estimate},
     };
+
+    use rectify_train::claims::{ClaimResult, SCHEMA_VERSION};
 
     use super::*;
 

@@ -19,6 +19,7 @@ pub mod derivative_at_zero;
 pub mod dying;
 pub mod easy_optimisation;
 pub mod exploding;
+mod folder;
 pub mod lab;
 pub mod linear_collapse;
 pub mod piecewise_linear;
@@ -32,6 +33,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use self::folder::{ClaimsFolder, ClaimsReport, SCHEMA_VERSION};
 use crate::{
     judge::{
         curve::{Curve, arithmetic, geometric},
@@ -39,9 +41,9 @@ use crate::{
         statistics::CONFIDENCE,
         verdict::{Hypothesis, Sample, Verdict, judge},
     },
-    record::{Environment, Estimate},
+    record::Estimate,
 };
-use lab::{ClaimError, Effort, Lab};
+use lab::{ClaimError, Lab};
 
 /// Every claim, in the order that they are listed.
 pub static CLAIMS: &[&Claim] = &[
@@ -184,26 +186,6 @@ pub struct ClaimResult {
     pub sentence: String,
     /// What to draw.
     pub figures: Vec<Figure>,
-}
-
-/// The version written to `schema_version` of `claims.json`.
-pub const SCHEMA_VERSION: u32 = 1;
-
-/// `claims.json`: the claims that were tested, and where.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ClaimsReport {
-    /// [`SCHEMA_VERSION`] of the writer.
-    pub schema_version: u32,
-    /// The day that it was begun, as in 2026-01-31.
-    pub date: String,
-    /// The machine and the software.
-    pub environment: Environment,
-    /// How much was spent on each claim.
-    pub effort: Effort,
-    /// The claims asked for.
-    pub requested: Vec<String>,
-    /// The claims tested so far, in the order that they are listed.
-    pub claims: Vec<ClaimResult>,
 }
 
 /// A plot of measurements, with theory on the same axes where it exists.

@@ -78,6 +78,10 @@ pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
             data = data.or(of_data);
             add(&mut runs, run, path, &mut notes);
         }
+        if let Some(old) = folder.old_results()? {
+            old.into_iter().for_each(|run| add(&mut runs, run, path, &mut notes));
+            continue;
+        }
         for unfinished in folder.unfinished()? {
             let measured = metrics::read(&unfinished.join("metrics.jsonl"));
             // A folder that was made, and nothing in it yet.

@@ -170,9 +170,15 @@ impl Compare {
     ///
     /// # Errors
     ///
-    /// There is none, another process works on it, or its settings are damaged.
+    /// There is none, another process works on it, its settings are damaged, or a Rectify wrote it that kept no states.
     pub fn resume(path: &Path) -> Result<Self, CompareError> {
-        Ok(Self { folder: RunFolder::open(path)?, prepared: None, save_every: SAVE_EVERY })
+        let folder = RunFolder::open(path)?;
+        if folder.old_results()?.is_some() {
+            let reason = "written by an older Rectify, which kept no states: `rectify report` reads it, but nothing can \
+                          go on from it; begin another experiment by --config with its config.toml";
+            return Err(StoreError::Damaged { path: path.to_owned(), reason: reason.to_owned() }.into());
+        }
+        Ok(Self { folder, prepared: None, save_every: SAVE_EVERY })
     }
 
     /// Saves the states of runs after so much time each, not [`SAVE_EVERY`]: what a killed process may lose.

@@ -1,6 +1,6 @@
 //! A data set on a device: one tensor each for the images and the labels of a part.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use burn::tensor::{DType, Device, Element, ElementConversion, Int, Tensor, TensorData, bf16, f16};
 use rayon::prelude::*;
@@ -30,10 +30,41 @@ pub struct DeviceDataset {
 /// One part of a data set on a device. A clone shares the memory.
 #[derive(Debug, Clone)]
 pub struct DeviceSamples {
-    /// Standardised pixels, `[samples, channels · height · width]`, in blocks of columns: one, unless a GPU takes no
-    /// tensor as large as the whole.
-    blocks: Vec<Tensor<2>>,
+    images: Images,
     labels: Tensor<1, Int>,
+}
+
+/// Standardised pixels, `[samples, channels · height · width]`.
+#[derive(Debug, Clone)]
+enum Images {
+    /// In blocks of columns: one, unless a GPU takes no tensor as large as the whole.
+    Blocks(Vec<Tensor<2>>),
+    /// As bytes in this process's memory, of which a batch is looked up: a quarter of what numbers take, so that a batch
+    /// drawn at random waits less for memory.
+    Bytes(Arc<Bytes>),
+}
+
+#[derive(Debug)]
+struct Bytes {
+    pixels: Vec<u8>,
+    /// Pixels of an image.
+    width: usize,
+    /// The number that each byte stands for.
+    values: [f32; 256],
+    device: Device,
+}
+
+impl Bytes {
+    /// The images at `indices`, in that order.
+    fn look_up(&self, indices: impl ExactSizeIterator<Item = usize>) -> Tensor<2> {
+        let count = indices.len();
+        let mut numbers = Vec::with_capacity(count * self.width);
+        for index in indices {
+            let row = &self.pixels[index * self.width..(index + 1) * self.width];
+            numbers.extend(row.iter().map(|&pixel| self.values[usize::from(pixel)]));
+        }
+        Tensor::from_data(TensorData::new(numbers, [count, self.width]), (&self.device, DType::F32))
+    }
 }
 
 /// The largest tensor that every WebGPU adapter takes, in bytes (`maxStorageBufferBindingSize`).
@@ -58,8 +89,15 @@ impl Dataset {
         let standardised: [f64; 256] = std::array::from_fn(|pixel| (pixel as f64 / 255.0 - self.mean) / std);
         let pixels = self.channels * self.height * self.width;
         let copy = |samples: &Samples| DeviceSamples::new(samples, pixels, &standardised, device, dtype);
+        // Of the others, batches are slices: views of numbers that are there.
+        let train = match dtype {
+            DType::F32 if backend::adapter_name(device).is_none() => {
+                DeviceSamples::bytes(&self.train, pixels, &standardised, device)
+            }
+            _ => copy(&self.train),
+        };
         DeviceDataset {
-            train: copy(&self.train),
+            train,
             validation: copy(&self.validation),
             test: copy(&self.test),
             channels: self.channels,
@@ -92,8 +130,13 @@ impl DeviceSamples {
             };
             Tensor::from_data(images, (device, dtype))
         });
-        let labels: Vec<i32> = samples.labels().iter().map(|&label| i32::from(label)).collect();
-        Self { blocks: blocks.collect(), labels: Tensor::from_data(TensorData::new(labels, [samples.len()]), device) }
+        Self { images: Images::Blocks(blocks.collect()), labels: labels(samples, device) }
+    }
+
+    fn bytes(samples: &Samples, width: usize, values: &[f64; 256], device: &Device) -> Self {
+        let values = values.map(|value| value as f32);
+        let bytes = Bytes { pixels: samples.pixels().to_vec(), width, values, device: device.clone() };
+        Self { images: Images::Bytes(Arc::new(bytes)), labels: labels(samples, device) }
     }
 
     /// Where the samples are.
@@ -101,9 +144,13 @@ impl DeviceSamples {
         self.labels.device()
     }
 
-    /// All images, `[samples, channels · height · width]`; on a GPU that holds them in blocks a copy.
+    /// All images, `[samples, channels · height · width]`; a copy where they are held as bytes or, on a
+    /// GPU, in blocks.
     pub fn images(&self) -> Tensor<2> {
-        join(self.blocks.clone())
+        match &self.images {
+            Images::Blocks(blocks) => join(blocks.clone()),
+            Images::Bytes(bytes) => bytes.look_up(0..self.len()),
+        }
     }
 
     /// All classes, `[samples]`.
@@ -117,7 +164,7 @@ impl DeviceSamples {
         self.labels.dims()[0]
     }
 
-    /// Neighbouring samples, without a copy where the backend has views (flex).
+    /// Neighbouring samples, without a copy where they are held as numbers and the backend has views (flex).
     ///
     /// # Panics
     ///
@@ -125,8 +172,11 @@ impl DeviceSamples {
     pub fn slice(&self, range: Range<usize>) -> Batch {
         let len = self.len();
         assert!(range.start < range.end && range.end <= len, "range {range:?} of {len} samples");
-        let images = self.blocks.iter().map(|block| block.clone().slice(range.clone())).collect();
-        Batch { images: join(images), labels: self.labels.clone().slice(range) }
+        let images = match &self.images {
+            Images::Blocks(blocks) => join(blocks.iter().map(|block| block.clone().slice(range.clone())).collect()),
+            Images::Bytes(bytes) => bytes.look_up(range.clone()),
+        };
+        Batch { images, labels: self.labels.clone().slice(range) }
     }
 
     /// The samples at `indices`, in that order, on the same device. One copy.
@@ -134,15 +184,29 @@ impl DeviceSamples {
     /// Indices that reach beyond [`len`](Self::len) are a mistake of the caller's, and what it does depends on the
     /// backend: a panic on CPUs, undefined values on GPUs.
     pub fn gather(&self, indices: Tensor<1, Int>) -> Batch {
-        let images = self.blocks.iter().map(|block| block.clone().select(0, indices.clone())).collect();
-        Batch { images: join(images), labels: self.labels.clone().select(0, indices) }
+        let images = match &self.images {
+            Images::Blocks(blocks) => {
+                join(blocks.iter().map(|block| block.clone().select(0, indices.clone())).collect())
+            }
+            Images::Bytes(bytes) => {
+                let wanted: Vec<i64> = indices.clone().into_data().iter().collect();
+                // A negative one is none either, and panics as one beyond the last does.
+                bytes.look_up(wanted.into_iter().map(|index| usize::try_from(index).unwrap_or(self.len())))
+            }
+        };
+        Batch { images, labels: self.labels.clone().select(0, indices) }
     }
 }
 
 impl From<Batch> for DeviceSamples {
     fn from(batch: Batch) -> Self {
-        Self { blocks: vec![batch.images], labels: batch.labels }
+        Self { images: Images::Blocks(vec![batch.images]), labels: batch.labels }
     }
+}
+
+fn labels(samples: &Samples, device: &Device) -> Tensor<1, Int> {
+    let labels: Vec<i32> = samples.labels().iter().map(|&label| i32::from(label)).collect();
+    Tensor::from_data(TensorData::new(labels, [samples.len()]), device)
 }
 
 fn join(mut blocks: Vec<Tensor<2>>) -> Tensor<2> {

@@ -265,6 +265,38 @@ impl RunFolder {
         folders(&self.path.join(RUNS))
     }
 
+    /// The runs of a `results.json` that an older Rectify wrote, which kept no record of each; `None` where there is none
+    /// or it is of this version, and so derived from what is here.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] names the file if it is not results, or of a newer Rectify.
+    pub fn old_results(&self) -> Result<Option<Vec<Run>>, StoreError> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema_version: u32,
+        }
+        let path = self.path.join(RESULTS);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(StoreError::io(&path))?,
+        };
+        let damaged = |error| StoreError::damaged(&path, format!("not an experiment's results: {error}"));
+        match serde_json::from_slice(&text).map_err(damaged)? {
+            Version { schema_version: SCHEMA_VERSION } => Ok(None),
+            Version { schema_version: ..SCHEMA_VERSION } => {
+                // Its settings are those of config.toml, and what was derived is derived again.
+                #[derive(Deserialize)]
+                struct Old {
+                    runs: Vec<Run>,
+                }
+                let Old { runs } = serde_json::from_slice(&text).map_err(damaged)?;
+                Ok(Some(runs))
+            }
+            Version { schema_version: found } => Err(StoreError::Newer { path, found, known: SCHEMA_VERSION }),
+        }
+    }
+
     /// Writes `results.json`.
     ///
     /// # Errors
