@@ -150,12 +150,12 @@ fn by_autodiff<N: Network>(network: &N, batch: Batch, share: f64, trace: &mut Tr
     Pass { objective: value.without_autodiff(), outputs: outputs.without_autodiff(), gradients }
 }
 
-/// Whether no parameter is frozen.
+/// Whether no parameter is frozen. Of a network that tracks no gradients (`network.valid()`) none is.
 fn all_learn<N: Module>(network: &N) -> bool {
     struct All(bool);
     impl ModuleVisitor for All {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0 &= param.is_require_grad();
+            self.0 &= param.is_require_grad() || !param.val().is_autodiff();
         }
     }
     let mut all = All(true);

@@ -223,7 +223,8 @@ impl Stack<'_> {
                 Backward { x_grad: i > first, gradients: &mut gradients, trace: &mut *trace, observed: observed[i] };
             grad = stage.backward(passed[i].clone(), output, after, &mut backward);
         }
-        Pass { objective: loss, outputs, gradients }
+        // Labels of a device that tracks gradients make a loss of it.
+        Pass { objective: loss.without_autodiff(), outputs, gradients }
     }
 }
 
