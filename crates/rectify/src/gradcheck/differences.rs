@@ -143,8 +143,11 @@ impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
                 break;
             }
             let now = self.differences(level, weights, precision.epsilon);
-            // Beyond three steps, differences that rounding has spoilt say nothing.
-            if level > 2 && now.noise > 0.5 * precision.tolerance(analytic, 0.0) {
+            // Beyond three steps, differences that rounding has spoilt say nothing: those that it moves as much as the
+            // step does, or, as a jump's grow with its spoiling, by more than the tolerance.
+            let spoilt = level > 2 && now.noise > 0.5 * precision.tolerance(analytic, 0.0);
+            let jumps = || matches!(self.beside(last, &before, weights, analytic, precision), Finding::Jump { .. });
+            if spoilt && (now.noise > 0.1 * moved_before || jumps()) {
                 break;
             }
             let moved = now.central - before.central;
@@ -172,33 +175,45 @@ impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
                 break;
             }
         }
-        if !smooth {
-            return Ok(self.beside(last, before.noise, weights, analytic, precision));
-        }
         let (numeric, uncertainty) = best.unwrap_or((before.central, before.noise));
         let tolerance = precision.tolerance(analytic, numeric);
+        // What has not settled is a kink less than the last step away.
+        if last > 0 && (!smooth || (uncertainty > 10.0 * tolerance && uncertainty > 10.0 * before.noise)) {
+            return Ok(self.beside(last, &before, weights, analytic, precision));
+        }
         let error = (analytic - numeric).abs() / (tolerance + uncertainty.min(10.0 * tolerance));
         Ok(Finding::Smooth { numeric, error })
     }
 
     /// The kink or jump between the points of a step, not the first, by the slopes between these and those before, which
     /// do not meet it.
-    fn beside(&self, step: usize, noise: f64, weights: &[f64], analytic: f64, precision: &Precision) -> Finding {
+    fn beside(
+        &self,
+        step: usize,
+        at_step: &Differences,
+        weights: &[f64],
+        analytic: f64,
+        precision: &Precision,
+    ) -> Finding {
         let [[far_below, far_above], [below, above]] = [&self.sides[step - 1], &self.sides[step]];
         let mut slopes = [slope(far_below, below, weights), slope(above, far_above, weights)];
+        let mut bends = [0.0; 2];
         if step > 1 {
             // Extrapolated from one and a half steps and from three to none.
             let [farther_below, farther_above] = &self.sides[step - 2];
-            slopes[0] += slopes[0] - slope(farther_below, far_below, weights);
-            slopes[1] += slopes[1] - slope(far_above, farther_above, weights);
+            bends = [
+                slopes[0] - slope(farther_below, far_below, weights),
+                slopes[1] - slope(far_above, farther_above, weights),
+            ];
+            slopes = [slopes[0] + bends[0], slopes[1] + bends[1]];
         }
         let [left, right] = slopes;
         let height = rise(below, above, weights) - left * (self.here.x - below.x) - right * (above.x - self.here.x);
-        let slack = precision.tolerance(left, right) + 3.0 * noise;
+        let slack = precision.tolerance(left, right) + 3.0 * at_step.noise;
         let between = (left.min(right) - slack..=left.max(right) + slack).contains(&analytic);
         // A kink that is not at x itself rises by the difference of its slopes times its distance; and what numbers of
         // about 1 are rounded by is no jump.
-        let kinks = (right - left).abs() * (above.x - below.x);
+        let kinks = ((right - left).abs() + bends[0].abs() + bends[1].abs()) * (above.x - below.x);
         match height.abs() > kinks + 2.0 * precision.doubt * precision.epsilon {
             true => Finding::Jump { height, slopes, between },
             false => Finding::Kink { slopes, between },
