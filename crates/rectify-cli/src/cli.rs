@@ -369,7 +369,7 @@ pub struct GradcheckArgs {
     /// Type to compute in; f64 resolves most
     #[arg(long, default_value = "f32", value_parser = value::word::<Dtype>(Dtype::VARIANTS))]
     pub dtype: Dtype,
-    /// Step of the differences to begin with, relative to max(1, |x|) [default: by type, 1e-5 in f64, 5e-3 in f32]
+    /// Step of the differences to begin with, relative to max(1, |x|) [default: by type, 1e-5 in f64, 2e-2 in f32]
     #[arg(long, value_name = "NUMBER", value_parser = positive)]
     pub step: Option<f64>,
     /// Absolute and relative tolerance, beside the differences' own error [default: by type, 1e-6 in f64, 3e-4 in f32]

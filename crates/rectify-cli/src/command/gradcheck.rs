@@ -105,10 +105,12 @@ mod tests {
         NAMES.iter().map(|name| (*name).to_owned()).chain(rules).chain(with_parameter).collect()
     }
 
-    /// The points of the command, those beside them where a function may bend, and a grid that meets none.
-    fn points() -> Vec<f64> {
+    /// The points of the command, those at and beside where a function may bend, and a grid that meets none.
+    fn points(dtype: DType) -> Vec<f64> {
         let bends = [-3.0, -2.5, -1.0, 0.0, 1.0, 2.5, 3.0, 6.0];
-        let beside = bends.iter().flat_map(|x| [-0.1, -1e-3, -1e-5, 1e-5, 1e-3, 0.1].map(|by| x + by));
+        // A thousandth from a bend only f64 resolves: at outputs of 6, f32 rounds a difference over so little by as much.
+        let beside = if dtype == DType::F64 { &[1e-5, 1e-3, 0.1][..] } else { &[1e-5, 0.1] };
+        let beside = bends.iter().flat_map(|x| beside.iter().flat_map(move |by| [x - by, x + by]));
         let grid = (0..40).map(|i| f64::from(i) * 0.31 - 6.13);
         POINTS.into_iter().chain(bends).chain(beside).chain(grid).collect()
     }
@@ -117,7 +119,8 @@ mod tests {
     fn check(name: &str, dtype: DType, off: f64) -> GradCheckReport {
         let (name, device) = (name.parse::<Activation>().expect("a known activation"), Device::flex());
         let layer = name.init(&device);
-        let data = TensorData::new(points(), [points().len()]);
+        let points = points(dtype);
+        let data = TensorData::new(points.clone(), [points.len()]);
         let x = Tensor::<1>::from_data(data, (&device, dtype));
         let leaf = x.clone().autodiff().require_grad();
         let gradients = layer.forward(leaf.clone()).sum().backward();
@@ -146,10 +149,9 @@ mod tests {
                     assert_eq!(wrong.failures, smooth, "{name} in {dtype:?}, off by ±{off}: {wrong}");
                 }
                 // At a kink, what is off to the inside of the two slopes is no less a subgradient.
-                for ((kink, more), less) in right.kinks.iter().zip(&more.kinks).zip(&less.kinks) {
-                    let inside = |chosen: f64| kink.left.min(kink.right) < chosen && chosen < kink.left.max(kink.right);
-                    assert!(inside(more.chosen) || !more.subgradient, "{name} in {dtype:?}: {more:?}");
-                    assert!(inside(less.chosen) || !less.subgradient, "{name} in {dtype:?}: {less:?}");
+                for kink in more.kinks.iter().chain(&less.kinks).filter(|kink| kink.subgradient) {
+                    let (low, high) = (kink.left.min(kink.right), kink.left.max(kink.right));
+                    assert!(low < kink.chosen && kink.chosen < high, "{name} in {dtype:?}: {kink:?}");
                 }
             }
         }

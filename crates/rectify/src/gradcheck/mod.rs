@@ -27,9 +27,9 @@ use differences::{Around, Finding, Point, Precision};
 ///
 /// An element passes where |analytic − numeric| ≤ `absolute` + `relative` · max(|analytic|, |numeric|) + the difference's
 /// own estimated error, of which no more than ten times the tolerance is granted.
-/// The defaults of `None` depend on the dtype: the step that balances truncation against rounding is about ε^⅓ of x's
-/// size, and the tolerance is what such a difference can resolve (Press et al., *Numerical recipes*, §5.7): 1e-6 in f64,
-/// 3e-4 in f32, 5e-2 in f16 and 1e-1 in bf16.
+/// The defaults of `None` depend on the dtype: steps of 1e-5 in f64, 2e-2 in f32, 6e-2 in f16 and 2e-1 in bf16, which keep
+/// truncation and rounding small (Press et al., *Numerical recipes*, §5.7), and tolerances of what such differences can
+/// resolve, 1e-6, 3e-4, 5e-2 and 1e-1.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GradCheck {
     /// The h to begin with, relative to max(1, |x|).
