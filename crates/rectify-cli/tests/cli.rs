@@ -2,12 +2,9 @@
 
 mod place;
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::Path};
 
-use assert_cmd::{Command, assert::Assert};
+use assert_cmd::assert::Assert;
 use insta::assert_snapshot;
 use predicates::{prelude::*, str::contains};
 use rectify_train::{

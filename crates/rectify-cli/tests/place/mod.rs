@@ -65,7 +65,7 @@ impl Place {
     }
 
     /// 240 pictures to train on and 60 to test with, where a bright row tells the class.
-    fn write_digits(&self, name: &str) {
+    pub fn write_digits(&self, name: &str) {
         let folder = self.path(name);
         fs::create_dir(&folder).expect("the folder is new");
         for (files, count) in [(&FILES[..2], 240), (&FILES[2..], 60)] {
