@@ -32,7 +32,7 @@ impl<'a> Vocabulary<'a> {
         self.spellings().find(|(spelling, _)| key(spelling) == text).map(|(_, name)| name)
     }
 
-    /// The names that come nearest to `text`, best first; empty where none is near.
+    /// The names that come nearest to `text`: several where they are equally near, none where none is near.
     pub fn nearest(&self, text: &str) -> Vec<&'a str> {
         let text = key(text);
         if let Some((_, names)) = self.hints.iter().find(|(hint, _)| key(hint) == text) {
@@ -52,8 +52,9 @@ impl<'a> Vocabulary<'a> {
             })
             .collect();
         near.sort_by_key(|(distance, _)| *distance);
+        let best = near.first().map(|(distance, _)| *distance);
         let mut names: Vec<&str> = Vec::new();
-        for (_, name) in near {
+        for (_, name) in near.into_iter().take_while(|(distance, _)| Some(*distance) == best) {
             if !names.contains(&name) {
                 names.push(name);
             }
