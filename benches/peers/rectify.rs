@@ -1,6 +1,6 @@
 //! Rectify's side of the comparison with PyTorch and JAX: what `run.py` calls, and whose protocol it describes.
 
-use std::{env, hint::black_box, time::Instant};
+use std::{env, hint::black_box, path::Path, sync::atomic::AtomicBool, time::Instant};
 
 use anyhow::{Context, bail};
 use burn::{
@@ -11,9 +11,9 @@ use gemm::Parallelism;
 use rectify::Relu;
 use rectify_train::{
     data::{Batch, Dataset, IdxContent},
-    experiment::{Experiment, ModelKind},
-    network::Model,
-    train::{Learner, evaluate},
+    experiment::{Experiment, Init, ModelKind},
+    network::{Model, parameters},
+    train::{Learner, evaluate, train},
 };
 
 #[global_allocator]
@@ -34,8 +34,10 @@ fn main() -> anyhow::Result<()> {
         Some("step") => step(flag("--model").unwrap_or("mlp").parse().map_err(anyhow::Error::msg)?, threads),
         Some("activation") => activations(flag("--dtype").unwrap_or("f32"), threads),
         Some("limit") => limit(threads),
+        Some("gradients") => gradients(arguments.get(1).context("gradients: a folder is asked for")?.as_ref()),
         _ => bail!(
-            "usage: step --model mlp|cnn --threads N, activation --dtype f32|bf16|f16 --threads N, limit --threads N"
+            "usage: step --model mlp|cnn --threads N, activation --dtype f32|bf16|f16 --threads N, limit --threads N, \
+             gradients FOLDER"
         ),
     }
 }
@@ -94,6 +96,39 @@ fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
 fn median_and_min(mut values: Vec<f64>) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     ((values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0, values[0])
+}
+
+/// Writes an untrained network, the samples that its gradients are measured on and what was measured to a folder, for
+/// `gradients.py` to hold against PyTorch's.
+fn gradients(folder: &Path) -> anyhow::Result<()> {
+    let experiment = Experiment {
+        hidden: Some(vec![128; 6]),
+        activations: vec!["relu".parse()?],
+        init: Init::TorchDefault,
+        epochs: Some(0),
+        ..Experiment::default()
+    }
+    .resolve()?;
+    let (device, activation) = (Device::flex(), &experiment.activations[0]);
+    let data = Dataset::load("mnist", None)?.to_device(&device, DType::F32);
+    let network = Model::new(&experiment, activation, data.shape(), 0, &device.clone().autodiff());
+    let (network, run) = train(network, activation, 0, &experiment, &data, &AtomicBool::new(false), &mut |_| {});
+
+    std::fs::create_dir_all(folder)?;
+    let write = |name: &str, data: TensorData| -> anyhow::Result<()> {
+        let bytes: Vec<u8> = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        Ok(std::fs::write(folder.join(name), bytes)?)
+    };
+    let Model::Mlp(mlp) = &network else { bail!("it is an MLP") };
+    let layers = mlp.hidden.iter().map(|dense| dense.parameters()).chain([parameters(&mlp.output)]);
+    for (i, (weight, bias)) in layers.enumerate() {
+        write(&format!("weight.{i}"), weight.into_data())?;
+        write(&format!("bias.{i}"), bias.into_data())?;
+    }
+    let samples = data.validation.slice(0..data.validation.len());
+    write("images", samples.images.into_data())?;
+    write("labels", samples.labels.float().into_data())?;
+    Ok(std::fs::write(folder.join("measured.json"), serde_json::to_vec(&run.epochs[0])?)?)
 }
 
 /// The weights that everyone starts from: splitmix64 over the whole network, scaled to ±√(6 / fan_in).

@@ -177,7 +177,7 @@ fn kill_two_hundred_times() {
 fn told_to_stop(signal: &str, code: i32) {
     let place = Place::new();
     let arguments = format!("compare {SMALL} --epochs 100000 --seeds 1 --activation relu --out out");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rectify"))
+    let child = Command::new(env!("CARGO_BIN_EXE_rectify"))
         .args(arguments.split_whitespace())
         .current_dir(place.0.path())
         .stdout(Stdio::null())

@@ -112,7 +112,7 @@ fn unknown_names_are_told_with_what_may_be_meant() {
         ),
         (&["claims", "--backend", "gpu"], &["unknown backend `gpu`; did you mean `auto` or `wgpu`?"]),
         (&["gradcheck", "--backend", "felx"], &["unknown backend `felx`; did you mean `flex`?"]),
-        (&["compare", "--dataset", "mnsit"], &["`mnsit`", "did you mean `mnist`?"]),
+        (&["compare", "--dataset", "mnsit"], &["`mnsit`", "did you mean `mnist`"]),
         (&["compare", "--dataset", "cifar10"], &["`cifar10`", "neither a known set"]),
         (&["claims", "diyng"], &["unknown claim `diyng`; did you mean `dying`?"]),
     ] {

@@ -211,7 +211,7 @@ fn a_function_can_be_zero_where_it_is_for_some_input() {
     for name in NAMES.iter().copied().chain(["relu:bsilu", "softplus:3", "prelu:-1", "leaky-relu:0"]) {
         let activation: Activation = name.parse().expect("the name is known");
         let z = Tensor::<1>::from_data(TensorData::new(z.clone(), [z.len()]), (&device, DType::F64));
-        let a = activation.init(&device).forward(z).cast(DType::F64).into_data();
+        let a = activation.init((&device, DType::F64)).forward(z).cast(DType::F64).into_data();
         assert_eq!(activation.can_be_zero(), a.iter::<f64>().any(|a| a == 0.0), "{name}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering};
 
+use anyhow::Context;
 use rectify_train::{
     backend,
     claims::{
@@ -110,7 +111,7 @@ fn list(claims: &[&'static Claim], format: Format) -> anyhow::Result<ExitCode> {
 /// A new folder, or the one to go on in.
 fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<ClaimsFolder> {
     if let Some(folder) = &args.resume {
-        return Ok(ClaimsFolder::open(folder, named)?);
+        return ClaimsFolder::open(folder, named).with_context(|| format!("--resume {}", folder.display()));
     }
     let effort = match (args.quick, args.thorough) {
         (true, _) => Effort::Quick,

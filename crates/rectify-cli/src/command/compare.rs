@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context;
 use rectify_train::{
     compare::{Compare, CompareError, Outcome, Progress},
     experiment::Experiment,
@@ -37,7 +38,8 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
 fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experiment) -> anyhow::Result<ExitCode> {
     let compare = match &args.resume {
         Some(folder) => {
-            let mut compare = Compare::resume(folder)?;
+            let resume = || format!("--resume {}", folder.display());
+            let mut compare = Compare::resume(folder).with_context(resume)?;
             let asked = args.over(compare.experiment().clone())?;
             if args.print_config {
                 return print(toml::to_string(&asked.resolve()?)?);

@@ -118,7 +118,7 @@ mod tests {
     /// The check with a gradient that is off everywhere by so much of itself, or of 1 where it is smaller.
     fn check(name: &str, dtype: DType, off: f64) -> GradCheckReport {
         let (name, device) = (name.parse::<Activation>().expect("a known activation"), Device::flex());
-        let layer = name.init(&device);
+        let layer = name.init((&device, dtype));
         let points = points(dtype);
         let data = TensorData::new(points.clone(), [points.len()]);
         let x = Tensor::<1>::from_data(data, (&device, dtype));

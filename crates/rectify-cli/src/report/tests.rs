@@ -69,7 +69,7 @@ fn a_comparison_shows_tables_figures_settings_and_the_way_to_run_it_again() {
         assert!(markup.contains(&format!("<div id=\"{id}\"")), "{id}");
     }
     assert!(markup.contains("<td>97.00 ± 0.97</td>"), "{markup}");
-    assert!(markup.contains("<td>-1.00</td><td>-1.01 to -0.99</td>"), "{markup}");
+    assert!(markup.contains("<td>-1.00</td><td>-1.01 to -0.99 at 97.50 %</td>"), "{markup}");
     assert!(markup.contains("0 in every layer and epoch: sigmoid, tanh."));
     assert!(markup.contains("No figure: relu."));
     assert_eq!(markup.matches("class=\"bins\"").count(), 15);

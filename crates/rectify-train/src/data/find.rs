@@ -92,7 +92,7 @@ impl Source {
         let listing = Listing::of(folder).map_err(|cause| DataError::Io { path: folder.to_owned(), cause })?;
         let files = match prefix {
             Some(prefix) if !listing.families.contains_key(prefix) => {
-                return Err(unknown(listing.hint_for_prefix(folder, prefix)));
+                return Err(unknown(listing.hint_for_prefix(folder)));
             }
             Some(prefix) => listing.family(prefix),
             None => listing.only_family(folder),
@@ -297,12 +297,10 @@ impl Listing {
     }
 
     /// What may be meant by a prefix that no file has.
-    fn hint_for_prefix(&self, folder: &Path, prefix: &str) -> String {
+    fn hint_for_prefix(&self, folder: &Path) -> String {
         let named: Vec<&str> = self.families.keys().map(String::as_str).filter(|prefix| !prefix.is_empty()).collect();
-        let known = KNOWN.iter().map(|known| known.name).find(|name| strsim::damerau_levenshtein(name, prefix) <= 2);
-        match (known, &named[..]) {
-            (Some(name), _) if folder == Path::new(".") => format!("; is `{name}` meant?"),
-            (_, []) => String::new(),
+        match &named[..] {
+            [] => String::new(),
             _ => format!("; there is {}", choices(folder, &named)),
         }
     }

@@ -35,7 +35,7 @@ fn flat(activation: &Activation) -> Option<Vec<(f64, f64)>> {
     let device = Device::flex().autodiff();
     let data = TensorData::new(grid.clone(), [grid.len()]);
     let z = Tensor::<1>::from_data(data, (&device, DType::F64)).require_grad();
-    let gradients = activation.init(&device).forward(z.clone()).sum().backward();
+    let gradients = activation.init((&device, DType::F64)).forward(z.clone()).sum().backward();
     // Without a gradient the output does not depend on z: a constant has nothing to lose.
     let slopes: Vec<f64> = z.grad(&gradients)?.into_data().iter::<f64>().map(f64::abs).collect();
     let limit = SATURATION * slopes.iter().copied().filter(|slope| slope.is_finite()).fold(0.0, f64::max);
