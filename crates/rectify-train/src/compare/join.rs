@@ -5,12 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::Measured;
 use crate::{
     activation::Activation,
     environment,
     experiment::Experiment,
     judge,
-    record::{Environment, Epoch, Results, Run, Status, StepProbe},
+    record::{Environment, Results, Run, Status},
     store::{Difference, Line, RunFolder, RunRecord, StoreError, difference, metrics},
 };
 
@@ -184,15 +185,7 @@ fn both(first: Experiment, second: &Experiment) -> Experiment {
 
 /// A run that is not done, by what it measured so far.
 fn so_far(activation: &str, seed: u64, lines: Vec<Line>) -> Run {
-    let (mut epochs, mut probes): (Vec<Epoch>, Vec<StepProbe>) = (Vec::new(), Vec::new());
-    let mut steps = 0;
-    for line in lines {
-        match line {
-            Line::Epoch(epoch) => epochs.push(epoch),
-            Line::Step(probe) => probes.push(probe),
-            Line::Losses(losses) => steps = losses.step + losses.losses.len() - 1,
-        }
-    }
+    let Measured { epochs, probes, steps } = Measured::of(lines);
     Run {
         activation: activation.to_owned(),
         seed,

@@ -359,15 +359,8 @@ impl Job<'_> {
         let trainer = Trainer::new(network, activation, *seed, self.experiment, self.data).save_every(self.save_every);
         let Some((meta, folder)) = state else { return Ok(trainer) };
 
-        let (mut epochs, mut probes): (Vec<Epoch>, Vec<StepProbe>) = (Vec::new(), Vec::new());
         let metrics = self.folder.run_path(activation.name(), *seed).join("metrics.jsonl");
-        for line in store::metrics::read(&metrics)?.0 {
-            match line {
-                Line::Epoch(epoch) => epochs.push(epoch),
-                Line::Step(probe) => probes.push(probe),
-                Line::Losses(_) => {}
-            }
-        }
+        let Measured { epochs, probes, .. } = Measured::of(store::metrics::read(&metrics)?.0);
         let state = State { progress: meta.progress, records: store::load_records(&folder)?, epochs, probes };
         let resumed = trainer.resume(state);
         resumed.map_err(|error| StoreError::Damaged { path: folder, reason: error.to_string() }.into())
@@ -458,6 +451,29 @@ impl Job<'_> {
         if failures.iter().all(|other| other.to_string() != error.to_string()) {
             failures.push(error);
         }
+    }
+}
+
+/// What a run's metrics tell.
+#[derive(Default)]
+struct Measured {
+    epochs: Vec<Epoch>,
+    probes: Vec<StepProbe>,
+    /// Steps whose losses are there.
+    steps: usize,
+}
+
+impl Measured {
+    fn of(lines: Vec<Line>) -> Self {
+        let mut measured = Self::default();
+        for line in lines {
+            match line {
+                Line::Epoch(epoch) => measured.epochs.push(epoch),
+                Line::Step(probe) => measured.probes.push(probe),
+                Line::Losses(losses) => measured.steps = losses.step + losses.losses.len() - 1,
+            }
+        }
+        measured
     }
 }
 

@@ -22,7 +22,7 @@ pub enum Status {
 pub enum Divergence {
     /// A batch's loss was not finite.
     Loss,
-    /// A gradient was not finite.
+    /// A gradient was not finite, or too large for the optimizer to remember.
     Gradient,
     /// After a step a weight was not finite.
     Weights,
@@ -40,7 +40,7 @@ impl Divergence {
     pub fn words(self) -> &'static str {
         match self {
             Self::Loss => "its loss is not finite",
-            Self::Gradient => "a gradient is not finite",
+            Self::Gradient => "a gradient is not finite, or too large for the optimizer",
             Self::Weights => "a weight is not finite",
             Self::ValidationLoss => "its validation loss is not finite",
             Self::Activations => "an activation is not finite",

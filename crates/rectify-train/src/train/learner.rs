@@ -22,6 +22,7 @@ use crate::{
     experiment::{Dtype, Experiment},
     network::{Network, Pass, backward, needs_graph},
     observe::{Parameters, Probe, Trace, Update, WeightGradients, parameters},
+    record::Divergence,
 };
 
 /// A network that learns, a step at a time.
@@ -90,10 +91,14 @@ impl<N: Network> Learner<N> {
         Self { replica, stripped, helpers }
     }
 
-    /// Whether weights and all that the optimizer remembers are finite.
-    pub fn is_finite(&self) -> bool {
+    /// What of the network or the optimizer is not finite any more, if anything is.
+    pub fn divergence(&self) -> Option<Divergence> {
         let Replica { network, master, updater, .. } = &self.replica;
-        is_finite(master.as_ref().unwrap_or(network)) && is_finite(network) && updater.is_finite()
+        if !is_finite(network) || master.as_ref().is_some_and(|master| !is_finite(master)) {
+            return Some(Divergence::Weights);
+        }
+        // A gradient that is not finite, or whose square is not, stays in its memories, and no step is taken any more.
+        (!updater.is_finite()).then_some(Divergence::Gradient)
     }
 
     /// The network as it is now. It tracks no gradients where it does not [need a graph](needs_graph).

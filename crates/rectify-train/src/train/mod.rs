@@ -35,7 +35,7 @@ use crate::{
     experiment::{Experiment, ProbeEvery},
     network::{Model, Network},
     observe::{Backward, Probe, report},
-    record::{Divergence, Epoch, Run, Status, StepLosses, StepProbe},
+    record::{Divergence, Epoch, Layer, Run, Status, StepLosses, StepProbe},
 };
 
 /// Losses are read back at every so many'th step: on a GPU each time is a wait for the device. By the step's number and
@@ -334,12 +334,15 @@ impl<'a, N: Network> Trainer<'a, N> {
         let guessing = (self.data.classes as f64).ln();
         let before = self.run.epochs.first().and_then(|epoch| epoch.validation_loss).unwrap_or(guessing);
         let wild = |loss: Option<f64>| loss.is_some_and(|loss| loss > WILD * guessing.max(before));
-        let divergence = if !self.learner.is_finite() {
-            Some(Divergence::Weights)
+        let any = |count: fn(&Layer) -> u64| measured.layers.iter().any(|layer| count(layer) > 0);
+        let divergence = if let Some(divergence) = self.learner.divergence() {
+            Some(divergence)
         } else if measured.validation_loss.is_none() {
             Some(Divergence::ValidationLoss)
-        } else if measured.layers.iter().any(|layer| layer.nonfinite_activations > 0) {
+        } else if any(|layer| layer.nonfinite_activations) {
             Some(Divergence::Activations)
+        } else if any(|layer| layer.nonfinite_gradients) {
+            Some(Divergence::Gradient)
         } else if !self.run.epochs.is_empty() && (wild(measured.train_loss) || wild(measured.validation_loss)) {
             Some(Divergence::WildLoss)
         } else {
