@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use burn::tensor::{DType, Tensor, TensorData, activation};
+use burn::{
+    module::{Module, ModuleMapper, Param},
+    tensor::{DType, Tensor, TensorData, activation},
+};
 use rectify::{
     GradientRule, Surrogate,
     gradcheck::{GradCheck, GradCheckReport, gradcheck_against},
@@ -36,7 +39,7 @@ pub fn gradcheck(args: &GradcheckArgs) -> anyhow::Result<ExitCode> {
     for name in &args.activations {
         let data = TensorData::new(POINTS.to_vec(), [POINTS.len()]);
         let x = Tensor::<1>::from_data(data, (&device, dtype));
-        let layer = name.init(&device);
+        let layer = name.init(&device).map(&mut Cast(dtype));
         let (against, reference) = reference(name);
         let report = match reference {
             None => gradcheck_against(|x| layer.forward(x), |x| layer.forward(x), x, &check),
@@ -52,6 +55,15 @@ pub fn gradcheck(args: &GradcheckArgs) -> anyhow::Result<ExitCode> {
         )?,
     };
     Ok(ExitCode::from(code))
+}
+
+/// Turns parameters, as PReLU's slope, into the type to compute in.
+struct Cast(DType);
+
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        parameter.map(|tensor| tensor.cast(self.0))
+    }
 }
 
 type Function = fn(Tensor<1>) -> Tensor<1>;
@@ -118,7 +130,7 @@ mod tests {
     /// The check with a gradient that is off everywhere by so much of itself, or of 1 where it is smaller.
     fn check(name: &str, dtype: DType, off: f64) -> GradCheckReport {
         let (name, device) = (name.parse::<Activation>().expect("a known activation"), Device::flex());
-        let layer = name.init(&device);
+        let layer = name.init(&device).map(&mut Cast(dtype));
         let points = points(dtype);
         let data = TensorData::new(points.clone(), [points.len()]);
         let x = Tensor::<1>::from_data(data, (&device, dtype));

@@ -784,7 +784,7 @@ fn gradients_check_on_every_backend() {
 #[test]
 fn gradcheck_knows_curvature_and_jumps_and_takes_step_and_tolerance() {
     let place = Place::new();
-    place.run("gradcheck --activations celu:0.1,celu:0.01,softplus:100 --dtype f64").success();
+    place.run("gradcheck --activations celu:0.1,celu:0.01,softplus:100,prelu --dtype f64").success();
     place.run("gradcheck --activations celu:0.1,celu:0.01,softplus:100 --dtype f32").success();
     let jump = "jump at [7]: x = 0, by 1.000e-1, no derivative";
     place.run("gradcheck --activations relu:nelu=0.1 --dtype f64").success().stdout(contains(jump));
