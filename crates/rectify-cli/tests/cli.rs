@@ -200,7 +200,7 @@ fn results_json_has_the_fields_that_programs_rely_on() {
     assert_eq!(results, stored, "what is printed is what is stored");
 
     assert_eq!(results["schema_version"], SCHEMA_VERSION);
-    assert_snapshot!(fields(&results).join(" "), @"classes environment experiment paired_differences runs schema_version summary");
+    assert_snapshot!(fields(&results).join(" "), @"data environment experiment paired_differences runs schema_version summary");
     assert_snapshot!(fields(&results["environment"]).join(" "), @"adapter backend burn cpu rectify threads");
     assert_eq!(results["environment"]["backend"], "flex");
     assert_eq!(results["environment"]["adapter"], Value::Null);
@@ -210,10 +210,10 @@ fn results_json_has_the_fields_that_programs_rely_on() {
     assert_eq!((&run["activation"], &run["seed"], &run["status"]), (&"relu".into(), &0.into(), &"completed".into()));
     assert_eq!(run["parameters"], (SIDE * SIDE + 1) * 8 + 9 * 10);
     let epoch = &run["epochs"][1];
-    assert_snapshot!(fields(epoch).join(" "), @"epoch layers seconds step test_accuracy test_loss train_loss validation_accuracy validation_loss");
+    assert_snapshot!(fields(epoch).join(" "), @"epoch gradient layers learning_rate seconds step test_accuracy test_loss train_loss validation_accuracy validation_loss");
     assert_eq!((&epoch["epoch"], &epoch["step"]), (&1.into(), &14.into()), "216 samples are 14 batches of 16");
     let layer = &epoch["layers"][0];
-    assert_snapshot!(fields(layer).join(" "), @"activation_mean activation_std dead_fraction histogram layer preactivation_grad_norm preactivation_grad_rms preactivation_mean preactivation_std saturated_fraction units update_to_weight_ratio weight_grad_norm weight_grad_rms zero_fraction");
+    assert_snapshot!(fields(layer).join(" "), @"activation activation_mean activation_std batch_weight_grad_rms bias_rms dead_fraction fan_in fan_out histogram layer nonfinite_activations nonfinite_gradients nonfinite_weights preactivation_grad_histogram preactivation_grad_norm preactivation_grad_rms preactivation_histogram preactivation_mean preactivation_std role saturated_fraction unit_nonzero_fraction units update_to_weight_ratio weight_grad_norm weight_grad_rms weight_rms zero_fraction");
     assert_eq!((&layer["layer"], &layer["units"]), (&"hidden.0".into(), &8.into()));
     assert_eq!(layer["saturated_fraction"], Value::Null, "ReLU does not saturate");
     assert_eq!(epoch["layers"][1]["layer"], "output");
@@ -668,8 +668,8 @@ fn a_damaged_checkpoint_is_a_failure_that_names_the_file() {
         fs::write(&description, hidden.to_string()).expect("it can be written");
         place.refuses(&format!("eval {folder}"), 1, &[part]);
     }
-    place.refuses("eval nowhere", 1, &["nowhere", "No such file"]);
-    place.refuses("eval digits", 1, &["digits", "checkpoint.json"]);
+    place.refuses("eval nowhere", 2, &["nowhere", "No such file"]);
+    place.refuses("eval digits", 2, &["digits", "checkpoint.json"]);
 }
 
 #[test]
@@ -721,7 +721,7 @@ fn gradients_check_on_every_backend() {
 #[test]
 fn gradcheck_knows_curvature_and_jumps_and_takes_step_and_tolerance() {
     let place = Place::new();
-    place.run("gradcheck --activations celu:0.1,celu:0.01,softplus:100 --dtype f64").success();
+    place.run("gradcheck --activations celu:0.1,celu:0.01,softplus:100,prelu --dtype f64").success();
     place.run("gradcheck --activations celu:0.1,celu:0.01,softplus:100 --dtype f32").success();
     let jump = "jump at [7]: x = 0, by 1.000e-1, no derivative";
     place.run("gradcheck --activations relu:nelu=0.1 --dtype f64").success().stdout(contains(jump));
@@ -810,7 +810,9 @@ mod interrupted {
         assert_eq!(run.status, Status::Interrupted);
         assert!(run.epochs.len() > 2 && run.steps > 0);
         assert!(place.path("out/report.html").exists());
-        place.run("eval out/runs/relu-seed0").success();
+        // Its state is there, and no checkpoint before its end.
+        place.refuses("eval out/runs/relu-seed0", 2, &["no checkpoint", "stopped before its end"]);
+        assert!(place.path("out/runs/relu-seed0/state/state.json").exists());
         place.refuses(&format!("compare {SMALL} --out out"), 2, &["holds an experiment already"]);
     }
 }

@@ -63,7 +63,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
     let outcome = compare.run(stop, &|progress| match progress {
         Progress::Begins { steps, taken, notes } => {
             display.begin(steps, taken);
-            notes.iter().for_each(|note| display.note(note));
+            notes.iter().for_each(|note| display.note(&format!("note: {note}")));
         }
         Progress::Training(_, Event::Steps(steps)) => display.steps(*steps),
         Progress::Training(training, Event::Epoch(epoch)) => {

@@ -8,7 +8,7 @@ use rectify_train::{
     data::{Dataset, label_ranges, size_in_words},
     judge::number::fixed,
     store::SavedCheckpoint,
-    train::{Evaluation, evaluate},
+    train::{Evaluation, evaluate, evaluate_in_batches},
 };
 use serde::Serialize;
 
@@ -55,7 +55,8 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let dataset = Dataset { mean: checkpoint.mean, std: checkpoint.std, ..dataset };
     let data = dataset.to_device(&device, checkpoint.experiment.dtype.into());
     let model = saved.load_model(&device)?;
-    let Evaluation { loss: validation_loss, accuracy: validation_accuracy } = evaluate(&model, &data.validation);
+    let Evaluation { loss: validation_loss, accuracy: validation_accuracy } =
+        evaluate_in_batches(&model, &data.validation, checkpoint.experiment.batch_size);
     let Evaluation { loss: test_loss, accuracy: test_accuracy } = evaluate(&model, &data.test);
     let scores = Scores {
         dataset: dataset.name,

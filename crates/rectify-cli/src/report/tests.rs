@@ -219,8 +219,14 @@ fn why_a_run_diverged_is_said() {
     let run = &mut results.runs[1];
     (run.status, run.diverged_at_step, run.divergence) = (Status::Diverged, Some(7), Some(Divergence::Gradient));
     let markup = good_page(&results);
-    assert!(markup.contains("diverged at step 7: a gradient is not finite</td>"), "{markup}");
-    assert!(markup.contains("relu with seed 1 at step 7: a gradient is not finite"), "{markup}");
+    assert!(
+        markup.contains("diverged at step 7: a gradient is not finite, or too large for the optimizer</td>"),
+        "{markup}"
+    );
+    assert!(
+        markup.contains("relu with seed 1 at step 7: a gradient is not finite, or too large for the optimizer"),
+        "{markup}"
+    );
 }
 
 #[test]

@@ -32,11 +32,17 @@ pub struct Evaluation {
 
 /// Mean loss and accuracy of a network that tracks no gradients (`network.valid()`).
 pub fn evaluate<N: Network>(network: &N, samples: &DeviceSamples) -> Evaluation {
-    let never = AtomicBool::new(false);
-    evaluate_by(network, samples, EVALUATION_BATCH, &never).unwrap_or(Evaluation { loss: None, accuracy: None })
+    evaluate_in_batches(network, samples, EVALUATION_BATCH)
 }
 
-/// [`evaluate`] by batches of a size. `None` as soon as `stop` is set.
+/// [`evaluate`] by batches of a size, on which the last bits of the loss depend. A training evaluates its validation set
+/// by batches of a step's size.
+pub fn evaluate_in_batches<N: Network>(network: &N, samples: &DeviceSamples, batch_size: usize) -> Evaluation {
+    let never = AtomicBool::new(false);
+    evaluate_by(network, samples, batch_size.max(1), &never).unwrap_or(Evaluation { loss: None, accuracy: None })
+}
+
+/// [`evaluate_in_batches`]. `None` as soon as `stop` is set.
 pub(super) fn evaluate_by<N: Network>(
     network: &N,
     samples: &DeviceSamples,

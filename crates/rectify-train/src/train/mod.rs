@@ -26,7 +26,7 @@ use burn::{
 use self::measure::{evaluate_by, finite, look, test};
 pub use self::{
     learner::{Learner, Step, gradients},
-    measure::{Evaluation, evaluate},
+    measure::{Evaluation, evaluate, evaluate_in_batches},
     progress::{Progress, Records, Snapshot},
 };
 use crate::{

@@ -166,7 +166,7 @@ fn what_is_no_folder_is_one_clear_error() {
     holds(&message(&file), &[FILES[0], "it is a file", "the folder is", folder.path().to_str().expect("UTF-8")]);
     holds(&message(&folder.path().join("absent")), &["absent", "neither a known set", "nor a folder"]);
     holds(&message(&folder.path().join("absent/too")), &["absent/too", "neither a known set"]);
-    holds(&message(Path::new("fashion-minst")), &["is `fashion-mnist` meant?"]);
+    holds(&message(Path::new("fashion-minst")), &["did you mean `fashion-mnist`?"]);
     for odd in ["", "..", "."] {
         assert!(!message(Path::new(odd)).is_empty());
     }

@@ -63,6 +63,8 @@ struct Differences {
     central: f64,
     /// What rounding the outputs may make of them.
     noise: f64,
+    /// The step, as it was rounded.
+    reach: f64,
 }
 
 impl Differences {
@@ -73,9 +75,21 @@ impl Differences {
 
 /// What the differences say of an element's gradient.
 pub(super) enum Finding {
-    Smooth { numeric: f64, error: f64 },
-    Kink { slopes: [f64; 2], between: bool },
-    Jump { height: f64, slopes: [f64; 2], between: bool },
+    Smooth {
+        numeric: f64,
+        error: f64,
+    },
+    /// Seen clearly where both sides are straight and it is much nearer than the step.
+    Kink {
+        slopes: [f64; 2],
+        between: bool,
+        clear: bool,
+    },
+    Jump {
+        height: f64,
+        slopes: [f64; 2],
+        between: bool,
+    },
 }
 
 impl Finding {
@@ -124,6 +138,7 @@ impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
             right: slope(here, above, weights),
             central: slope(below, above, weights),
             noise: epsilon * square.sqrt() / reach,
+            reach,
         }
     }
 
@@ -144,11 +159,20 @@ impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
             }
             let now = self.differences(level, weights, precision.epsilon);
             // Beyond three steps, differences that rounding has spoilt say nothing: those that it moves as much as the
-            // step does, or, as a jump's grow with its spoiling, by more than the tolerance.
-            let spoilt = level > 2 && now.noise > 0.5 * precision.tolerance(analytic, 0.0);
-            let jumps = || matches!(self.beside(last, &before, weights, analytic, precision), Finding::Jump { .. });
-            if spoilt && (now.noise > 0.1 * moved_before || jumps()) {
-                break;
+            // step does or, where the last step has shown all, by more than the tolerance. So do those that it may have
+            // spoilt on the way to the outputs, where numbers of about 1 cancelled.
+            if level > 2 {
+                let tolerance = precision.tolerance(analytic, 0.0);
+                let spoilt = now.noise > 0.5 * tolerance;
+                let doubtful = spoilt || precision.doubt * precision.epsilon / now.reach > 0.25 * tolerance;
+                let shown = || match self.beside(last, &before, weights, analytic, precision) {
+                    Finding::Jump { .. } => spoilt,
+                    Finding::Kink { clear: true, .. } if !smooth => true,
+                    _ => false,
+                };
+                if (spoilt && now.noise > 0.1 * moved_before) || (doubtful && shown()) {
+                    break;
+                }
             }
             let moved = now.central - before.central;
             let tolerance = precision.tolerance(now.left, now.right);
@@ -213,10 +237,14 @@ impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
         let between = (left.min(right) - slack..=left.max(right) + slack).contains(&analytic);
         // A kink that is not at x itself rises by the difference of its slopes times its distance; and what numbers of
         // about 1 are rounded by is no jump.
-        let kinks = ((right - left).abs() + bends[0].abs() + bends[1].abs()) * (above.x - below.x);
+        let (angle, bend) = ((right - left).abs(), bends[0].abs() + bends[1].abs());
+        let kinks = (angle + bend) * (above.x - below.x);
         match height.abs() > kinks + 2.0 * precision.doubt * precision.epsilon {
             true => Finding::Jump { height, slopes, between },
-            false => Finding::Kink { slopes, between },
+            false => {
+                let clear = angle > slack && bend <= 0.1 * angle && height.abs() <= 0.05 * angle * at_step.reach;
+                Finding::Kink { slopes, between, clear }
+            }
         }
     }
 }

@@ -283,7 +283,7 @@ pub fn gradcheck_against<const D: usize, const E: usize>(
         }
         let chosen = if weighted { weighted_analytic[i] } else { analytic[i] };
         match found {
-            Finding::Kink { slopes: [left, right], between } => {
+            Finding::Kink { slopes: [left, right], between, .. } => {
                 report.kinks.push(Kink { index, x, left, right, chosen, subgradient: between });
             }
             Finding::Jump { height, slopes: [left, right], between } => {
