@@ -223,7 +223,7 @@ fn folders_of_one_experiment_are_joined_and_others_refused() {
     stopped_at(Compare::create(&path("stopped"), seed(2)).expect("a new folder"), 13);
     let partly = join(&[path("a"), path("stopped")]).expect("one experiment");
     assert_eq!(partly.notes.len(), 2, "{:?}", partly.notes);
-    assert!(partly.notes[0].starts_with("relu with seed 2 is not finished: 13 steps"), "{}", partly.notes[0]);
+    assert!(partly.notes[0].starts_with("relu with seed 2 is not finished: 10 steps"), "{}", partly.notes[0]);
     assert_eq!(partly.notes[1], "tanh with seed 2 is missing");
 
     run(Compare::create(&path("other"), Experiment { lr: Some(0.2), ..seed(3) }).expect("a new folder"));

@@ -85,9 +85,9 @@ pub enum CompareError {
         /// The data set's name.
         dataset: String,
         /// What it was.
-        then: DataRecord,
+        then: Box<DataRecord>,
         /// What it is.
-        now: DataRecord,
+        now: Box<DataRecord>,
     },
 }
 
@@ -338,7 +338,11 @@ impl Job<'_> {
 
     fn same_data(&self, then: DataRecord, path: PathBuf) -> Result<(), CompareError> {
         let (now, dataset) = (self.record, self.experiment.dataset.clone());
-        if then == now { Ok(()) } else { Err(CompareError::OtherData { path, dataset, then, now }) }
+        if then == now {
+            Ok(())
+        } else {
+            Err(CompareError::OtherData { path, dataset, then: Box::new(then), now: Box::new(now) })
+        }
     }
 
     /// A training from its beginning or from its last state.

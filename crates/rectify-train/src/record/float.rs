@@ -80,7 +80,7 @@ mod tests {
             f64::from_bits(1),
             f64::MAX,
             -0.0,
-            2.718_281_8,
+            1.234_567_890_123_456_7,
             f64::NAN,
             f64::INFINITY,
             f64::NEG_INFINITY,

@@ -91,10 +91,10 @@ impl<N: Network> Learner<N> {
         Self { replica, stripped, helpers }
     }
 
-    /// What of the network or the optimizer is not finite any more, if anything is.
-    pub fn divergence(&self) -> Option<Divergence> {
-        let Replica { network, master, updater, .. } = &self.replica;
-        if !is_finite(network) || master.as_ref().is_some_and(|master| !is_finite(master)) {
+    /// What of the optimizer and, unless that is known, of the network is not finite any more, if anything is.
+    pub fn divergence(&self, of_network: bool) -> Option<Divergence> {
+        let Replica { network, updater, .. } = &self.replica;
+        if of_network && !is_finite(network) {
             return Some(Divergence::Weights);
         }
         // A gradient that is not finite, or whose square is not, stays in its memories, and no step is taken any more.

@@ -335,7 +335,9 @@ impl<'a, N: Network> Trainer<'a, N> {
         let before = self.run.epochs.first().and_then(|epoch| epoch.validation_loss).unwrap_or(guessing);
         let wild = |loss: Option<f64>| loss.is_some_and(|loss| loss > WILD * guessing.max(before));
         let any = |count: fn(&Layer) -> u64| measured.layers.iter().any(|layer| count(layer) > 0);
-        let divergence = if let Some(divergence) = self.learner.divergence() {
+        let divergence = if any(|layer| layer.nonfinite_weights) {
+            Some(Divergence::Weights)
+        } else if let Some(divergence) = self.learner.divergence(self.probe.is_none()) {
             Some(divergence)
         } else if measured.validation_loss.is_none() {
             Some(Divergence::ValidationLoss)
