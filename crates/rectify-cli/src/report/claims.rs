@@ -164,7 +164,7 @@ fn draw(id: &str, content: &Figure) -> Markup {
     let figure = page::Figure {
         id,
         title: &content.title,
-        alternative: ends(&content.series, |y| number(y)),
+        alternative: ends(&content.series, number),
         traces: theory_last.flat_map(|curve| traces(curve, style(curve), None)).collect(),
         x: scaled(&content.x, content.log_x),
         y: scaled(&content.y, content.log_y),

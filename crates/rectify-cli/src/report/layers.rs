@@ -91,7 +91,7 @@ pub fn by_layer_words(layers: &[&str], lines: &[(&str, &[Option<f64>])]) -> Stri
     let line = |(name, values): &(&str, &[Option<f64>])| {
         let known = || layers.iter().zip(*values).filter_map(|(layer, value)| Some((layer, (*value)?)));
         let ((first, low), (last, high)) = (known().next()?, known().next_back()?);
-        let [low, high] = [low, high].map(|value| number(value));
+        let [low, high] = [low, high].map(number);
         Some(format!("{name}: {low} at {first}, {high} at {last}"))
     };
     let words: Vec<String> = lines.iter().filter_map(line).collect();
@@ -138,7 +138,7 @@ pub fn over_training(
         let figure = Figure {
             id: &format!("{id}-{index}"),
             title: &title,
-            alternative: curve::ends(curves, |y| number(y)),
+            alternative: curve::ends(curves, number),
             traces: curves.iter().enumerate().flat_map(|(at, line)| curve::traces(line, style(at), None)).collect(),
             x: x(last),
             y: shared_log_axis(y, points().map(|(_, y)| *y)),
