@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     claims_page,
     cli::{ClaimsArgs, Format, Usage},
-    interrupt, note, print,
+    interrupt,
+    note, print,
     progress::Progress,
     table::{NO_FIGURE, figure},
     training::fresh_folder,

@@ -22,7 +22,8 @@ use rectify_train::{
 
 use crate::{
     cli::{Format, TrainArgs},
-    interrupt, note, print,
+    interrupt,
+    note, print,
     progress::Progress,
     report, table,
 };
