@@ -173,9 +173,11 @@ fn hubers_function_and_steep_softplus_are_smooth() {
             (x.clone().powi_scalar(2) / 2.0).mask_where(far, x.abs() - 0.5)
         };
         assert_passes(huber, x());
-        for beta in [1.0, 20.0, 100.0, 1000.0] {
+        for beta in [1.0, 20.0, 100.0] {
             assert_passes(|x| activation::softplus(x, beta), x());
         }
+        // Within f32's steps this is a kink, and a right gradient is between its slopes.
+        assert!(check(|x| activation::softplus(x, 1000.0), x()).passed());
     }
 }
 

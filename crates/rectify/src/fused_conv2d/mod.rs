@@ -169,26 +169,24 @@ impl FusedConv2d {
     /// [`forward`](Self::forward).
     ///
     /// The pre-activations are a by-product outside of the graph. Where `tap` requires gradients, its gradient is that
-    /// of z; its values are not read, and one that requires none may have a single value.
+    /// of z; its values are not read.
     ///
     /// # Shapes
     ///
     /// - x: `[batch, channels_in, height, width]`
-    /// - tap, z and the output: `[batch, channels_out, height, width]`
+    /// - z, the output and, where it requires gradients, tap: `[batch, channels_out, height, width]`
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward), and where `tap` is of another shape (unless it is a single value) or elsewhere.
+    /// As [`forward`](Self::forward), and where a `tap` that requires gradients is of another shape or elsewhere.
     #[track_caller]
     pub fn forward_watched(&self, x: Tensor<4>, tap: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         self.check_channels(&x);
-        let ([batch, _, height, width], [channels_out, ..]) = (x.dims(), self.weight.shape().dims::<4>());
-        let expected = [batch, channels_out, height, width];
-        Operands::like("FusedConv2d::forward_watched", &x).check_place(
-            "tap",
-            &tap,
-            if tap.dims() == [1, 1, 1, 1] { [1, 1, 1, 1] } else { expected },
-        );
+        if tap.is_tracked() {
+            let ([batch, _, height, width], [channels_out, ..]) = (x.dims(), self.weight.shape().dims::<4>());
+            let expected = [batch, channels_out, height, width];
+            Operands::like("FusedConv2d::forward_watched", &x).check_place("tap", &tap, expected);
+        }
         let bias = Bias::of(self.bias.as_ref());
         let (x, weight, tap) = (float(x), float(self.weight.val()), float(tap));
         let (z, output) = Dispatch::rectify_fused_conv2d_watched(x, weight, bias, tap, self.activation);

@@ -143,25 +143,23 @@ impl FusedLinear {
     /// (z, φ(z)) with z = xW + b, for whoever watches a layer: the output has the bits of [`forward`](Self::forward).
     ///
     /// The pre-activations are a by-product outside of the graph. Where `tap` requires gradients, its gradient is that
-    /// of z; its values are not read, and one that requires none may have a single value.
+    /// of z; its values are not read.
     ///
     /// # Shapes
     ///
     /// - x: `[batch, d_input]`
-    /// - tap, z and the output: `[batch, d_output]`
+    /// - z, the output and, where it requires gradients, tap: `[batch, d_output]`
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward), and where `tap` is of another shape (unless it is a single value) or elsewhere.
+    /// As [`forward`](Self::forward), and where a `tap` that requires gradients is of another shape or elsewhere.
     #[track_caller]
     pub fn forward_watched(&self, x: Tensor<2>, tap: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         self.check_width(&x);
-        let ([batch, _], [_, d_output]) = (x.dims(), self.weight.shape().dims());
-        Operands::like("FusedLinear::forward_watched", &x).check_place(
-            "tap",
-            &tap,
-            if tap.dims() == [1, 1] { [1, 1] } else { [batch, d_output] },
-        );
+        if tap.is_tracked() {
+            let ([batch, _], [_, d_output]) = (x.dims(), self.weight.shape().dims());
+            Operands::like("FusedLinear::forward_watched", &x).check_place("tap", &tap, [batch, d_output]);
+        }
         let (x, weight, bias) = self.operands(x);
         let (z, output) = Dispatch::rectify_fused_linear_watched(x, weight, bias, float(tap), self.activation);
         (Tensor::from_dispatch(z), Tensor::from_dispatch(output))

@@ -13,8 +13,8 @@ pub(super) struct Precision {
     relative: f64,
     /// From 1 to the next number.
     epsilon: f64,
-    /// Epsilons that an output may be off by: backends' exponentials are good to some units in the last place, and half
-    /// types are rounded once.
+    /// Epsilons that an output may be off by: backends' exponentials are good to some units in the last place. Half types
+    /// have none to spare.
     doubt: f64,
 }
 
@@ -233,8 +233,9 @@ impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
         }
         let [left, right] = slopes;
         let height = rise(below, above, weights) - left * (self.here.x - below.x) - right * (above.x - self.here.x);
-        let slack = precision.tolerance(left, right) + 3.0 * at_step.noise;
-        let between = (left.min(right) - slack..=left.max(right) + slack).contains(&analytic);
+        let slack = |slope: f64| precision.tolerance(slope, slope) + 3.0 * at_step.noise;
+        let (low, high) = (left.min(right), left.max(right));
+        let between = (low - slack(low)..=high + slack(high)).contains(&analytic);
         // A kink that is not at x itself rises by the difference of its slopes times its distance; and what numbers of
         // about 1 are rounded by is no jump.
         let (angle, bend) = ((right - left).abs(), bends[0].abs() + bends[1].abs());
@@ -242,7 +243,9 @@ impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
         match height.abs() > kinks + 2.0 * precision.doubt * precision.epsilon {
             true => Finding::Jump { height, slopes, between },
             false => {
-                let clear = angle > slack && bend <= 0.1 * angle && height.abs() <= 0.05 * angle * at_step.reach;
+                let clear = angle > slack(low).max(slack(high))
+                    && bend <= 0.1 * angle
+                    && height.abs() <= 0.05 * angle * at_step.reach;
                 Finding::Kink { slopes, between, clear }
             }
         }

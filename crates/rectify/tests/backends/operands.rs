@@ -92,7 +92,7 @@ fn a_linear_layers_backward_refuses(device: &Device) {
             assert_refused(OPERATION, "output", || layer.backward(x.clone(), wrong.clone(), grad.clone(), true));
             assert_refused(OPERATION, "grad", || layer.backward(x.clone(), output.clone(), wrong.clone(), true));
         }
-        let tap = random([5, 4], device);
+        let tap = random([5, 4], device).autodiff().require_grad();
         assert_refused("FusedLinear::forward_watched", "tap", || layer.forward_watched(x.clone(), tap));
         assert_eq!(layer.backward(x, output, grad, true).z.dims(), [5, 3]);
     }
@@ -124,7 +124,7 @@ fn a_convolutions_backward_refuses(device: &Device) {
             assert_refused(OPERATION, "output", || layer.backward(x.clone(), wrong.clone(), grad.clone(), true));
             assert_refused(OPERATION, "grad", || layer.backward(x.clone(), output.clone(), wrong.clone(), true));
         }
-        let tap = random([2, 3, 5, 5], device);
+        let tap = random([2, 3, 5, 5], device).autodiff().require_grad();
         assert_refused("FusedConv2d::forward_watched", "tap", || layer.forward_watched(x.clone(), tap));
         assert_eq!(layer.backward(x, output, grad, true).z.dims(), [2, 3, 5, 4]);
     }
