@@ -62,4 +62,4 @@ for layer, torch_whole, torch_step in zip(layers, whole, steps):
         f"   {step:.6e} {torch_step:.6e} {differences[1]:.1e}"
     )
 print(f"largest relative difference {worst:.1e}, allowed {LIMIT:.0e}")
-sys.exit(worst > LIMIT)
+sys.exit(int(worst > LIMIT))
