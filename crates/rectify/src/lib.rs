@@ -96,3 +96,8 @@ pub use fused_conv2d::{FusedConv2d, FusedConv2dConfig, FusedConv2dError};
 pub use fused_linear::{FusedLinear, FusedLinearConfig};
 pub use max_pool::{max_pool_2x2, max_pool_2x2_backward};
 pub use relu::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate, relu};
+
+/// The README's examples are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
