@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rectify_train::{
     backend, data,
-    experiment::{Dtype, Experiment, ExperimentError, Init, ModelKind, OptimizerKind, ProbeEvery},
+    experiment::{Dtype, Experiment, ExperimentError, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule},
     words::Vocabulary,
 };
 use serde::Serialize;
@@ -144,6 +144,18 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "N,N,…", value_parser = value::widths(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden: Option<Widths>,
+    /// What normalises the pre-activations of hidden layers, in training over the batch or over the layer [default: none]
+    #[arg(long, value_parser = value::word::<NormKind>(NormKind::VARIANTS))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    norm: Option<NormKind>,
+    /// Add the input of each fully connected hidden layer to its output, where it is as wide
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    residual: bool,
+    /// Fraction of the outputs of each fully connected hidden layer that a training step sets to 0 [default: 0]
+    #[arg(long, value_name = "P", value_parser = value::number(), allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropout: Option<f64>,
     /// Activations, as in relu,leaky-relu:0.1,relu:heaviside=0.5 [default: relu,sigmoid,tanh; train: relu]
     #[arg(
         long,
@@ -170,6 +182,11 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
+    /// How the learning rate goes: as it is, down to 0 along half a cosine, or to a tenth at half of the steps and to a
+    /// hundredth at three quarters [default: constant]
+    #[arg(long, value_parser = value::word::<Schedule>(Schedule::VARIANTS))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
     /// Of --optimizer momentum [default: 0.9]
     #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -501,6 +518,11 @@ const KEY_HINTS: &[(&str, &[&str])] = &[
     ("samples", &["train_size"]),
     ("gradient_clipping", &["clip_norm"]),
     ("l2", &["weight_decay"]),
+    ("lr_schedule", &["schedule"]),
+    ("batch_norm", &["norm"]),
+    ("layer_norm", &["norm"]),
+    ("normalization", &["norm"]),
+    ("skip", &["residual"]),
 ];
 
 /// A setting given over one that is there. Seeds by number replace a list of them, and epochs steps, and the other way

@@ -125,6 +125,7 @@ fn a_setting_without_effect_is_refused_as_a_flag_and_noted_in_a_file() {
     for (flags, parts) in [
         (&["--momentum", "0.5"][..], &["momentum: 0.5 has no effect with optimizer sgd"][..]),
         (&["--momentum", "0.5", "--optimizer", "adam"], &["has no effect with optimizer adam"]),
+        (&["--hidden", "8,4", "--residual"], &["residual: no fully connected hidden layer is as wide"]),
         (&["--steps", "3", "--epochs", "3"], &["epochs: 3 has no effect beside steps 3"]),
     ] {
         refuses(&[&["compare"], flags].concat(), parts);

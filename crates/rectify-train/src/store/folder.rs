@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Lock, Mark, MetricsWriter, StoreError, atomic, seal, seal::hex};
 use crate::{
     activation::NAMES,
-    experiment::Experiment,
+    experiment::{Experiment, Schedule},
     record::{DataRecord, Environment, Results, Run, SCHEMA_VERSION},
 };
 
@@ -431,8 +431,13 @@ fn deciding(experiment: &Experiment) -> BTreeMap<String, Value> {
     let mut settings: BTreeMap<String, Value> = serde_json::to_value(written_out)
         .and_then(serde_json::from_value)
         .expect("settings are a struct of numbers and strings");
-    for open in ["activations", "seeds", "seed", "epochs", "steps", "jobs"] {
+    for open in ["activations", "seeds", "seed", "jobs"] {
         settings.remove(open);
+    }
+    // A rate that falls over the training depends at every step on how many there are.
+    if experiment.schedule == Schedule::Constant {
+        settings.remove("epochs");
+        settings.remove("steps");
     }
     settings
 }
