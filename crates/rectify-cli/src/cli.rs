@@ -12,7 +12,9 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rectify_train::{
     backend, data,
-    experiment::{Dtype, Experiment, ExperimentError, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule},
+    experiment::{
+        Dtype, Experiment, ExperimentError, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Tune,
+    },
     words::Vocabulary,
 };
 use serde::Serialize;
@@ -156,7 +158,8 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "P", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     dropout: Option<f64>,
-    /// Activations, as in relu,leaky-relu:0.1,relu:heaviside=0.5 [default: relu,sigmoid,tanh; train: relu]
+    /// Activations, as in relu,leaky-relu:0.1,relu:heaviside=0.5, or all of them: all [default: relu,sigmoid,tanh;
+    /// train: relu]
     #[arg(
         long,
         visible_alias = "activation",
@@ -187,6 +190,11 @@ pub struct ExperimentFlags {
     #[arg(long, value_parser = value::word::<Schedule>(Schedule::VARIANTS))]
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,
+    /// Train each activation at its own best value of lr, of weight-decay, or of both between commas, by validation
+    /// accuracy on two seeds that are not reported; as in lr, lr=0.01..1, lr,weight-decay=1e-5..1e-2
+    #[arg(long, value_name = "WHAT", value_parser = value::word::<Tune>(&["lr", "weight-decay"]), hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tune: Option<Tune>,
     /// Of --optimizer momentum [default: 0.9]
     #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]

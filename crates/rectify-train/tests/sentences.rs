@@ -58,6 +58,7 @@ fn results(activations: &[&str], runs: Vec<Run>) -> Results {
         ..Experiment::default()
     };
     Results {
+        tuning: Vec::new(),
         data: Some(DataRecord {
             train: 54_000,
             validation: 6000,

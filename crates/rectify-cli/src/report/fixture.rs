@@ -62,6 +62,7 @@ pub(crate) fn results(activations: &[&str], layers: usize, epochs: usize, seeds:
         probes: Vec::new(),
     };
     Results {
+        tuning: Vec::new(),
         schema_version: SCHEMA_VERSION,
         data: None,
         environment: Environment {

@@ -26,6 +26,7 @@ pub mod table;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
+mod tuning;
 mod units;
 mod updates;
 
@@ -49,6 +50,7 @@ pub fn html(results: &Results, sentences: &[String]) -> anyhow::Result<String> {
     let all = [
         Some(summary::section(&report)),
         differences::section(&report),
+        tuning::section(&report),
         Some(learning_curves::section(&report)),
         Some(gradients::section(&report)),
         Some(units::section(&report)),

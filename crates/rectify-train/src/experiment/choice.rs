@@ -91,7 +91,7 @@ pub enum Dtype {
 }
 
 /// The variant that is meant by a word.
-fn choose<T: VariantArray + VariantNames + Copy>(
+pub(super) fn choose<T: VariantArray + VariantNames + Copy>(
     kind: &str,
     text: &str,
     aliases: &[(&'static str, &'static str)],

@@ -24,17 +24,25 @@ use as_string;
 
 mod choice;
 mod init;
+mod moments;
 mod notes;
 mod size;
+mod tune;
 
 pub use choice::{Dtype, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule};
 pub use init::Init;
+pub use moments::Moments;
+pub(crate) use moments::gaussian_nodes;
+pub use tune::{Axis, TUNING_SEEDS, Tunable, Tune};
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{activation::Activation, words::entries};
+use crate::{
+    activation::{self, Activation},
+    words::entries,
+};
 
 /// Everything that decides what is trained and on what.
 ///
@@ -71,6 +79,9 @@ pub struct Experiment {
     pub lr: Option<f64>,
     /// How the learning rate goes over the training.
     pub schedule: Schedule,
+    /// Settings that each activation has its own value of, chosen before the runs that are reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tune: Option<Tune>,
     /// Of `--optimizer momentum`. Without it 0.9.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum: Option<f64>,
@@ -129,6 +140,7 @@ impl Default for Experiment {
             optimizer: OptimizerKind::Sgd,
             lr: None,
             schedule: Schedule::Constant,
+            tune: None,
             momentum: None,
             weight_decay: 0.0,
             clip_norm: None,
@@ -299,9 +311,9 @@ impl Experiment {
             // Drawn in f32.
             held(Dtype::F32, "bias_init", bias).and_then(|()| held(self.dtype, "bias_init", bias))?;
         }
-        if let Init::Normal(std) = self.init {
-            not_negative("init", std)?;
-            held(Dtype::F32, "init", std).and_then(|()| held(self.dtype, "init", std))?;
+        if let Init::Normal(size) | Init::Gain(size) = self.init {
+            not_negative("init", size)?;
+            held(Dtype::F32, "init", size).and_then(|()| held(self.dtype, "init", size))?;
         }
         at_least_one("batch_size", self.batch_size)?;
         at_least_one("train_size", self.train_size.unwrap_or(1))?;
@@ -311,6 +323,13 @@ impl Experiment {
         let count = self.seed.as_ref().map_or(self.seeds, Vec::len);
         at_least_one("seeds", count)?;
         ensure(count <= MAX_SEEDS, "seeds", format!("at most {MAX_SEEDS}, got {count}"))?;
+        if self.tune.is_some() {
+            let trained = self.steps.unwrap_or(self.epochs()) > 0;
+            ensure(trained, "tune", "what is not trained cannot be tuned; give steps or epochs".to_owned())?;
+            let taken = self.seeds().into_iter().find(|seed| TUNING_SEEDS.contains(seed));
+            let reason = format!("{} is a seed that settings are tuned on; take another", taken.unwrap_or_default());
+            ensure(taken.is_none(), "seed", reason)?;
+        }
         let mut seen = HashSet::new();
         for seed in self.seeds() {
             ensure(seen.insert(seed), "seed", format!("{seed} is given twice"))?;
@@ -330,6 +349,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Activat
         Many(Vec<String>),
     }
     let names = match Names::deserialize(deserializer)? {
+        Names::One(name) if name.trim().eq_ignore_ascii_case(activation::ALL) => return Ok(Activation::all()),
         Names::One(names) => entries(&names).into_iter().map(str::to_owned).collect(),
         Names::Many(names) => names,
     };

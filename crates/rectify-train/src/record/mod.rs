@@ -10,6 +10,7 @@ pub(crate) mod float;
 mod layer;
 mod run;
 mod summary;
+mod tuning;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ pub use self::{
     layer::{Histogram, Layer, Role},
     run::{Divergence, Run, Status},
     summary::{Estimate, Interval, PairedDifference, Summary},
+    tuning::{Trial, Tuning},
 };
 use crate::experiment::Experiment;
 
@@ -40,6 +42,9 @@ pub struct Results {
     /// What it was trained on. Absent in results of before version 2.
     #[serde(default)]
     pub data: Option<DataRecord>,
+    /// How the settings of each activation were chosen. Empty where all have the experiment's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tuning: Vec<Tuning>,
     /// One entry a training: every activation with every seed.
     pub runs: Vec<Run>,
     /// One entry an activation, over its seeds.
