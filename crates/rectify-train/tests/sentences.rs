@@ -59,6 +59,7 @@ fn results(activations: &[&str], runs: Vec<Run>) -> Results {
     };
     Results {
         tuning: Vec::new(),
+        ranking: Vec::new(),
         data: Some(DataRecord {
             train: 54_000,
             validation: 6000,

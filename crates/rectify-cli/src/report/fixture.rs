@@ -63,6 +63,7 @@ pub(crate) fn results(activations: &[&str], layers: usize, epochs: usize, seeds:
     };
     Results {
         tuning: Vec::new(),
+        ranking: Vec::new(),
         schema_version: SCHEMA_VERSION,
         data: None,
         environment: Environment {

@@ -6,6 +6,7 @@ use rectify_train::{
 };
 
 use super::{
+    ranking,
     terminal::{Column, Kind, paragraph, prose_width, table, width},
     tuning,
 };
@@ -70,7 +71,13 @@ pub fn text(results: &Results, sentences: &[String]) -> String {
     let lines = |sentences: &[String]| -> String {
         sentences.iter().map(|sentence| paragraph(sentence, prose) + "\n").collect()
     };
-    let parts = [lines(answer), comparison(results, width()) + "\n", tuning::text(results), lines(others)];
+    let parts = [
+        lines(answer),
+        comparison(results, width()) + "\n",
+        ranking::text(results),
+        tuning::text(results),
+        lines(others),
+    ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 

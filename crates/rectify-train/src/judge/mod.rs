@@ -5,12 +5,13 @@ pub mod findings;
 pub mod guessing;
 pub mod number;
 pub mod paired;
+pub mod ranking;
 pub mod sentences;
 pub mod statistics;
 pub mod tuning;
 pub mod verdict;
 
-use self::{paired::paired_differences, statistics::summarize};
+use self::{paired::paired_differences, ranking::ranking, statistics::summarize};
 use crate::{
     experiment::Experiment,
     record::{DataRecord, Environment, Results, Run, SCHEMA_VERSION, Tuning},
@@ -30,6 +31,7 @@ pub fn results(
         data,
         tuning,
         summary: summarize(&experiment, &runs),
+        ranking: ranking(&experiment, &runs),
         paired_differences: paired_differences(&experiment, &runs),
         experiment,
         runs,

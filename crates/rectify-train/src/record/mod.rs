@@ -19,7 +19,7 @@ pub use self::{
     epoch::{Epoch, GradientSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},
     run::{Divergence, Run, Status},
-    summary::{Estimate, Interval, PairedDifference, Summary},
+    summary::{Estimate, Interval, PairedDifference, Ranked, Summary},
     tuning::{Trial, Tuning},
 };
 use crate::experiment::Experiment;
@@ -49,6 +49,9 @@ pub struct Results {
     pub runs: Vec<Run>,
     /// One entry an activation, over its seeds.
     pub summary: Vec<Summary>,
+    /// The activations by accuracy, the best first. Empty where there are few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranking: Vec<Ranked>,
     /// Differences between activations, seed by seed.
     pub paired_differences: Vec<PairedDifference>,
 }
