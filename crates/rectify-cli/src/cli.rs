@@ -12,7 +12,9 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rectify_train::{
     backend, data,
-    experiment::{Dtype, Experiment, ExperimentError, Init, ModelKind, OptimizerKind, ProbeEvery},
+    experiment::{
+        Dtype, Experiment, ExperimentError, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Tune,
+    },
     words::Vocabulary,
 };
 use serde::Serialize;
@@ -144,7 +146,20 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "N,N,…", value_parser = value::widths(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden: Option<Widths>,
-    /// Activations, as in relu,leaky-relu:0.1,relu:heaviside=0.5 [default: relu,sigmoid,tanh; train: relu]
+    /// What normalises the pre-activations of hidden layers, in training over the batch or over the layer [default: none]
+    #[arg(long, value_parser = value::word::<NormKind>(NormKind::VARIANTS))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    norm: Option<NormKind>,
+    /// Add the input of each fully connected hidden layer to its output, where it is as wide
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    residual: bool,
+    /// Fraction of the outputs of each fully connected hidden layer that a training step sets to 0 [default: 0]
+    #[arg(long, value_name = "P", value_parser = value::number(), allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropout: Option<f64>,
+    /// Activations, as in relu,leaky-relu:0.1,relu:heaviside=0.5, or all of them: all [default: relu,sigmoid,tanh;
+    /// train: relu]
     #[arg(
         long,
         visible_alias = "activation",
@@ -170,6 +185,16 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
+    /// How the learning rate goes: as it is, down to 0 along half a cosine, or to a tenth at half of the steps and to a
+    /// hundredth at three quarters [default: constant]
+    #[arg(long, value_parser = value::word::<Schedule>(Schedule::VARIANTS))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
+    /// Train each activation at its own best value of lr, of weight-decay, or of both between commas, by validation
+    /// accuracy on two seeds that are not reported; as in lr, lr=0.01..1, lr,weight-decay=1e-5..1e-2
+    #[arg(long, value_name = "WHAT", value_parser = value::word::<Tune>(&["lr", "weight-decay"]), hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tune: Option<Tune>,
     /// Of --optimizer momentum [default: 0.9]
     #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -501,6 +526,11 @@ const KEY_HINTS: &[(&str, &[&str])] = &[
     ("samples", &["train_size"]),
     ("gradient_clipping", &["clip_norm"]),
     ("l2", &["weight_decay"]),
+    ("lr_schedule", &["schedule"]),
+    ("batch_norm", &["norm"]),
+    ("layer_norm", &["norm"]),
+    ("normalization", &["norm"]),
+    ("skip", &["residual"]),
 ];
 
 /// A setting given over one that is there. Seeds by number replace a list of them, and epochs steps, and the other way

@@ -70,13 +70,53 @@ fn every_command_has_help_with_its_usage() {
         let help = stdout(&place.run(&format!("{command} --help")).success());
         let flags = "dataset model hidden activations init bias-init optimizer lr momentum weight-decay clip-norm \
                      batch-size epochs steps patience seeds seed backend dtype train-size jobs threads out format quiet config \
-                     print-config probe-every";
+                     print-config probe-every schedule norm residual dropout tune";
         for flag in flags.split_whitespace() {
             assert!(help.contains(&format!("--{flag}")), "--{flag} is not in the help of {command}");
         }
     }
     place.run("").code(2).stderr(contains("Usage: rectify"));
     assert_eq!(stdout(&place.run("--version").success()), format!("rectify {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn activations_are_tuned_and_what_was_tried_is_told() {
+    let place = Place::new();
+    let flags = format!("{SMALL} --activations relu,tanh --epochs 1 --seeds 1 --tune lr=0.05..0.5");
+    let shown = place.run(&format!("compare {flags} --out text")).success();
+    let text = stdout(&shown);
+    assert!(text.contains("┆ lr 0.") && text.contains("best validation accuracy, as a mean over 2 seeds"), "{text}");
+    let progress = stderr(&shown);
+    assert!(
+        progress.contains("tuning lr=0.05..0.5: 2 activations × 3 choices × 2 seeds are 12 trainings"),
+        "{progress}"
+    );
+    assert!(
+        progress.contains("lr=0.16: relu ") && progress.contains("trainings of the grid left, about "),
+        "{progress}"
+    );
+    assert!(!progress.contains("1000000: test accuracy"), "the test set has no say: {progress}");
+    let page = place.read("text/report.html");
+    assert!(page.contains("id=\"tuning\"") && page.contains("Validation accuracy against lr"));
+
+    let printed = printed_results(&place.run(&format!("compare {flags} --out json --format json --quiet")).success());
+    for (tuning, run) in printed.tuning.iter().zip(&printed.runs) {
+        assert_eq!(run.epochs[0].learning_rate, tuning.chosen.get("lr").copied());
+    }
+    let again = printed_results(&place.run("report json --format json --quiet").success());
+    assert_eq!(again.tuning, printed.tuning);
+    place.run("eval json/runs/tanh-seed0").success();
+}
+
+#[test]
+fn all_stands_for_every_activation() {
+    let place = Place::new();
+    let printed = stdout(&place.run("compare --print-config --activations all").success());
+    for name in rectify_train::activation::NAMES.iter().filter(|name| **name != "none") {
+        assert!(printed.contains(&format!("\"{name}\"")), "{name} is not in {printed}");
+    }
+    fs::write(place.path("config.toml"), "activations = \"all\"\n").expect("it can be written");
+    assert_eq!(stdout(&place.run("compare --print-config --config config.toml").success()), printed);
 }
 
 #[test]
@@ -204,7 +244,7 @@ fn results_json_has_the_fields_that_programs_rely_on() {
     assert_snapshot!(fields(&results["environment"]).join(" "), @"adapter backend burn cpu rectify threads");
     assert_eq!(results["environment"]["backend"], "flex");
     assert_eq!(results["environment"]["adapter"], Value::Null);
-    assert_snapshot!(fields(&results["experiment"]).join(" "), @"activations backend batch_size dataset dtype epochs hidden init lr model optimizer probe_every seeds threads weight_decay");
+    assert_snapshot!(fields(&results["experiment"]).join(" "), @"activations backend batch_size dataset dropout dtype epochs hidden init lr model norm optimizer probe_every residual schedule seeds threads weight_decay");
     let run = &results["runs"][0];
     assert_snapshot!(fields(run).join(" "), @"activation epochs parameters seed status steps wall_seconds");
     assert_eq!((&run["activation"], &run["seed"], &run["status"]), (&"relu".into(), &0.into(), &"completed".into()));

@@ -125,6 +125,7 @@ fn a_setting_without_effect_is_refused_as_a_flag_and_noted_in_a_file() {
     for (flags, parts) in [
         (&["--momentum", "0.5"][..], &["momentum: 0.5 has no effect with optimizer sgd"][..]),
         (&["--momentum", "0.5", "--optimizer", "adam"], &["has no effect with optimizer adam"]),
+        (&["--hidden", "8,4", "--residual"], &["residual: no fully connected hidden layer is as wide"]),
         (&["--steps", "3", "--epochs", "3"], &["epochs: 3 has no effect beside steps 3"]),
     ] {
         refuses(&[&["compare"], flags].concat(), parts);
@@ -241,7 +242,7 @@ fn an_unknown_key_of_a_config_file_is_told_with_the_nearest() {
         ("optimiser = \"adam\"\n", "unknown setting `optimiser`; did you mean `optimizer`?"),
         ("batch-sizes = 3\n", "unknown setting `batch-sizes`; did you mean `batch_size`?"),
         ("learning_rate = 3\n", "unknown setting `learning_rate`; did you mean `lr`?"),
-        ("colour = 3\n", "unknown setting `colour`; known are dataset, model, hidden, activations"),
+        ("colour = 3\n", "unknown setting `colour`; known are dataset, model, hidden, norm, residual, dropout"),
         ("optimizer = \"adm\"\n", "did you mean `adam`"),
         ("epochs = 1\nlr = \"fast\"\n", "line 2"),
         ("epochs = -1\n", "line 1"),

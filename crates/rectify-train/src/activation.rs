@@ -78,6 +78,9 @@ pub const NAMES: &[&str] = &[
     "hard-swish",
 ];
 
+/// What stands for every one of [`NAMES`] where a list is asked for.
+pub const ALL: &str = "all";
+
 /// What the same functions are called elsewhere, each with its name here.
 pub const ALIASES: &[(&str, &str)] = &[
     ("identity", "none"),
@@ -214,6 +217,12 @@ pub enum Family {
 }
 
 impl Activation {
+    /// Every function of [`NAMES`] but `none`, with its parameter's default.
+    pub fn all() -> Vec<Self> {
+        let names = NAMES.iter().filter(|name| **name != "none");
+        names.map(|name| name.parse().expect("a name in the list is an activation's")).collect()
+    }
+
     /// The name in its usual spelling, with the parameter as the user gave it.
     pub fn name(&self) -> &str {
         &self.name

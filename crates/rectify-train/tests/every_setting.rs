@@ -7,7 +7,7 @@ use rectify_train::{
     activation::{Activation, NAMES},
     backend,
     data::{Batch, DeviceDataset, DeviceSamples},
-    experiment::{Dtype, Experiment, Init, ModelKind, OptimizerKind},
+    experiment::{Dtype, Experiment, Init, ModelKind, NormKind, OptimizerKind},
     network::{Model, Shape},
     observe::weights,
     record::Status,
@@ -168,6 +168,12 @@ fn experiments(dtype: Dtype, breadth: Breadth) -> Vec<Experiment> {
                 if breadth == Breadth::Whole || optimizer == OptimizerKind::Sgd || activation.name() == "relu" {
                     experiments.push(Experiment { optimizer, ..default(model, &activation) });
                 }
+            }
+            if of_its_kind {
+                let norms = [NormKind::Batch, NormKind::Layer];
+                let around = |norm| Experiment { norm, residual: true, dropout: 0.2, ..default(model, &activation) };
+                let around = |norm| Experiment { hidden: Some(vec![5, 5]), ..around(norm) };
+                experiments.extend(norms.into_iter().map(around));
             }
             if breadth == Breadth::Whole && of_its_kind {
                 experiments.extend(inits().into_iter().map(|init| Experiment { init, ..default(model, &activation) }));

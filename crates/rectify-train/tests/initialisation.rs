@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use rectify_train::{
-    experiment::{Experiment, Init, ModelKind},
+    activation::NAMES,
+    experiment::{Experiment, Init, ModelKind, Moments},
     network::{Model, Shape},
 };
 
@@ -183,16 +184,34 @@ fn bias_init_sets_every_bias_whatever_the_weights() {
 }
 
 #[test]
-fn auto_is_he_for_rectifiers_xavier_for_sigmoids_and_lecun_for_selu() {
-    let all = ["none", "relu", "leaky-relu", "gelu", "softplus", "sigmoid", "tanh", "hard-tanh", "softsign", "selu"];
-    for name in all {
-        let expected = match name {
-            "selu" => Init::LecunNormal,
-            "none" | "sigmoid" | "tanh" | "hard-tanh" | "softsign" => Init::XavierNormal,
-            _ => Init::HeNormal,
-        };
+fn auto_is_he_for_relu_lecun_for_selu_and_by_its_moments_for_any_other() {
+    for (name, expected) in [
+        ("relu", "he-normal"),
+        ("relu:bsilu", "he-normal"),
+        ("selu", "lecun-normal"),
+        ("none", "gain:1"),
+        ("tanh", "gain:1.5287"),
+        ("sigmoid", "gain:2.9528"),
+        ("leaky-relu:0.01", "gain:1.4141"),
+    ] {
+        assert_eq!(Init::Auto.resolve(&name.parse().unwrap()).to_string(), expected, "{name}");
         let auto = first_layer(network(&experiment("auto"), name, 7));
-        assert_eq!(auto, first_layer(network(&experiment(&expected.to_string()), name, 7)), "{name}");
+        assert_eq!(auto, first_layer(network(&experiment(expected), name, 7)), "{name}");
+    }
+    // The same draws, scaled.
+    let [gain, he] = ["gain:2", "he-normal"].map(|init| first_layer(network(&experiment(init), "relu", 7)).0);
+    assert!(gain.iter().zip(he).all(|(gain, he)| (gain - he * 2f64.sqrt()).abs() < 1e-6));
+}
+
+#[test]
+fn auto_keeps_signal_and_gradient_between_them_through_deep_networks() {
+    // E φ² E φ′² g⁴ = 1: what a layer takes from the signal it gives to the gradient.
+    for name in NAMES {
+        let Init::Gain(gain) = Init::Auto.resolve(&name.parse().unwrap()) else { continue };
+        let moments = Moments::of(&name.parse().unwrap());
+        let product = moments.value * moments.slope * gain.powi(4);
+        assert!((product - 1.0).abs() < 1e-3, "{name}: {product}");
+        assert!((0.9..4.0).contains(&gain), "{name}: {gain}");
     }
 }
 

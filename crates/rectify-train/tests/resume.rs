@@ -8,7 +8,7 @@ use std::{
 
 use rectify_train::{
     compare::{Compare, CompareError, JoinError, Outcome, Progress, join},
-    experiment::{Dtype, Experiment, ModelKind, OptimizerKind, ProbeEvery},
+    experiment::{Dtype, Experiment, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule},
     record::{Results, Run, Status},
     train::Event,
 };
@@ -141,6 +141,33 @@ fn optimizers_clipping_patience_probes_types_and_threads_are_resumed_too() {
     ] {
         same_as_never_stopped(&experiment, &[4, 11]);
     }
+}
+
+#[test]
+fn schedules_normalisation_dropout_and_skips_are_resumed_too() {
+    let around = Experiment { dropout: 0.2, residual: true, schedule: Schedule::Cosine, ..small() };
+    for experiment in [
+        Experiment { norm: NormKind::Batch, patience: Some(1), ..around.clone() },
+        Experiment { norm: NormKind::Batch, dtype: Dtype::Bf16, schedule: Schedule::Step, ..small() },
+        Experiment { norm: NormKind::Layer, threads: 2, optimizer: OptimizerKind::Adam, ..around },
+    ] {
+        same_as_never_stopped(&experiment, &[11]);
+    }
+}
+
+#[test]
+fn a_rate_that_falls_over_the_training_allows_no_more_epochs() {
+    let place = place();
+    let path = place.path().join("out");
+    let falling = Experiment { schedule: Schedule::Cosine, ..small() };
+    let outcome = run(Compare::create(&path, falling.clone()).expect("a new folder"));
+    let rates: Vec<Option<f64>> = outcome.results.runs[0].epochs.iter().map(|epoch| epoch.learning_rate).collect();
+    let cosine = |step: f64| Some(0.1 * 0.5 * (1.0 + (std::f64::consts::PI * step / 20.0).cos()));
+    assert_eq!(rates, [cosine(0.0), cosine(9.0), cosine(19.0)], "in force at each epoch's last step");
+    let mut compare = Compare::resume(&path).expect("it is there");
+    let text = compare.extend(Experiment { epochs: Some(3), ..falling.clone() }).expect_err("other runs").to_string();
+    assert!(text.starts_with("--epochs: the experiment has 2, and cannot be continued with 3"), "{text}");
+    compare.extend(Experiment { seeds: 2, ..falling }).expect("more of the same");
 }
 
 #[test]

@@ -58,6 +58,8 @@ fn results(activations: &[&str], runs: Vec<Run>) -> Results {
         ..Experiment::default()
     };
     Results {
+        tuning: Vec::new(),
+        ranking: Vec::new(),
         data: Some(DataRecord {
             train: 54_000,
             validation: 6000,

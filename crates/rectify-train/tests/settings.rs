@@ -2,7 +2,7 @@
 
 use burn::{module::Module, tensor::Device};
 use rectify_train::{
-    experiment::{Dtype, Experiment, Init, ModelKind, OptimizerKind, ProbeEvery},
+    experiment::{Dtype, Experiment, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule},
     network::{Model, Shape},
 };
 
@@ -133,6 +133,40 @@ fn numbers_that_the_dtype_does_not_hold_are_refused() {
 }
 
 #[test]
+fn what_stands_around_layers_is_checked() {
+    for (experiment, expected) in [
+        (Experiment { dropout: 1.0, ..Experiment::default() }, "dropout: must be in 0..1, got 1"),
+        (Experiment { dropout: -0.1, ..Experiment::default() }, "dropout: must be in 0..1, got -0.1"),
+        (Experiment { dropout: f64::NAN, ..Experiment::default() }, "dropout: must be in 0..1, got NaN"),
+        (
+            Experiment { norm: NormKind::Batch, threads: 2, ..Experiment::default() },
+            "norm: `batch` takes the mean and variance of a whole batch, which 2 threads share",
+        ),
+        (Experiment { norm: NormKind::Batch, batch_size: 1, ..Experiment::default() }, "norm: `batch` takes mean"),
+        (
+            Experiment { norm: NormKind::Layer, hidden: Some(vec![4, 1]), ..Experiment::default() },
+            "norm: a layer of 1 unit, normalised over itself, is 0",
+        ),
+    ] {
+        let reason = reason(experiment);
+        assert!(reason.starts_with(expected), "{reason}");
+    }
+    let idle = |experiment: Experiment| -> Vec<&'static str> {
+        let fields = experiment.without_effect().iter().map(|idle| idle.field).collect();
+        assert_eq!(experiment.resolve().unwrap().without_effect(), [], "left out of what is recorded");
+        fields
+    };
+    let around = Experiment { residual: true, dropout: 0.1, norm: NormKind::Batch, ..with(&["relu"]) };
+    assert_eq!(idle(around.clone()), [""; 0]);
+    assert_eq!(idle(Experiment { model: ModelKind::Cnn, ..around.clone() }), ["residual"], "120, 84");
+    assert_eq!(idle(Experiment { hidden: Some(Vec::new()), ..around }), ["residual", "dropout", "norm"]);
+    for (text, schedule) in [("Cosine", Schedule::Cosine), ("none", Schedule::Constant)] {
+        assert_eq!(text.parse(), Ok(schedule));
+    }
+    assert_eq!("batch-norm".parse(), Ok(NormKind::Batch));
+}
+
+#[test]
 fn as_many_seeds_as_nobody_means_are_refused_at_once() {
     for seeds in [usize::MAX, 100_001] {
         let reason = reason(Experiment { seeds, ..Experiment::default() });
@@ -150,10 +184,13 @@ fn a_network_that_no_memory_holds_is_refused_before_it_is_built() {
     let batch = Experiment { hidden: Some(vec![1; 1000]), batch_size: usize::MAX, ..Experiment::default() };
     assert!(batch.fits(shape, usize::MAX / 2000).is_err(), "a batch is an allocation, too");
     assert!(batch.fits(shape, 1000).is_ok(), "a batch is no larger than the training set");
-    for (model, hidden) in [(ModelKind::Mlp, vec![7, 5]), (ModelKind::Mlp, vec![]), (ModelKind::Cnn, vec![6])] {
+    for (model, hidden) in [(ModelKind::Mlp, vec![7, 5]), (ModelKind::Cnn, vec![]), (ModelKind::Cnn, vec![6])] {
         let experiment = Experiment { model, hidden: Some(hidden), ..Experiment::default() };
         let network = Model::new(&experiment, &experiment.activations[0], shape, 0, &Device::flex());
         assert_eq!(experiment.parameters(shape), network.num_params() as u128, "{model}");
+        let normalised = Experiment { norm: NormKind::Layer, ..experiment.clone() }.resolve().unwrap();
+        let network = Model::new(&normalised, &experiment.activations[0], shape, 0, &Device::flex());
+        assert_eq!(normalised.parameters(shape), network.num_params() as u128, "{model} with normalisation");
         assert!(experiment.fits(shape, 1000).is_ok());
     }
 }

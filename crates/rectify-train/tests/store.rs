@@ -472,7 +472,7 @@ fn run(activation: &str, seed: u64) -> Run {
 fn write_run(folder: &RunFolder, run: &Run) {
     let mut metrics = folder.metrics(&run.activation, run.seed, &Mark::default()).unwrap();
     run.epochs.iter().for_each(|epoch| metrics.append(&Line::Epoch(epoch.clone())).unwrap());
-    folder.write_run(run, metrics.mark(), &environment::unknown("flex"), DATA).unwrap();
+    folder.write_run(folder.experiment(), run, metrics.mark(), &environment::unknown("flex"), DATA).unwrap();
 }
 
 const DATA: DataRecord = DataRecord {

@@ -12,7 +12,7 @@ use burn::{
 use rectify_train::{
     activation::Activation,
     data::{Batch, Dataset, DeviceDataset, DeviceSamples},
-    experiment::{Dtype, Experiment, ModelKind, OptimizerKind, ProbeEvery},
+    experiment::{Dtype, Experiment, ModelKind, OptimizerKind, ProbeEvery, Schedule},
     judge::statistics::hidden,
     network::{self, Dense, Mlp, Model, Network, Shape},
     observe::Trace,
@@ -129,6 +129,23 @@ fn sgd_steps_against_the_gradient_with_the_l2_penalty_in_it() {
             *w -= RATE * (g + DECAY * *w);
         }
     });
+}
+
+#[test]
+fn schedules_lower_the_rate_of_each_step() {
+    // Of three steps: cosine's factors are (1 + cos(π k / 3)) / 2, and 0, 1/3 and 2/3 are before a half, before a half,
+    // and before three quarters.
+    for (schedule, factors) in [(Schedule::Cosine, [1.0, 0.75, 0.25]), (Schedule::Step, [1.0, 1.0, 0.1])] {
+        agrees_with(Experiment { schedule, ..regression() }, SEVEN_DIGITS, |step, w, g| {
+            for (w, g) in w.iter_mut().zip(g) {
+                *w -= RATE * factors[step - 1] * g;
+            }
+        });
+    }
+    let factors = |schedule: Schedule| [0, 4, 5, 7, 8, 9, 10].map(|step| schedule.factor(step, 10));
+    assert_eq!(factors(Schedule::Step), [1.0, 1.0, 0.1, 0.1, 0.01, 0.01, 0.01]);
+    assert_eq!(factors(Schedule::Constant), [1.0; 7]);
+    assert_eq!(Schedule::Cosine.factor(10, 10), 0.0);
 }
 
 #[test]

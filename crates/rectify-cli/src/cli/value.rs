@@ -6,7 +6,10 @@ use clap::{
     Arg, Command,
     builder::{PossibleValue, TypedValueParser},
 };
-use rectify_train::{activation::Activation, words::entries};
+use rectify_train::{
+    activation::{self, Activation},
+    words::entries,
+};
 use serde::{Serialize, Serializer};
 
 /// A flag's parser, which knows the words that completions offer.
@@ -163,6 +166,9 @@ impl Activations {
 pub fn activations() -> Value<Activations> {
     let parse = |text: &str| {
         let names = entries(text).into_iter();
+        if text.trim().eq_ignore_ascii_case(activation::ALL) {
+            return Ok(Activations(Activation::all()));
+        }
         names
             .map(|name| match name {
                 "" => Err("a name is missing, or a comma is too many".to_owned()),

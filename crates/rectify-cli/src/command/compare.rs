@@ -70,6 +70,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
             display.epoch(&format!("{} seed {}", training.activation, training.seed), epoch, epochs);
         }
         Progress::Training(..) => {}
+        Progress::Tuning(text) => display.line(text.to_owned()),
         Progress::Ended(run) => display.line(ended(run)),
     })?;
     display.end();

@@ -62,6 +62,8 @@ pub(crate) fn results(activations: &[&str], layers: usize, epochs: usize, seeds:
         probes: Vec::new(),
     };
     Results {
+        tuning: Vec::new(),
+        ranking: Vec::new(),
         schema_version: SCHEMA_VERSION,
         data: None,
         environment: Environment {

@@ -19,6 +19,7 @@ mod gradients;
 mod histograms;
 mod layers;
 mod learning_curves;
+mod ranking;
 mod runs;
 mod settings;
 mod summary;
@@ -26,6 +27,7 @@ pub mod table;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
+mod tuning;
 mod units;
 mod updates;
 
@@ -48,7 +50,9 @@ pub fn html(results: &Results, sentences: &[String]) -> anyhow::Result<String> {
     let legend: Vec<(&str, Style)> = report.groups.iter().map(|group| (group.name(), group.style)).collect();
     let all = [
         Some(summary::section(&report)),
+        ranking::section(&report),
         differences::section(&report),
+        tuning::section(&report),
         Some(learning_curves::section(&report)),
         Some(gradients::section(&report)),
         Some(units::section(&report)),

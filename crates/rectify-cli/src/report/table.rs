@@ -5,7 +5,11 @@ use rectify_train::{
     record::{Estimate, Results, Status},
 };
 
-use super::terminal::{Column, Kind, paragraph, prose_width, table, width};
+use super::{
+    ranking,
+    terminal::{Column, Kind, paragraph, prose_width, table, width},
+    tuning,
+};
 
 const COLUMNS: [Column; 8] = [
     Column { header: "activation", kind: Kind::Name, rank: 0 },
@@ -67,7 +71,13 @@ pub fn text(results: &Results, sentences: &[String]) -> String {
     let lines = |sentences: &[String]| -> String {
         sentences.iter().map(|sentence| paragraph(sentence, prose) + "\n").collect()
     };
-    let parts = [lines(answer), comparison(results, width()) + "\n", lines(others)];
+    let parts = [
+        lines(answer),
+        comparison(results, width()) + "\n",
+        ranking::text(results),
+        tuning::text(results),
+        lines(others),
+    ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 

@@ -74,7 +74,7 @@ fn a_comparison_shows_tables_figures_settings_and_the_way_to_run_it_again() {
     assert!(markup.contains("No figure: relu."));
     assert_eq!(markup.matches("class=\"bins\"").count(), 15);
     assert!(markup.contains("<dt>lr</dt><dd>0.1 (the optimizer's default)</dd>"));
-    assert!(markup.contains("he-normal for relu, xavier-normal for sigmoid"));
+    assert!(markup.contains("he-normal for relu, gain:2.9528 for sigmoid"));
     assert!(markup.contains("rectify compare --config config.toml"));
     assert!(!markup.contains("diverged"));
 }

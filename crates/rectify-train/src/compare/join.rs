@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Measured;
+use super::measured::Measured;
 use crate::{
     activation::Activation,
     environment,
     experiment::Experiment,
     judge,
-    record::{Environment, Results, Run, Status},
+    record::{Environment, Results, Run, Status, Tuning},
     store::{Difference, Line, RunFolder, RunRecord, StoreError, difference, metrics},
 };
 
@@ -59,6 +59,7 @@ pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
     let mut runs: BTreeMap<(String, u64), (Run, &Path)> = BTreeMap::new();
     let mut environment: Option<Environment> = None;
     let mut data = None;
+    let mut tuning: Vec<Tuning> = Vec::new();
     let mut notes = Vec::new();
     for path in folders {
         let folder = RunFolder::read(path)?;
@@ -73,6 +74,17 @@ pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
                 None => (both(first, experiment), first_path),
             },
         });
+        for of_activation in folder.read_tuning()? {
+            match tuning.iter().find(|other| other.activation == of_activation.activation) {
+                None => tuning.push(of_activation),
+                Some(other) if *other == of_activation => {}
+                Some(_) => notes.push(format!(
+                    "{} was tuned to other settings in {}; its runs there are another experiment's",
+                    of_activation.activation,
+                    path.display()
+                )),
+            }
+        }
         for record in folder.records()? {
             let RunRecord { run, environment: of_run, data: of_data, .. } = record?;
             environment = environment.or(of_run);
@@ -120,7 +132,7 @@ pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
     }
     let ordered = wanted.into_iter().filter_map(|name| runs.remove(&name)).map(|(run, _)| run).collect();
     let environment = environment.unwrap_or_else(|| environment::unknown(&experiment.backend));
-    Ok(Joined { results: judge::results(environment, experiment, data, ordered), notes })
+    Ok(Joined { results: judge::results(environment, experiment, data, tuning, ordered), notes })
 }
 
 fn add<'a>(runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>, run: Run, path: &'a Path, notes: &mut Vec<String>) {

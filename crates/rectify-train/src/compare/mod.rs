@@ -23,6 +23,8 @@
 
 mod extend;
 mod join;
+mod measured;
+mod tune;
 
 use std::{
     path::{Path, PathBuf},
@@ -40,6 +42,10 @@ pub use self::{
     extend::ExtendError,
     join::{JoinError, Joined, join},
 };
+use self::{
+    measured::{Measured, patience_ended},
+    tune::{Tuned, Tuner, tuned_trainings},
+};
 use crate::{
     backend::{self, BackendError},
     data::{DataError, Dataset, DeviceDataset},
@@ -47,11 +53,11 @@ use crate::{
     experiment::{Experiment, ExperimentError},
     judge,
     network::{Model, Shape},
-    record::{DataRecord, Environment, Epoch, Results, Run, Status, StepProbe},
+    record::{DataRecord, Environment, Results, Run, Status, Tuning},
     store::{self, Checkpoint, Line, Mark, MetricsWriter, RunFolder, StoreError},
     train::{
         self, Event, SAVE_EVERY, State, Trainer,
-        grid::{self, Training, trainings},
+        grid::{self, Training},
         total_steps,
     },
 };
@@ -104,6 +110,8 @@ pub enum Progress<'a> {
     },
     /// Something happened in a training.
     Training(&'a Training, &'a Event<'a>),
+    /// Something is to be said of tuning, before the trainings that are reported begin.
+    Tuning(&'a str),
     /// A training has ended, for whatever reason.
     Ended(&'a Run),
 }
@@ -214,6 +222,9 @@ impl Compare {
         let (shape, record) = (dataset.shape(), dataset.record());
         let notes = [dataset.notes.clone(), experiment.notes(dataset.train.len())].concat();
         let class_labels = dataset.class_labels.clone();
+        let total_steps = total_steps(experiment, dataset.train.len());
+        let tuning = Tuner { folder: &self.folder, steps: total_steps, save_every: self.save_every };
+        let Tuned { tunings: tuning, interrupted, failures } = tuning.run(stop, observe)?;
         let data = dataset.to_device(&device, experiment.dtype.into());
         // Its pixels are on the device now.
         drop(dataset);
@@ -221,19 +232,21 @@ impl Compare {
             experiment,
             folder: &self.folder,
             environment: environment::of(&experiment.backend, &device),
-            trainings: trainings(experiment),
+            trainings: if interrupted { Vec::new() } else { tuned_trainings(experiment, &tuning) },
+            tuning,
             writers: Vec::new(),
             save_every: self.save_every,
             shape,
-            total_steps: total_steps(experiment, data.train.len()),
+            total_steps,
             data: &data,
             record,
             class_labels,
             device,
             results: Mutex::new(LastWritten { runs: Vec::new(), at: Instant::now(), took: Duration::ZERO }),
-            failures: Mutex::default(),
+            failures: Mutex::new(failures),
         };
-        job.run(&notes, stop, observe)
+        let outcome = job.run(&notes, stop, observe)?;
+        Ok(Outcome { interrupted: interrupted || outcome.interrupted, ..outcome })
     }
 }
 
@@ -243,6 +256,7 @@ struct Job<'a> {
     folder: &'a RunFolder,
     environment: Environment,
     trainings: Vec<Training>,
+    tuning: Vec<Tuning>,
     /// By training; `None` before it has begun, and after a write failed.
     writers: Vec<Mutex<Option<MetricsWriter>>>,
     save_every: Duration,
@@ -348,7 +362,7 @@ impl Job<'_> {
     /// A training from its beginning or from its last state.
     fn begin(&self, i: usize) -> Result<Trainer<'_, Model>, CompareError> {
         let training = &self.trainings[i];
-        let Training { activation, seed, .. } = training;
+        let Training { experiment, activation, seed } = training;
         let state = self.state(training)?;
         let at = state.as_ref().map_or_else(Mark::default, |(meta, _)| meta.metrics.clone());
         // An error in what is there ends the experiment; one in writing ends only the writing.
@@ -359,8 +373,8 @@ impl Job<'_> {
             *lock(&self.writers[i]) = writer.map_err(|error| self.fail(error)).ok();
         }
         let device = self.device.clone().autodiff();
-        let network = Model::new(self.experiment, activation, self.shape, *seed, &device);
-        let trainer = Trainer::new(network, activation, *seed, self.experiment, self.data).save_every(self.save_every);
+        let network = Model::new(experiment, activation, self.shape, *seed, &device);
+        let trainer = Trainer::new(network, activation, *seed, experiment, self.data).save_every(self.save_every);
         let Some((meta, folder)) = state else { return Ok(trainer) };
 
         let metrics = self.folder.run_path(activation.name(), *seed).join("metrics.jsonl");
@@ -411,10 +425,10 @@ impl Job<'_> {
     }
 
     fn write_run(&self, i: usize, run: &Run, model: Model) -> Result<(), StoreError> {
-        let Training { activation, seed, .. } = &self.trainings[i];
+        let Training { experiment, activation, seed } = &self.trainings[i];
         let path = self.folder.run_path(activation.name(), *seed);
         let checkpoint = Checkpoint {
-            experiment: self.experiment.clone(),
+            experiment: experiment.clone(),
             activation: activation.clone(),
             seed: *seed,
             steps: run.outcome().map_or(run.steps, |epoch| epoch.step),
@@ -430,7 +444,7 @@ impl Job<'_> {
         // Without all of its metrics it is not done.
         let Some(writer) = lock(&self.writers[i]).take() else { return Ok(()) };
         writer.sync()?;
-        self.folder.write_run(run, writer.mark(), &self.environment, self.record)?;
+        self.folder.write_run(experiment, run, writer.mark(), &self.environment, self.record)?;
         if run.status == Status::Diverged {
             store::remove_state(&path)?;
         }
@@ -441,7 +455,13 @@ impl Job<'_> {
         let mut last = lock(&self.results);
         let began = Instant::now();
         let runs = last.runs.iter().flatten().cloned().collect();
-        let results = judge::results(self.environment.clone(), self.experiment.clone(), Some(self.record), runs);
+        let results = judge::results(
+            self.environment.clone(),
+            self.experiment.clone(),
+            Some(self.record),
+            self.tuning.clone(),
+            runs,
+        );
         if let Err(error) = self.folder.save_results(&results) {
             self.fail(error);
         }
@@ -456,40 +476,6 @@ impl Job<'_> {
             failures.push(error);
         }
     }
-}
-
-/// What a run's metrics tell.
-#[derive(Default)]
-struct Measured {
-    epochs: Vec<Epoch>,
-    probes: Vec<StepProbe>,
-    /// Steps whose losses are there.
-    steps: usize,
-}
-
-impl Measured {
-    fn of(lines: Vec<Line>) -> Self {
-        let mut measured = Self::default();
-        for line in lines {
-            match line {
-                Line::Epoch(epoch) => measured.epochs.push(epoch),
-                Line::Step(probe) => measured.probes.push(probe),
-                Line::Losses(losses) => measured.steps = losses.step + losses.losses.len() - 1,
-            }
-        }
-        measured
-    }
-}
-
-/// Whether so many epochs passed without a better validation accuracy.
-fn patience_ended(epochs: &[Epoch], patience: usize) -> bool {
-    let mut best = (f64::NEG_INFINITY, 0);
-    for epoch in epochs {
-        if let Some(accuracy) = epoch.validation_accuracy.filter(|accuracy| *accuracy > best.0) {
-            best = (accuracy, epoch.epoch);
-        }
-    }
-    epochs.last().is_some_and(|last| last.epoch - best.1 >= patience)
 }
 
 /// What these locks guard is whole after every change: a panic elsewhere has broken nothing.

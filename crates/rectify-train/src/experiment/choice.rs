@@ -1,6 +1,6 @@
 //! The settings that are one of a few words.
 
-use std::{fmt, str::FromStr};
+use std::{f64::consts::PI, fmt, str::FromStr};
 
 use burn::tensor::{DType, bf16, f16};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,47 @@ pub enum OptimizerKind {
     AdamW,
 }
 
+/// How the learning rate goes over a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, VariantNames, VariantArray)]
+#[serde(try_from = "String", into = "String")]
+#[strum(serialize_all = "lowercase")]
+pub enum Schedule {
+    /// The same at every step.
+    Constant,
+    /// From `lr` down to 0 along half a cosine: Loshchilov and Hutter 2017, *SGDR*, without restarts.
+    Cosine,
+    /// A tenth of `lr` from half of the steps on, and a hundredth from three quarters on: He et al. 2016, *Deep residual
+    /// learning*, section 4.2.
+    Step,
+}
+
+impl Schedule {
+    /// By what the learning rate is multiplied at a step, counted from 0, of so many.
+    pub fn factor(self, step: usize, steps: usize) -> f64 {
+        let done = step as f64 / steps.max(1) as f64;
+        match self {
+            Self::Constant => 1.0,
+            Self::Cosine => 0.5 * (1.0 + (PI * done.min(1.0)).cos()),
+            Self::Step if done < 0.5 => 1.0,
+            Self::Step if done < 0.75 => 0.1,
+            Self::Step => 0.01,
+        }
+    }
+}
+
+/// What normalises the pre-activations of hidden layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, VariantNames, VariantArray)]
+#[serde(try_from = "String", into = "String")]
+#[strum(serialize_all = "lowercase")]
+pub enum NormKind {
+    /// Nothing.
+    None,
+    /// Over the batch, unit by unit: Ioffe and Szegedy 2015.
+    Batch,
+    /// Over the layer, sample by sample: Ba et al. 2016.
+    Layer,
+}
+
 /// Float types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, VariantNames, VariantArray)]
 #[serde(try_from = "String", into = "String")]
@@ -50,7 +91,7 @@ pub enum Dtype {
 }
 
 /// The variant that is meant by a word.
-fn choose<T: VariantArray + VariantNames + Copy>(
+pub(super) fn choose<T: VariantArray + VariantNames + Copy>(
     kind: &str,
     text: &str,
     aliases: &[(&'static str, &'static str)],
@@ -87,6 +128,24 @@ impl FromStr for OptimizerKind {
     fn from_str(text: &str) -> Result<Self, String> {
         let aliases = [("sgd-momentum", "momentum"), ("sgdm", "momentum")];
         choose("optimizer", text, &aliases, &[("gradient-descent", &["sgd"]), ("nesterov", &["momentum"])])
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let aliases = [("none", "constant"), ("cosine-annealing", "cosine"), ("multi-step", "step")];
+        choose("schedule", text, &aliases, &[("decay", &["cosine", "step"]), ("warmup", &["cosine"])])
+    }
+}
+
+impl FromStr for NormKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let aliases = [("batch-norm", "batch"), ("layer-norm", "layer"), ("bn", "batch"), ("ln", "layer")];
+        choose("norm", text, &aliases, &[("group", &["layer"]), ("instance", &["layer"]), ("rms", &["layer"])])
     }
 }
 
@@ -188,4 +247,4 @@ impl fmt::Display for ProbeEvery {
     }
 }
 
-super::as_string!(ModelKind, OptimizerKind, Dtype, ProbeEvery);
+super::as_string!(ModelKind, OptimizerKind, Schedule, NormKind, Dtype, ProbeEvery);

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::Moments;
 use crate::{
     activation::{Activation, Family},
     words::Vocabulary,
@@ -13,7 +14,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Init {
-    /// What suits each activation: see [`Family`].
+    /// What each activation asks for: He's for ReLU, LeCun's for SELU, and for others `gain:G` with
+    /// [`Moments::gain`].
     Auto,
     /// N(0, 2 / fan_in): He et al. 2015.
     HeNormal,
@@ -31,6 +33,8 @@ pub enum Init {
     Orthogonal,
     /// N(0, STD²): `normal:STD`.
     Normal(f64),
+    /// N(0, G² / fan_in): `gain:G`. `he-normal` is √2, `lecun-normal` 1.
+    Gain(f64),
     /// N(0, 0.6007² / fan_in) for weights and biases, with one randomly chosen entry of each unit's drawn from
     /// Beta(2, 1), so that fewer units are born dead: Lu et al. 2019.
     RandomizedAsymmetric,
@@ -60,6 +64,7 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 const HINTS: &[(&str, &[&str])] = &[
+    ("gain", &["gain:1"]),
     ("normal", &["normal:0.01"]),
     ("gaussian", &["normal:0.01"]),
     ("zeros", &["normal:0"]),
@@ -70,18 +75,20 @@ const HINTS: &[(&str, &[&str])] = &[
 ];
 
 impl Init {
-    /// Every initialisation's name, `normal:STD` among them.
+    /// Every initialisation's name, `normal:STD` and `gain:G` among them.
     pub fn names() -> Vec<&'static str> {
-        NAMED.iter().map(|(name, _)| *name).chain(["normal:STD"]).collect()
+        NAMED.iter().map(|(name, _)| *name).chain(["normal:STD", "gain:G"]).collect()
     }
 
     /// What `auto` means for an activation; itself otherwise.
     pub fn resolve(self, activation: &Activation) -> Self {
-        match (self, activation.family()) {
-            (Self::Auto, Family::Rectifier) => Self::HeNormal,
-            (Self::Auto, Family::Sigmoidal) => Self::XavierNormal,
-            (Self::Auto, Family::SelfNormalizing) => Self::LecunNormal,
-            (init, _) => init,
+        match self {
+            // Whatever its backward pass does: the rule is part of what is compared, the weights are not.
+            Self::Auto if activation.relu_rule().is_some() => Self::HeNormal,
+            // A signal's mean and variance go to their fixed point (0, 1) with this variance: Klambauer et al. 2017.
+            Self::Auto if activation.family() == Family::SelfNormalizing => Self::LecunNormal,
+            Self::Auto => Self::Gain(Moments::of(activation).gain()),
+            init => init,
         }
     }
 
@@ -109,6 +116,10 @@ impl FromStr for Init {
                 Ok(std) if std.is_finite() && std >= 0.0 => Ok(Self::Normal(std)),
                 _ => Err(format!("`{text}`: the standard deviation must be a number that is not negative")),
             },
+            (None, Some(gain)) if name.trim().eq_ignore_ascii_case("gain") => match gain.parse::<f64>() {
+                Ok(gain) if gain.is_finite() && gain >= 0.0 => Ok(Self::Gain(gain)),
+                _ => Err(format!("`{text}`: the gain must be a number that is not negative")),
+            },
             (None, _) => Err(vocabulary.unknown(text)),
         }
     }
@@ -118,6 +129,7 @@ impl fmt::Display for Init {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, NAMED.iter().find(|(_, init)| init == self)) {
             (Self::Normal(std), _) => write!(f, "normal:{std}"),
+            (Self::Gain(gain), _) => write!(f, "gain:{gain}"),
             (_, named) => f.write_str(named.map_or("", |(name, _)| name)),
         }
     }

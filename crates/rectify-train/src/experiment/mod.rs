@@ -24,17 +24,25 @@ use as_string;
 
 mod choice;
 mod init;
+mod moments;
 mod notes;
 mod size;
+mod tune;
 
-pub use choice::{Dtype, ModelKind, OptimizerKind, ProbeEvery};
+pub use choice::{Dtype, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule};
 pub use init::Init;
+pub use moments::Moments;
+pub(crate) use moments::gaussian_nodes;
+pub use tune::{Axis, TUNING_SEEDS, Tunable, Tune};
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{activation::Activation, words::entries};
+use crate::{
+    activation::{self, Activation},
+    words::entries,
+};
 
 /// Everything that decides what is trained and on what.
 ///
@@ -50,6 +58,12 @@ pub struct Experiment {
     /// Without it 128, five times, for the MLP and 120, 84 for the CNN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<Vec<usize>>,
+    /// What normalises the pre-activations of hidden layers.
+    pub norm: NormKind,
+    /// Whether the input of a fully connected hidden layer that is as wide as the layer is added to its output.
+    pub residual: bool,
+    /// Fraction of the outputs of each fully connected hidden layer that a training step sets to 0.
+    pub dropout: f64,
     /// The activations to compare, or the one to train with.
     #[serde(alias = "activation", deserialize_with = "one_or_many")]
     pub activations: Vec<Activation>,
@@ -63,6 +77,11 @@ pub struct Experiment {
     /// Learning rate. Without it 0.1 for `sgd`, 0.05 for `momentum` and 0.001 for `adam` and `adamw`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
+    /// How the learning rate goes over the training.
+    pub schedule: Schedule,
+    /// Settings that each activation has its own value of, chosen before the runs that are reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tune: Option<Tune>,
     /// Of `--optimizer momentum`. Without it 0.9.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum: Option<f64>,
@@ -112,11 +131,16 @@ impl Default for Experiment {
             dataset: "mnist".to_owned(),
             model: ModelKind::Mlp,
             hidden: None,
+            norm: NormKind::None,
+            residual: false,
+            dropout: 0.0,
             activations: ["relu", "sigmoid", "tanh"].map(|name| name.parse().expect("these names are known")).to_vec(),
             init: Init::Auto,
             bias_init: None,
             optimizer: OptimizerKind::Sgd,
             lr: None,
+            schedule: Schedule::Constant,
+            tune: None,
             momentum: None,
             weight_decay: 0.0,
             clip_norm: None,
@@ -179,6 +203,9 @@ impl Experiment {
         }
         Ok(Self {
             hidden: Some(self.hidden()),
+            norm: if self.has_no_activation() { NormKind::None } else { self.norm },
+            residual: self.residual && self.has_residual(),
+            dropout: if self.hidden().is_empty() { 0.0 } else { self.dropout },
             lr: Some(self.learning_rate()),
             momentum: (self.optimizer == OptimizerKind::Momentum).then(|| self.momentum()),
             epochs: self.steps.is_none().then(|| self.epochs()),
@@ -204,6 +231,11 @@ impl Experiment {
             OptimizerKind::Momentum => 0.05,
             OptimizerKind::Adam | OptimizerKind::AdamW => 0.001,
         })
+    }
+
+    /// The learning rate of a step, counted from 0, of so many.
+    pub fn learning_rate_at(&self, step: usize, steps: usize) -> f64 {
+        self.learning_rate() * self.schedule.factor(step, steps)
     }
 
     /// The seeds, given or counted.
@@ -250,6 +282,21 @@ impl Experiment {
         ensure(hidden.len() <= 1000, "hidden", format!("at most 1000 layers, got {}", hidden.len()))?;
         positive("lr", self.learning_rate())?;
         held(self.dtype.of_steps(), "lr", self.learning_rate())?;
+        if self.norm == NormKind::Layer {
+            let reason = "a layer of 1 unit, normalised over itself, is 0 whatever its input is; `batch` takes it";
+            ensure(!hidden.contains(&1), "norm", reason.to_owned())?;
+        }
+        if self.norm == NormKind::Batch {
+            let reason = format!(
+                "`batch` takes the mean and variance of a whole batch, which {} threads share; give 1 thread, or `layer`",
+                self.threads
+            );
+            ensure(self.threads <= 1, "norm", reason)?;
+            let reason = "`batch` takes mean and variance of a batch, got a batch_size of 1; `layer` takes it";
+            ensure(self.batch_size > 1, "norm", reason.to_owned())?;
+        }
+        let dropout = self.dropout;
+        ensure((0.0..1.0).contains(&dropout), "dropout", format!("must be in 0..1, got {dropout}"))?;
         let momentum = self.momentum();
         ensure((0.0..1.0).contains(&momentum), "momentum", format!("must be in 0..1, got {momentum}"))?;
         not_negative("weight_decay", self.weight_decay)?;
@@ -264,9 +311,9 @@ impl Experiment {
             // Drawn in f32.
             held(Dtype::F32, "bias_init", bias).and_then(|()| held(self.dtype, "bias_init", bias))?;
         }
-        if let Init::Normal(std) = self.init {
-            not_negative("init", std)?;
-            held(Dtype::F32, "init", std).and_then(|()| held(self.dtype, "init", std))?;
+        if let Init::Normal(size) | Init::Gain(size) = self.init {
+            not_negative("init", size)?;
+            held(Dtype::F32, "init", size).and_then(|()| held(self.dtype, "init", size))?;
         }
         at_least_one("batch_size", self.batch_size)?;
         at_least_one("train_size", self.train_size.unwrap_or(1))?;
@@ -276,6 +323,13 @@ impl Experiment {
         let count = self.seed.as_ref().map_or(self.seeds, Vec::len);
         at_least_one("seeds", count)?;
         ensure(count <= MAX_SEEDS, "seeds", format!("at most {MAX_SEEDS}, got {count}"))?;
+        if self.tune.is_some() {
+            let trained = self.steps.unwrap_or(self.epochs()) > 0;
+            ensure(trained, "tune", "what is not trained cannot be tuned; give steps or epochs".to_owned())?;
+            let taken = self.seeds().into_iter().find(|seed| TUNING_SEEDS.contains(seed));
+            let reason = format!("{} is a seed that settings are tuned on; take another", taken.unwrap_or_default());
+            ensure(taken.is_none(), "seed", reason)?;
+        }
         let mut seen = HashSet::new();
         for seed in self.seeds() {
             ensure(seen.insert(seed), "seed", format!("{seed} is given twice"))?;
@@ -295,6 +349,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Activat
         Many(Vec<String>),
     }
     let names = match Names::deserialize(deserializer)? {
+        Names::One(name) if name.trim().eq_ignore_ascii_case(activation::ALL) => return Ok(Activation::all()),
         Names::One(names) => entries(&names).into_iter().map(str::to_owned).collect(),
         Names::Many(names) => names,
     };

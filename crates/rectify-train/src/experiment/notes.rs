@@ -1,6 +1,6 @@
 //! Settings that do nothing, or less than their user may think.
 
-use super::{Experiment, ExperimentError, ModelKind, OptimizerKind, ProbeEvery};
+use super::{Experiment, ExperimentError, ModelKind, NormKind, OptimizerKind, ProbeEvery};
 
 impl Experiment {
     /// Settings that were given and have no effect beside the others. [`resolve`](Self::resolve) leaves them out.
@@ -12,6 +12,20 @@ impl Experiment {
         {
             let reason = format!("{momentum} has no effect with optimizer {}; `momentum` uses it", self.optimizer);
             has_none("momentum", reason);
+        }
+        if self.residual && !self.has_residual() {
+            let reason = format!(
+                "no fully connected hidden layer is as wide as what comes before it ({}); as in hidden 128,128",
+                self.hidden().iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+            );
+            has_none("residual", reason);
+        }
+        if self.dropout > 0.0 && self.hidden().is_empty() {
+            let reason = format!("{} has no effect without fully connected hidden layers", self.dropout);
+            has_none("dropout", reason);
+        }
+        if self.norm != NormKind::None && self.has_no_activation() {
+            has_none("norm", format!("{} has no effect without hidden layers", self.norm));
         }
         if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
             has_none("epochs", format!("{epochs} has no effect beside steps {steps}; give one of the two"));
@@ -51,6 +65,16 @@ impl Experiment {
         {
             notes.push(format!("probe_every: a training has {steps} steps, so none is the {every}th to be probed"));
         }
+        if self.norm != NormKind::None
+            && self.init.draws_biases()
+            && self.bias_init.is_none()
+            && !self.has_no_activation()
+        {
+            notes.push(format!(
+                "norm: {} has a bias of its own, which begins at 0, in place of those that {} draws for hidden layers",
+                self.norm, self.init
+            ));
+        }
         if let Some(bias) = self.bias_init.filter(|_| self.init.draws_biases()) {
             notes.push(format!("bias_init: {bias} takes the place of the biases that {} draws", self.init));
         }
@@ -64,6 +88,12 @@ impl Experiment {
             ));
         }
         notes
+    }
+
+    /// Whether any hidden layer's input is added to its output. (The first one's never is, whose input is the images or
+    /// what the convolutions give.)
+    pub(super) fn has_residual(&self) -> bool {
+        self.hidden().windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// Whether no layer of the network has an activation.

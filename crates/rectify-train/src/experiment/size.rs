@@ -3,27 +3,31 @@
 use burn::tensor::DType;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-use super::{Experiment, ExperimentError, ModelKind};
+use super::{Experiment, ExperimentError, ModelKind, NormKind};
 use crate::network::{CHANNELS, KERNEL, Shape};
 
 impl Experiment {
-    /// Weights and biases of the network for such images.
+    /// Weights and biases of the network for such images, normalisation's scales among them.
     pub fn parameters(&self, shape: Shape) -> u128 {
         let wide = |number: usize| number as u128;
+        // Normalisation has a scale and a bias for every unit, where the layer itself then has no bias.
+        let scales = u128::from(self.norm != NormKind::None);
         let (convolutions, inputs) = match self.model {
             ModelKind::Mlp => (0, wide(shape.channels) * wide(shape.height) * wide(shape.width)),
             ModelKind::Cnn => {
                 let (mut channels, mut convolutions) = (shape.channels, 0);
                 for maps in CHANNELS {
-                    convolutions += wide((channels * KERNEL * KERNEL + 1) * maps);
+                    convolutions += (wide(channels * KERNEL * KERNEL + 1) + scales) * wide(maps);
                     channels = maps;
                 }
                 (convolutions, wide(channels) * wide(shape.height / 4) * wide(shape.width / 4))
             }
         };
-        let hidden = self.hidden().into_iter().map(wide);
-        let widths: Vec<u128> = [inputs].into_iter().chain(hidden).chain([wide(shape.classes)]).collect();
-        convolutions + widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum::<u128>()
+        let hidden: Vec<u128> = self.hidden().into_iter().map(wide).collect();
+        let widths = [&[inputs], hidden.as_slice(), &[wide(shape.classes)]].concat();
+        convolutions
+            + scales * hidden.iter().sum::<u128>()
+            + widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum::<u128>()
     }
 
     /// Whether one training on the processor has room in this machine's memory.

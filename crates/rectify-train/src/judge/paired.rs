@@ -29,13 +29,7 @@ const NO_SPREAD: f64 = 1e-9;
 /// They are over seeds that both completed; networks that took no step are not compared. A pair without such a seed has
 /// no entry.
 pub fn paired_differences(experiment: &Experiment, runs: &[Run]) -> Vec<PairedDifference> {
-    let accuracies: Vec<(&str, Vec<(u64, f64)>)> = activations(experiment, runs)
-        .into_iter()
-        .map(|activation| {
-            let trained = completed(runs, activation).filter(|run| run.steps > 0);
-            (activation, trained.filter_map(|run| Some((run.seed, finite(run.outcome()?.test_accuracy?)?))).collect())
-        })
-        .collect();
+    let accuracies = accuracies(experiment, runs);
     let mut pairs = Vec::new();
     let baseline = experiment.activations.first().map(|activation| activation.name());
     if let Some(baseline) = accuracies.iter().find(|(name, _)| Some(*name) == baseline) {
@@ -72,9 +66,21 @@ fn mean(accuracies: &[(u64, f64)]) -> Option<f64> {
     estimate(&accuracies.iter().map(|(_, accuracy)| *accuracy).collect::<Vec<_>>()).map(|estimate| estimate.mean)
 }
 
-type Accuracies<'a> = (&'a str, Vec<(u64, f64)>);
+/// An activation's test accuracies by seed.
+pub(super) type Accuracies<'a> = (&'a str, Vec<(u64, f64)>);
 
-fn difference((activation, a): &Accuracies, (baseline, b): &Accuracies) -> Option<PairedDifference> {
+/// The finite test accuracies of networks that completed and took a step, in the experiment's order.
+pub(super) fn accuracies<'a>(experiment: &'a Experiment, runs: &'a [Run]) -> Vec<Accuracies<'a>> {
+    activations(experiment, runs)
+        .into_iter()
+        .map(|activation| {
+            let trained = completed(runs, activation).filter(|run| run.steps > 0);
+            (activation, trained.filter_map(|run| Some((run.seed, finite(run.outcome()?.test_accuracy?)?))).collect())
+        })
+        .collect()
+}
+
+pub(super) fn difference((activation, a): &Accuracies, (baseline, b): &Accuracies) -> Option<PairedDifference> {
     let differences: Vec<f64> =
         a.iter().filter_map(|(seed, a)| b.iter().find(|(other, _)| other == seed).map(|(_, b)| a - b)).collect();
     let plain = estimate(&differences)?;
@@ -104,7 +110,7 @@ fn p_value(of: &Estimate, values: usize) -> Option<f64> {
 }
 
 /// Fills in what needs all the pairs.
-fn adjust(pairs: &mut [PairedDifference]) {
+pub(super) fn adjust(pairs: &mut [PairedDifference]) {
     let tested: Vec<usize> = (0..pairs.len()).filter(|&i| pairs[i].p_value.is_some()).collect();
     let p_values: Vec<f64> = tested.iter().filter_map(|&i| pairs[i].p_value).collect();
     for (i, (adjusted, level)) in tested.into_iter().zip(holm(&p_values)) {

@@ -3,29 +3,34 @@
 use burn::{module::Module, tensor::Tensor};
 use rectify::{FusedConv2d, FusedLinear};
 
-use super::{Dense, Stack, Stacked, Stages, mlp::hidden};
+use super::{Dense, Norm, Stack, Stacked, Stages, mlp::hidden};
 use crate::{activation::ActivationLayer, observe::Trace};
 
-/// A convolution with its activation and 2 × 2 pooling.
+/// A convolution with its activation and 2 × 2 pooling: pool(φ(norm(x ∗ W + b))).
 #[derive(Module, Debug)]
 pub struct ConvBlock {
-    /// 5 × 5 kernels and, if its derivative can be told from its output, φ.
+    /// 5 × 5 kernels and, if nothing stands between and its derivative can be told from its output, φ.
     pub convolution: FusedConv2d,
+    pub(super) norm: Option<Norm>,
     /// φ by itself.
     pub activation: ActivationLayer,
 }
 
 impl ConvBlock {
-    /// The convolution as one operation with φ; `None` where φ is an operation of its own.
+    /// The convolution as one operation with φ; `None` where φ is an operation of its own or a normalisation stands between.
     pub(super) fn fused(&self) -> Option<&FusedConv2d> {
-        self.activation.activation().fused().map(|_| &self.convolution)
+        self.activation.activation().fused().filter(|_| self.norm.is_none()).map(|_| &self.convolution)
     }
 
     /// φ(x ∗ W + b), observed under `name`, before pooling.
     pub(super) fn convolve(&self, name: &str, x: Tensor<4>, trace: &mut Trace) -> Tensor<4> {
         match self.fused() {
             Some(layer) => trace.fused_conv2d(name, x, layer),
-            None => trace.layer(name, self.convolution.forward(x), |z| self.activation.forward(z)),
+            None => {
+                let z = self.convolution.forward(x);
+                let z = self.norm.iter().fold(z, |z, norm| norm.forward(z, trace));
+                trace.layer(name, z, |z| self.activation.forward(z))
+            }
         }
     }
 }

@@ -11,13 +11,17 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rectify::{FusedActivation, FusedConv2d};
 
-use super::{ConvBlock, KERNEL};
-use crate::{activation::Activation, experiment::Init};
+use super::{ConvBlock, KERNEL, Norm};
+use crate::{
+    activation::Activation,
+    experiment::{Init, NormKind},
+};
 
 /// Draws parameters, layer after layer.
 pub(super) struct Draw<'a> {
     pub(super) init: Init,
     pub(super) bias: Option<f64>,
+    pub(super) norm: NormKind,
     /// For the entries that `randomized-asymmetric` replaces.
     pub(super) asymmetry: ChaCha8Rng,
     pub(super) options: (&'a Device, DType),
@@ -30,6 +34,19 @@ impl Draw<'_> {
         Linear { weight: self.parameter(weight), bias: Some(self.parameter(bias)) }
     }
 
+    /// A hidden layer's product and what normalises it, which then has the bias.
+    pub(super) fn hidden(&mut self, fan_in: usize, fan_out: usize) -> (Linear, Option<Norm>) {
+        let linear = self.linear(fan_in, fan_out);
+        match self.norm(fan_out) {
+            Some(norm) => (Linear { bias: None, ..linear }, Some(norm)),
+            None => (linear, None),
+        }
+    }
+
+    fn norm(&self, units: usize) -> Option<Norm> {
+        Norm::new(self.norm, units, self.bias.unwrap_or(0.0), self.options)
+    }
+
     pub(super) fn conv(&mut self, channels_in: usize, channels_out: usize, activation: &Activation) -> ConvBlock {
         let area = KERNEL * KERNEL;
         let shape = [channels_out, channels_in, KERNEL, KERNEL];
@@ -39,11 +56,12 @@ impl Draw<'_> {
             .with_bias(false)
             .init(self.options.0);
         convolution.weight = self.parameter(weight);
-        convolution.bias = Some(self.parameter(bias));
-        let fused = activation.fused().unwrap_or(FusedActivation::Identity);
+        let norm = self.norm(channels_out);
+        convolution.bias = norm.is_none().then(|| self.parameter(bias));
+        let fused = activation.fused().filter(|_| norm.is_none()).unwrap_or(FusedActivation::Identity);
         let convolution = FusedConv2d::from_conv2d(convolution, fused)
             .expect("`Activation::fused` gives only what a fused layer takes, and the kernel is odd");
-        ConvBlock { convolution, activation: activation.init(self.options) }
+        ConvBlock { convolution, norm, activation: activation.init(self.options) }
     }
 
     fn parameter<const D: usize>(&self, data: TensorData) -> Param<Tensor<D>> {
@@ -68,6 +86,7 @@ impl Draw<'_> {
             Init::LecunNormal => Initializer::KaimingNormal { gain: 1.0, fan_out_only: false },
             Init::TorchDefault => Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false },
             Init::Orthogonal => Initializer::Orthogonal { gain: 1.0 },
+            Init::Gain(gain) => Initializer::KaimingNormal { gain, fan_out_only: false },
             Init::Normal(std) => Initializer::Normal { mean: 0.0, std },
             // The gain for which the length of a signal is kept, from Lu et al. 2019.
             Init::RandomizedAsymmetric => Initializer::KaimingNormal { gain: 0.6007, fan_out_only: false },

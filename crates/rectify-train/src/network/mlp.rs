@@ -7,39 +7,75 @@ use burn::{
 };
 use rectify::{FusedActivation, FusedLinear};
 
-use super::{Stack, Stacked, Stages};
+use super::{Norm, Stack, Stacked, Stages};
 use crate::{activation::ActivationLayer, observe::Trace};
 
-/// φ(xW + b).
+/// φ(xW + b), and what an experiment puts around it: x + dropout(φ(norm(xW + b))).
+///
+/// Normalisation stands before φ (Ioffe and Szegedy 2015), dropout behind it (Srivastava et al. 2014). The skip goes
+/// around the whole layer and nothing stands behind the sum, so that a signal passes all skips unchanged, forward and
+/// backward (He et al. 2016, *Identity mappings in deep residual networks*; a branch has one layer here, and two there).
 #[derive(Module, Debug)]
 pub struct Dense {
-    /// The weights, `[fan_in, fan_out]`, the bias and, if its derivative can be told from its output, φ.
+    /// The weights, `[fan_in, fan_out]`, the bias and, if nothing stands between and its derivative can be told from its
+    /// output, φ.
     linear: FusedLinear,
+    norm: Option<Norm>,
     /// φ by itself.
     pub activation: ActivationLayer,
+    /// Fraction of the outputs that a training step sets to 0.
+    dropout: f64,
+    /// Whether the input is added to the output.
+    skip: bool,
 }
 
 impl Dense {
     /// Puts a layer together; φ becomes one operation with the product where its output tells its derivative.
     pub fn new(linear: Linear, activation: ActivationLayer) -> Self {
-        let fused = activation.activation().fused().unwrap_or(FusedActivation::Identity);
-        Self { linear: fuse(linear, fused), activation }
+        Self::around(linear, None, activation, 0.0, false)
     }
 
-    /// The layer as one operation with φ; `None` where φ is an operation of its own.
-    pub(super) fn fused(&self) -> Option<&FusedLinear> {
-        self.activation.activation().fused().map(|_| &self.linear)
+    /// [`new`](Self::new), with what stands around it.
+    pub(super) fn around(
+        linear: Linear,
+        norm: Option<Norm>,
+        activation: ActivationLayer,
+        dropout: f64,
+        skip: bool,
+    ) -> Self {
+        let fused = activation.activation().fused().filter(|_| norm.is_none()).unwrap_or(FusedActivation::Identity);
+        Self { linear: fuse(linear, fused), norm, activation, dropout, skip }
     }
 
-    /// φ(xW + b), observed under `name`.
+    /// The layer as one operation with φ, if it is nothing else; `None` where φ is an operation of its own or something
+    /// stands around it.
+    pub(super) fn explicit(&self) -> Option<&FusedLinear> {
+        self.fused().filter(|_| self.dropout == 0.0 && !self.skip)
+    }
+
+    fn fused(&self) -> Option<&FusedLinear> {
+        self.activation.activation().fused().filter(|_| self.norm.is_none()).map(|_| &self.linear)
+    }
+
+    /// The layer's output, observed under `name`: what is observed as its pre-activations is what φ takes.
     pub fn forward(&self, name: &str, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        match self.fused() {
+        let skipped = self.skip.then(|| x.clone());
+        let activation = match self.fused() {
             Some(layer) => trace.fused_linear(name, x, layer),
-            None => trace.layer(name, self.linear.forward(x), |z| self.activation.forward(z)),
+            None => {
+                let z = self.linear.forward(x);
+                let z = self.norm.iter().fold(z, |z, norm| norm.forward(z, trace));
+                trace.layer(name, z, |z| self.activation.forward(z))
+            }
+        };
+        let output = trace.dropout(activation, self.dropout);
+        match skipped {
+            Some(x) => x + output,
+            None => output,
         }
     }
 
-    /// xW + b.
+    /// xW + b, before normalisation.
     pub fn preactivation(&self, x: Tensor<2>) -> Tensor<2> {
         let (weight, bias) = self.parameters();
         linear(x, weight, Some(bias))

@@ -9,6 +9,7 @@
 mod cnn;
 mod init;
 mod mlp;
+mod norm;
 mod stages;
 
 use std::sync::{Mutex, PoisonError};
@@ -25,6 +26,7 @@ use rectify::{FusedActivation, cross_entropy};
 pub use self::{
     cnn::{Cnn, ConvBlock},
     mlp::{Dense, Mlp, parameters},
+    norm::Norm,
     stages::{Explicit, Stack, Stacked, Stages},
 };
 use self::{init::Draw, mlp::fuse};
@@ -245,6 +247,7 @@ impl Model {
         let mut draw = Draw {
             init: experiment.init.resolve(activation),
             bias: experiment.bias_init,
+            norm: experiment.norm,
             asymmetry: ChaCha8Rng::seed_from_u64(seed),
             options: (device, experiment.dtype.into()),
             host,
@@ -262,9 +265,12 @@ impl Model {
                 (conv, channels * (shape.height / 4) * (shape.width / 4))
             }
         };
-        let mut hidden = Vec::new();
+        let mut hidden: Vec<Dense> = Vec::new();
         for units in experiment.hidden() {
-            hidden.push(Dense::new(draw.linear(width, units), activation.init(draw.options)));
+            let (linear, norm) = draw.hidden(width, units);
+            // Not around the first layer, whose input is no layer's output.
+            let skip = experiment.residual && !hidden.is_empty() && width == units;
+            hidden.push(Dense::around(linear, norm, activation.init(draw.options), experiment.dropout, skip));
             width = units;
         }
         let output = fuse(draw.linear(width, shape.classes), FusedActivation::Identity);

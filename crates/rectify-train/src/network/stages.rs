@@ -18,8 +18,9 @@ use crate::{data::Batch, observe::Trace, record::Role};
 /// A classifier that is a list of stages, trained on cross-entropy.
 ///
 /// Being `Stacked` makes a module a [`Network`], whose gradients are computed stage by stage without the graph of Burn's
-/// autodiff: a small network's step is a tenth shorter, and its bits are the same. Stages whose φ keeps its input
-/// ([`Stages::dense`]), half types and frozen parameters leave the gradients to autodiff.
+/// autodiff: a small network's step is a tenth shorter, and its bits are the same. Stages whose φ keeps its input or that
+/// have normalisation, dropout or a skip ([`Stages::dense`]), half types and frozen parameters leave the gradients to
+/// autodiff.
 ///
 /// ```
 /// use burn::{module::Module, tensor::{Device, Tensor}};
@@ -136,10 +137,10 @@ impl<'a> Stages<'a, 2> {
         self.then(name, Operation::Linear { layer, role: Role::Hidden })
     }
 
-    /// A hidden layer whose activation may be an operation of its own. Where it is, the whole network's gradients are
-    /// autodiff's.
+    /// A hidden layer whose activation may be an operation of its own, and that may have normalisation, dropout or a skip.
+    /// Where any of these is, the whole network's gradients are autodiff's.
     pub fn dense(self, name: impl Into<String>, layer: &'a Dense) -> Self {
-        match layer.fused() {
+        match layer.explicit() {
             Some(layer) => self.linear(name, layer),
             None => self.then(name, Operation::UnfusedLinear(layer)),
         }
@@ -158,8 +159,8 @@ impl<'a> Stages<'a, 4> {
         self.then(name, Operation::Convolution(layer))
     }
 
-    /// A convolution whose activation may be an operation of its own, and pooling. Where it is, the whole network's
-    /// gradients are autodiff's.
+    /// A convolution whose activation may be an operation of its own, and that may have normalisation, and pooling. Where
+    /// either is, the whole network's gradients are autodiff's.
     pub fn conv_block(self, name: impl Into<String>, block: &'a ConvBlock) -> Self {
         let convolution = match block.fused() {
             Some(layer) => self.convolution(name, layer),
@@ -250,7 +251,7 @@ enum Operation<'a> {
         role: Role,
     },
     Convolution(&'a FusedConv2d),
-    /// Layers whose φ keeps its input have no backward pass of their own.
+    /// Layers whose φ keeps its input, and those with something around φ, have no backward pass of their own.
     UnfusedLinear(&'a Dense),
     UnfusedConvolution(&'a ConvBlock),
 }

@@ -16,11 +16,12 @@ mod probe;
 mod reduce;
 mod report;
 mod trace;
+mod training;
 
 pub(crate) use self::{
     host::{BLOCK, Powers},
     parameters::Path,
-    reduce::Sums,
+    reduce::{Sums, wide},
 };
 pub use self::{
     parameters::{
@@ -30,4 +31,5 @@ pub use self::{
     reduce::{Moved, Norm},
     report::{Backward, dead_units, report},
     trace::Trace,
+    training::{Statistics, Training},
 };

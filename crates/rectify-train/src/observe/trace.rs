@@ -1,11 +1,15 @@
 //! What is taken down of each layer while a batch passes.
 
-use burn::tensor::{Gradients, Tensor};
+use burn::{
+    module::ParamId,
+    tensor::{Gradients, Tensor},
+};
 use rectify::{FusedActivation, FusedConv2d, FusedLinear};
 
 use super::{
     probe::Probe,
     reduce::{Moments, Norm, Numbers, wide},
+    training::{Statistics, Training},
 };
 use crate::record::Role;
 
@@ -16,6 +20,8 @@ pub struct Trace {
     pub(super) layers: Vec<Observed>,
     /// What layers' names begin with: the fields that hold the module which is passing, each with a dot behind it.
     within: String,
+    /// `None` in evaluation.
+    training: Option<Training>,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,38 @@ impl Trace {
     pub fn with_histograms(mut self) -> Self {
         self.watch.iter_mut().for_each(|watch| watch.samples = true);
         self
+    }
+
+    /// The same for a pass of training, not of evaluation.
+    pub fn in_training(mut self, training: Training) -> Self {
+        self.training = Some(training);
+        self
+    }
+
+    /// Whether the pass is one of training: batch normalisation takes the batch's statistics, and dropout drops.
+    pub fn is_training(&self) -> bool {
+        self.training.is_some()
+    }
+
+    /// In training, sets each value to 0 with probability `rate` and divides the others by 1 − `rate`; in evaluation it
+    /// changes nothing.
+    pub fn dropout(&mut self, x: Tensor<2>, rate: f64) -> Tensor<2> {
+        match &mut self.training {
+            Some(training) if rate > 0.0 => training.dropout(x, rate),
+            _ => x,
+        }
+    }
+
+    /// Takes down a batch's statistic that the parameter `parameter`, which no optimizer moves, is to follow.
+    pub fn follow(&mut self, parameter: ParamId, statistic: Tensor<1>) {
+        if let Some(training) = &mut self.training {
+            training.follow(parameter, statistic);
+        }
+    }
+
+    /// What [`follow`](Self::follow) took down.
+    pub(crate) fn take_statistics(&mut self) -> Statistics {
+        self.training.as_mut().map(Training::take_statistics).unwrap_or_default()
     }
 
     /// Passes the pre-activations `z` of the hidden layer `name` through `phi`, observing both sides.

@@ -10,6 +10,7 @@ pub(crate) mod float;
 mod layer;
 mod run;
 mod summary;
+mod tuning;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,8 @@ pub use self::{
     epoch::{Epoch, GradientSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},
     run::{Divergence, Run, Status},
-    summary::{Estimate, Interval, PairedDifference, Summary},
+    summary::{Estimate, Interval, PairedDifference, Ranked, Summary},
+    tuning::{Trial, Tuning},
 };
 use crate::experiment::Experiment;
 
@@ -40,10 +42,16 @@ pub struct Results {
     /// What it was trained on. Absent in results of before version 2.
     #[serde(default)]
     pub data: Option<DataRecord>,
+    /// How the settings of each activation were chosen. Empty where all have the experiment's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tuning: Vec<Tuning>,
     /// One entry a training: every activation with every seed.
     pub runs: Vec<Run>,
     /// One entry an activation, over its seeds.
     pub summary: Vec<Summary>,
+    /// The activations by accuracy, the best first. Empty where there are few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranking: Vec<Ranked>,
     /// Differences between activations, seed by seed.
     pub paired_differences: Vec<PairedDifference>,
 }

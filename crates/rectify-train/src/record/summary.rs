@@ -86,3 +86,16 @@ pub struct Interval {
     /// Its level, as 0.95.
     pub confidence: f64,
 }
+
+/// An activation's place among many.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranked {
+    /// The activation as the user spelt it.
+    pub activation: String,
+    /// Over completed runs.
+    pub test_accuracy: Option<Estimate>,
+    /// Runs that diverged, which have no part in it.
+    pub diverged: usize,
+    /// A letter for each group of neighbours, none of which are told apart, that it is in: `a b`.
+    pub groups: String,
+}

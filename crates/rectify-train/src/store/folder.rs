@@ -13,12 +13,13 @@ use sha2::{Digest, Sha256};
 use super::{Lock, Mark, MetricsWriter, StoreError, atomic, seal, seal::hex};
 use crate::{
     activation::NAMES,
-    experiment::Experiment,
-    record::{DataRecord, Environment, Results, Run, SCHEMA_VERSION},
+    experiment::{Experiment, Schedule, Tune},
+    record::{DataRecord, Environment, Results, Run, SCHEMA_VERSION, Tuning},
 };
 
 const CONFIG: &str = "config.toml";
 const RESULTS: &str = "results.json";
+const TUNING: &str = "tuning.json";
 pub(super) const RUNS: &str = "runs";
 const RUN: &str = "run.json";
 pub(super) const METRICS: &str = "metrics.jsonl";
@@ -49,6 +50,13 @@ pub struct RunRecord {
     pub metrics: Mark,
     /// The run.
     pub run: Run,
+}
+
+/// What `tuning.json` holds.
+#[derive(Serialize, Deserialize)]
+struct TuningFile {
+    schema_version: u32,
+    tuning: Vec<Tuning>,
 }
 
 /// How far a run has come.
@@ -169,13 +177,14 @@ impl RunFolder {
         MetricsWriter::open(&folder.join(METRICS), at)
     }
 
-    /// Writes a run's `run.json`, by which it is done.
+    /// Writes a run's `run.json`, by which it is done. `experiment` is the folder's, with what was tuned for the run.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`].
     pub fn write_run(
         &self,
+        experiment: &Experiment,
         run: &Run,
         metrics: Mark,
         environment: &Environment,
@@ -183,12 +192,8 @@ impl RunFolder {
     ) -> Result<(), StoreError> {
         let path = self.run_path(&run.activation, run.seed).join(RUN);
         let activation = run.activation.parse().map_err(|error| StoreError::damaged(&path, error))?;
-        let experiment = Experiment {
-            activations: vec![activation],
-            seeds: 1,
-            seed: Some(vec![run.seed]),
-            ..self.experiment.clone()
-        };
+        let experiment =
+            Experiment { activations: vec![activation], seeds: 1, seed: Some(vec![run.seed]), ..experiment.clone() };
         let record = RunRecord {
             schema_version: SCHEMA_VERSION,
             experiment,
@@ -295,6 +300,27 @@ impl RunFolder {
             }
             Version { schema_version: found } => Err(StoreError::Newer { path, found, known: SCHEMA_VERSION }),
         }
+    }
+
+    /// Writes how activations' settings were chosen.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn save_tuning(&self, tuning: &[Tuning]) -> Result<(), StoreError> {
+        let path = self.path.join(TUNING);
+        let file = TuningFile { schema_version: SCHEMA_VERSION, tuning: tuning.to_vec() };
+        atomic::write(&path, &seal::seal(&path, &file)?)
+    }
+
+    /// How activations' settings were chosen, as far as they were.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] names the file if it is torn, changed or of a newer Rectify.
+    pub fn read_tuning(&self) -> Result<Vec<Tuning>, StoreError> {
+        let file = seal::read::<TuningFile>(&self.path.join(TUNING), "what was tuned")?;
+        Ok(file.map(|file| file.tuning).unwrap_or_default())
     }
 
     /// Writes `results.json`.
@@ -431,8 +457,16 @@ fn deciding(experiment: &Experiment) -> BTreeMap<String, Value> {
     let mut settings: BTreeMap<String, Value> = serde_json::to_value(written_out)
         .and_then(serde_json::from_value)
         .expect("settings are a struct of numbers and strings");
-    for open in ["activations", "seeds", "seed", "epochs", "steps", "jobs"] {
+    for open in ["activations", "seeds", "seed", "jobs"] {
         settings.remove(open);
+    }
+    for axis in experiment.tune.iter().flat_map(Tune::axes) {
+        settings.remove(axis.setting.field());
+    }
+    // A rate that falls over the training depends at every step on how many there are, and so does the best one.
+    if experiment.schedule == Schedule::Constant && experiment.tune.is_none() {
+        settings.remove("epochs");
+        settings.remove("steps");
     }
     settings
 }

@@ -15,13 +15,14 @@ use burn::{
 use super::{
     progress::{Records, take},
     schedule::alone,
+    statistics::{MOMENTUM, follow},
     update::{Measured, Parts, Updater, cast, is_finite, rounded},
 };
 use crate::{
     data::Batch,
     experiment::{Dtype, Experiment},
-    network::{Network, Pass, backward, needs_graph},
-    observe::{Parameters, Probe, Trace, Update, WeightGradients, parameters},
+    network::{Network, Pass, backward, needs_graph, outputs},
+    observe::{Parameters, Probe, Statistics, Trace, Training, Update, WeightGradients, parameters},
     record::Divergence,
 };
 
@@ -30,6 +31,11 @@ pub struct Learner<N> {
     replica: Replica<N>,
     /// Whether the network tracked gradients and no longer does, as it needs no graph.
     stripped: bool,
+    /// Of dropout.
+    seed: u64,
+    /// Steps taken.
+    steps: usize,
+    lr: f64,
     /// Threads beside the caller's. Each takes a part of every batch: a join a step costs little, where a join a
     /// product would cost what it saves.
     helpers: Vec<Helper>,
@@ -53,7 +59,17 @@ impl<N: Network> Learner<N> {
     /// `network` must track gradients.
     pub fn new(network: N, experiment: &Experiment) -> Self {
         let master = is_half(experiment).then(|| cast(network.valid(), DType::F32));
-        Self::of(network, master, Updater::new(experiment), experiment)
+        Self::of(network, master, Updater::new(experiment), experiment, 0)
+    }
+
+    /// The same with dropout by a seed; without it, by seed 0.
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Takes the steps that follow at a learning rate; the first ones are taken at the experiment's.
+    pub fn set_learning_rate(&mut self, lr: f64) {
+        self.lr = lr;
     }
 
     /// As it was after so many `steps`, from what [`records`](Self::records) gave.
@@ -71,7 +87,7 @@ impl<N: Network> Learner<N> {
             false => (loaded, None),
             true => (cast(loaded.clone(), experiment.dtype.into()), Some(loaded.valid())),
         };
-        Ok(Self::of(network, master, updater, experiment))
+        Ok(Self::of(network, master, updater, experiment, steps))
     }
 
     /// Weights, as exact as the optimizer has them, and the optimizer's memories.
@@ -81,14 +97,22 @@ impl<N: Network> Learner<N> {
         std::iter::once((WEIGHTS.to_owned(), weights)).chain(updater.record()).collect()
     }
 
-    fn of(network: N, master: Option<N>, updater: Updater, experiment: &Experiment) -> Self {
+    fn of(network: N, master: Option<N>, updater: Updater, experiment: &Experiment, steps: usize) -> Self {
         // The explicit path needs no graph: strip tracking.
         let stripped = !needs_graph(&network);
         let network = if stripped { network.valid() } else { network };
         let replica = Replica { network, master, updater };
         // Where no more threads can be had, those that are there do all.
         let helpers = (1..experiment.threads).map_while(|_| Helper::new(replica.apart())).collect();
-        Self { replica, stripped, helpers }
+        Self { replica, stripped, seed: 0, steps, lr: experiment.learning_rate(), helpers }
+    }
+
+    /// Sets running means and variances, if the network has any, to those of a batch.
+    pub(super) fn calibrate(mut self, batch: Batch) -> Self {
+        let mut trace = Trace::off().in_training(Training::new(self.seed, self.steps, 0));
+        outputs(&self.replica.network.valid(), batch.images, &mut trace);
+        self.replica = self.replica.follow(trace.take_statistics(), 1.0);
+        self
     }
 
     /// What of the optimizer and, unless that is known, of the network is not finite any more, if anything is.
@@ -122,11 +146,12 @@ impl<N: Network> Learner<N> {
         let helpers = &self.helpers[..self.helpers.len().min(size - 1)];
         let parts = helpers.len() + 1;
         let work = |part: usize| {
+            let range = part * size / parts..(part + 1) * size / parts;
             let trace = probe.map_or_else(Trace::off, Trace::gradients);
+            let trace = trace.in_training(Training::new(self.seed, self.steps, range.start));
             if parts == 1 {
                 return Work { batch: batch.clone(), share: 1.0, trace };
             }
-            let range = part * size / parts..(part + 1) * size / parts;
             let share = range.len() as f64 / size as f64;
             let images = batch.images.clone().slice(range.clone());
             Work { batch: Batch { images, labels: batch.labels.clone().slice(range) }, share, trace }
@@ -134,7 +159,9 @@ impl<N: Network> Learner<N> {
         for (i, helper) in helpers.iter().enumerate() {
             helper.begin(Task::Part(Box::new(work(i + 1))));
         }
-        let Part { mut loss, gradients, trace } = self.replica.part(work(0));
+        let Part { mut loss, gradients, mut trace } = self.replica.part(work(0));
+        // Only one part: batch normalisation is refused where several threads share a batch.
+        let statistics = trace.take_statistics();
         let (mut gradients, mut watched) = (vec![gradients], vec![trace]);
         // In the order of the parts, not as they come: the last bits of a sum depend on it.
         for part in helpers.iter().map(Helper::end) {
@@ -144,14 +171,16 @@ impl<N: Network> Learner<N> {
         }
         let gradients = Parts::new(gradients);
         for helper in &self.helpers {
-            helper.begin(Task::Update(gradients.clone()));
+            helper.begin(Task::Update(gradients.clone(), self.lr));
         }
         if probe.is_none() {
             watched.clear();
         }
         let parameters = probe.map(|_| parameters(&self.replica.network)).unwrap_or_default();
         let measured;
-        (self.replica, measured) = self.replica.update(gradients, measure_update);
+        (self.replica, measured) = self.replica.update(gradients, self.lr, measure_update);
+        self.replica = self.replica.follow(statistics, MOMENTUM);
+        self.steps += 1;
         let (update, weight_gradients) = measured.unzip();
         (self, Step { loss, parameters, watched, update, weight_gradients: weight_gradients.unwrap_or_default() })
     }
@@ -184,12 +213,25 @@ impl<N: Network> Replica<N> {
         Part { loss: objective, gradients, trace }
     }
 
-    fn update(mut self, parts: Parts, measure: bool) -> (Self, Option<Measured>) {
+    /// Moves running means and variances towards a batch's.
+    fn follow(self, statistics: Statistics, momentum: f64) -> Self {
+        match self.master {
+            _ if statistics.is_empty() => self,
+            None => Self { network: follow(self.network, statistics, momentum), ..self },
+            Some(master) => {
+                let master = follow(master, statistics, momentum);
+                Self { network: rounded(self.network, &master), master: Some(master), ..self }
+            }
+        }
+    }
+
+    fn update(mut self, parts: Parts, lr: f64, measure: bool) -> (Self, Option<Measured>) {
         let measured;
         match self.master {
-            None => (self.network, measured) = self.updater.step(self.network, parts, measure),
+            None => (self.network, measured) = self.updater.step(self.network, parts, lr, measure),
             Some(master) => {
-                let (master, of_master) = self.updater.step(master, parts.cast(&self.network, DType::F32), measure);
+                let parts = parts.cast(&self.network, DType::F32);
+                let (master, of_master) = self.updater.step(master, parts, lr, measure);
                 self.network = rounded(self.network, &master);
                 self.master = Some(master);
                 measured = of_master;
@@ -230,8 +272,8 @@ struct Part {
 enum Task {
     /// Forward and backward.
     Part(Box<Work>),
-    /// An update by the gradients of all parts.
-    Update(Parts),
+    /// An update by the gradients of all parts, at a learning rate.
+    Update(Parts, f64),
 }
 
 /// A thread for a part of every batch.
@@ -247,7 +289,7 @@ impl Helper {
         let serve = move || {
             while let Some(task) = receive(&incoming) {
                 match task {
-                    Task::Update(gradients) => (replica, _) = replica.update(gradients, false),
+                    Task::Update(gradients, lr) => (replica, _) = replica.update(gradients, lr, false),
                     Task::Part(work) => {
                         if outgoing.send(replica.part(*work)).is_err() {
                             break;

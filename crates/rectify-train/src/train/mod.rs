@@ -10,6 +10,7 @@ mod measure;
 mod optimizer;
 mod progress;
 pub mod schedule;
+mod statistics;
 mod update;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 };
 
 use burn::{
+    module::{Module, ModuleVisitor, Param},
     store::RecordError,
     tensor::{Int, Tensor, TensorData},
 };
@@ -32,7 +34,7 @@ pub use self::{
 use crate::{
     activation::Activation,
     data::{Batch, DeviceDataset, shuffled},
-    experiment::{Experiment, ProbeEvery},
+    experiment::{Experiment, NormKind, ProbeEvery},
     network::{Model, Network},
     observe::{Backward, Probe, report},
     record::{Divergence, Epoch, Layer, Run, Status, StepLosses, StepProbe},
@@ -76,6 +78,21 @@ pub enum Event<'a, N = Model> {
 pub fn total_steps(experiment: &Experiment, samples: usize) -> usize {
     let steps_an_epoch = samples.div_ceil(experiment.batch_size);
     experiment.steps.unwrap_or(experiment.epochs().saturating_mul(steps_an_epoch))
+}
+
+/// How many numbers of a network learn.
+fn trainable<N: Module>(network: &N) -> usize {
+    struct Trainable(usize);
+    impl ModuleVisitor for Trainable {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0 += param.shape().num_elements();
+            }
+        }
+    }
+    let mut trainable = Trainable(0);
+    network.visit(&mut trainable);
+    trainable.0
 }
 
 /// Trains a network by the experiment's settings.
@@ -140,7 +157,8 @@ impl<'a, N: Network> Trainer<'a, N> {
         experiment: &'a Experiment,
         data: &'a DeviceDataset,
     ) -> Self {
-        let learner = Learner::new(network, experiment);
+        let parameters = trainable(&network);
+        let learner = Learner::new(network, experiment).with_seed(seed);
         let run = Run {
             activation: activation.to_string(),
             seed,
@@ -149,7 +167,7 @@ impl<'a, N: Network> Trainer<'a, N> {
             divergence: None,
             wall_seconds: 0.0,
             steps: 0,
-            parameters: learner.network().num_params(),
+            parameters,
             kept_epoch: None,
             epochs: Vec::new(),
             probes: Vec::new(),
@@ -183,7 +201,7 @@ impl<'a, N: Network> Trainer<'a, N> {
         let State { progress, mut records, epochs, probes } = at;
         let fresh = self.learner.into_network();
         let best = progress::take_best(&fresh, &mut records)?;
-        let learner = Learner::load(fresh, self.experiment, &mut records, progress.steps)?;
+        let learner = Learner::load(fresh, self.experiment, &mut records, progress.steps)?.with_seed(self.run.seed);
         let (steps, wall_seconds) = (progress.steps, progress.wall_seconds);
         let run = Run { epochs, probes, steps, wall_seconds, ..self.run };
         Ok(Self { learner, best, run, progress, ..self })
@@ -222,7 +240,12 @@ impl<'a, N: Network> Trainer<'a, N> {
     /// How the training ended, if it did.
     fn turn(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> (Self, Option<Status>) {
         if self.run.epochs.is_empty() {
-            let sample = self.data.train.slice(0..self.data.train.len().min(INITIAL_SAMPLE)).into();
+            let sample = self.data.train.slice(0..self.data.train.len().min(INITIAL_SAMPLE));
+            if self.experiment.norm == NormKind::Batch {
+                // Running means that are those of no batch would show a network without normalisation.
+                self.learner = self.learner.calibrate(sample.clone());
+            }
+            let sample = sample.into();
             let loss = evaluate(&self.learner.network().valid(), &sample).loss;
             if let Some(status) = self.measure(loss, stop, observe) {
                 return (self, Some(status));
@@ -274,6 +297,7 @@ impl<'a, N: Network> Trainer<'a, N> {
                 ProbeEvery::Steps(every) if step.is_multiple_of(every) => self.probe.as_ref(),
                 _ => None,
             };
+            self.learner.set_learning_rate(self.experiment.learning_rate_at(step - 1, self.total_steps));
             let measure_update = probe.is_some() || (self.probe.is_some() && step == last_step);
             let taken;
             (self.learner, taken) = self.learner.step(batch.clone(), probe, measure_update);
@@ -397,7 +421,7 @@ impl<'a, N: Network> Trainer<'a, N> {
             epoch: self.run.epochs.len(),
             step: self.run.steps,
             seconds: self.progress.seconds,
-            learning_rate: Some(self.experiment.learning_rate()),
+            learning_rate: Some(self.experiment.learning_rate_at(self.run.steps.saturating_sub(1), self.total_steps)),
             train_loss,
             validation_loss: validation.loss,
             validation_accuracy: validation.accuracy,

@@ -18,7 +18,6 @@ use crate::experiment::{Experiment, OptimizerKind};
 #[derive(Debug, Clone)]
 pub struct Optimizer {
     rule: Rule,
-    lr: f64,
     weight_decay: f64,
     /// Steps taken.
     time: i32,
@@ -59,14 +58,14 @@ impl Optimizer {
             OptimizerKind::AdamW => Rule::AdamW,
         };
         let state = State { first: Vec::new(), second: Vec::new() };
-        Self { rule, lr: experiment.learning_rate(), weight_decay: experiment.weight_decay, time: 0, state }
+        Self { rule, weight_decay: experiment.weight_decay, time: 0, state }
     }
 
-    /// A step by `gradients`. Parameters without one stay.
-    pub fn step<N: Module>(&mut self, network: N, gradients: GradientsParams) -> N {
+    /// A step by `gradients` at a learning rate. Parameters without a gradient stay.
+    pub fn step<N: Module>(&mut self, network: N, gradients: GradientsParams, lr: f64) -> N {
         self.remember(&network);
         self.time = self.time.saturating_add(1);
-        network.map(&mut Step { optimizer: self, gradients, place: 0 })
+        network.map(&mut Step { optimizer: self, gradients, lr, place: 0 })
     }
 
     /// Memories of zeros where there are none yet.
@@ -121,6 +120,7 @@ impl Optimizer {
 struct Step<'a> {
     optimizer: &'a mut Optimizer,
     gradients: GradientsParams,
+    lr: f64,
     place: usize,
 }
 
@@ -129,22 +129,23 @@ impl ModuleMapper for Step<'_> {
         let place = self.place;
         self.place += 1;
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
-        let Optimizer { rule, lr, weight_decay, time, state } = &mut *self.optimizer;
+        let lr = self.lr;
+        let Optimizer { rule, weight_decay, time, state } = &mut *self.optimizer;
         with_value(param, |weight| {
             let decayed = |gradient: Tensor<D>| match *weight_decay {
                 0.0 => gradient,
                 decay => gradient + weight.clone() * decay,
             };
             match *rule {
-                Rule::Sgd => weight.clone() - decayed(gradient) * *lr,
+                Rule::Sgd => weight.clone() - decayed(gradient) * lr,
                 Rule::Momentum(momentum) => {
                     let velocity = recall(&mut state.first[place], decayed(gradient), |velocity, gradient| {
                         velocity * momentum + gradient
                     });
-                    weight - velocity * *lr
+                    weight - velocity * lr
                 }
-                Rule::Adam => adam(weight.clone(), decayed(gradient), *lr, *time, state, place),
-                Rule::AdamW => adam(weight * (1.0 - *lr * *weight_decay), gradient, *lr, *time, state, place),
+                Rule::Adam => adam(weight.clone(), decayed(gradient), lr, *time, state, place),
+                Rule::AdamW => adam(weight * (1.0 - lr * *weight_decay), gradient, lr, *time, state, place),
             }
         })
     }

@@ -86,23 +86,18 @@ impl Parts {
 /// What a step did to each weight, and by which gradients, before clipping.
 pub type Measured = (Update, WeightGradients);
 
-/// An experiment's optimizer with its learning rate and clipping.
+/// An experiment's optimizer with its clipping.
 #[derive(Clone)]
 pub struct Updater {
     /// `None` for plain gradient descent, which is one pass over every weight and remembers nothing.
     optimizer: Option<Optimizer>,
-    lr: f64,
     clip_norm: Option<f64>,
 }
 
 impl Updater {
     pub fn new(experiment: &Experiment) -> Self {
         let plain = experiment.optimizer == OptimizerKind::Sgd && experiment.weight_decay == 0.0;
-        Self {
-            optimizer: (!plain).then(|| Optimizer::new(experiment)),
-            lr: experiment.learning_rate(),
-            clip_norm: experiment.clip_norm,
-        }
+        Self { optimizer: (!plain).then(|| Optimizer::new(experiment)), clip_norm: experiment.clip_norm }
     }
 
     /// What the optimizer remembers; `None` for plain gradient descent.
@@ -121,8 +116,8 @@ impl Updater {
         self.optimizer.as_ref().is_none_or(Optimizer::is_finite)
     }
 
-    /// The network after a step by the sum of `parts`, and what that did, if it is to be measured.
-    pub fn step<N: Module>(&mut self, network: N, mut parts: Parts, measure: bool) -> (N, Option<Measured>) {
+    /// The network after a step by the sum of `parts` at a learning rate, and what that did, if it is to be measured.
+    pub fn step<N: Module>(&mut self, network: N, mut parts: Parts, lr: f64, measure: bool) -> (N, Option<Measured>) {
         let mut unclipped = None;
         if let Some(norm) = self.clip_norm {
             let sum = parts.sum(&network);
@@ -131,8 +126,8 @@ impl Updater {
         }
         match &mut self.optimizer {
             None => {
-                let mut descent =
-                    Descent { lr: self.lr, parts, path: Path::default(), measured: measure.then(Measured::default) };
+                let measured = measure.then(Measured::default);
+                let mut descent = Descent { lr, parts, path: Path::default(), measured };
                 let network = network.map(&mut descent);
                 let measured = descent.measured.map(|(update, clipped)| (update, unclipped.unwrap_or(clipped)));
                 (network, measured)
@@ -143,7 +138,7 @@ impl Updater {
                     let norms = unclipped.unwrap_or_else(|| weight_gradients(&network, &gradients));
                     (weights(&network), norms)
                 });
-                let network = optimizer.step(network, gradients);
+                let network = optimizer.step(network, gradients, lr);
                 let measured = before.map(|(before, norms)| (update_between(before, weights(&network)), norms));
                 (network, measured)
             }
@@ -422,7 +417,7 @@ mod tests {
                 let mut burn = SgdConfig::new().init();
                 let expected = burn.step(0.3, layer.clone(), parts.sum(&layer));
 
-                let (found, _) = Updater::new(&experiment).step(layer.clone(), parts.clone(), false);
+                let (found, _) = Updater::new(&experiment).step(layer.clone(), parts.clone(), 0.3, false);
                 assert_eq!(values(&found), values(&expected), "{count} parts");
                 assert_ne!(values(&found), values(&layer), "the layer that was shared is as it was");
                 assert!(found.weight.is_require_grad() && found.weight.id == layer.weight.id);
@@ -430,7 +425,7 @@ mod tests {
                 // Alone, in place, and measured.
                 let expected_update = update_between(weights(&layer), weights(&expected));
                 let expected_gradients = weight_gradients(&layer, &parts.sum(&layer));
-                let (in_place, measured) = Updater::new(&experiment).step(layer, parts, true);
+                let (in_place, measured) = Updater::new(&experiment).step(layer, parts, 0.3, true);
                 assert_eq!(values(&in_place), values(&expected), "{count} parts, in place");
                 assert_eq!(format!("{measured:?}"), format!("{:?}", Some((expected_update, expected_gradients))));
             }
@@ -441,7 +436,7 @@ mod tests {
     fn what_has_no_gradient_stays() {
         let layer = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
         let parts = Parts::new(vec![GradientsParams::new()]);
-        let (found, _) = Updater::new(&Experiment::default()).step(layer.clone(), parts, false);
+        let (found, _) = Updater::new(&Experiment::default()).step(layer.clone(), parts, 0.1, false);
         assert_eq!(values(&found), values(&layer));
     }
 }
