@@ -1,7 +1,8 @@
-"""ReLU, sigmoid and tanh, forward and backward, in PyTorch and JAX: nanoseconds an element, as JSON lines.
+"""Every activation, forward and backward, in PyTorch and JAX: nanoseconds an element, as JSON lines.
 
 `forward` and `backward` return a new tensor. `-into` ones write to one that is there: PyTorch's `out=` and
-`grad_input=`, JAX's donated argument. PyTorch's backward is its kernel alone, without the autograd graph around it.
+`grad_input=`, JAX's donated argument. PyTorch's backward is its kernel alone, without the autograd graph around it;
+functions that PyTorch composes of others have none. JAX's is the compiled vector-Jacobian product from the input.
 Every call goes through Python, as users' calls do, and 2^0 elements show what that costs; divide by the elements.
 """
 
@@ -11,8 +12,33 @@ import statistics
 import time
 from typing import Callable, Iterator
 
-SIZES = [0, *range(10, 25, 2)]
+SIZES = [0, *range(8, 25, 2)]
 DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+SELU = (1.6732632423543772, 1.0507009873554805)
+# By Rectify's name: PyTorch's forward kernel with its arguments, and its backward kernel with its arguments, where "y"
+# and "x" stand for the output and the input that it takes.
+TORCH = {
+    "relu": (("clamp_min", 0), ("threshold_backward", "y", 0)),
+    "leaky-relu": (("leaky_relu", 0.01), ("leaky_relu_backward", "x", 0.01, False)),
+    "relu6": (("hardtanh", 0, 6), ("hardtanh_backward", "x", 0, 6)),
+    "threshold": (("threshold", 1, 0), ("threshold_backward", "x", 1)),
+    "elu": (("elu", 1), ("elu_backward", 1, 1, 1, False, "x")),
+    "celu": (("elu", 1), ("elu_backward", 1, 1, 1, False, "x")),
+    "selu": (("elu", *SELU), ("elu_backward", *SELU, 1, False, "x")),
+    "gelu": (("gelu",), ("gelu_backward", "x")),
+    "gelu-tanh": (("gelu", {"approximate": "tanh"}), ("gelu_backward", "x", {"approximate": "tanh"})),
+    "silu": (("silu",), ("silu_backward", "x")),
+    "mish": (("mish",), ("mish_backward", "x")),
+    "softplus": (("softplus", 1, 20), ("softplus_backward", "x", 1, 20)),
+    "sigmoid": (("sigmoid",), ("sigmoid_backward", "y")),
+    "log-sigmoid": (("log_sigmoid",), None),
+    "tanh": (("tanh",), ("tanh_backward", "y")),
+    "hard-sigmoid": (("hardsigmoid",), ("hardsigmoid_backward", "x")),
+    "hard-tanh": (("hardtanh", -1, 1), ("hardtanh_backward", "x", -1, 1)),
+    "hard-swish": (("hardswish",), ("hardswish_backward", "x")),
+    "hard-shrink": (("hardshrink", 0.5), ("hardshrink_backward", "x", 0.5)),
+    "soft-shrink": (("softshrink", 0.5), ("softshrink_backward", "x", 0.5)),
+}
 
 
 def torch_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -24,38 +50,64 @@ def torch_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Call
     g = torch.randn(size).to(x.dtype)
     out = torch.empty_like(x)
     yield "copy", lambda: out.copy_(x)
-    relu, sigmoid, tanh = torch.relu(x), torch.sigmoid(x), torch.tanh(x)
-    yield "relu-forward", lambda: torch.relu(x)
-    # ReLU itself has no `out=`.
-    yield "relu-forward-into", lambda: torch.clamp_min(x, 0, out=out)
-    yield "relu-backward", lambda: aten.threshold_backward(g, relu, 0)
-    yield "relu-backward-into", lambda: aten.threshold_backward.grad_input(g, relu, 0, grad_input=out)
-    yield "sigmoid-forward", lambda: torch.sigmoid(x)
-    yield "sigmoid-forward-into", lambda: torch.sigmoid(x, out=out)
-    yield "sigmoid-backward", lambda: aten.sigmoid_backward(g, sigmoid)
-    yield "sigmoid-backward-into", lambda: aten.sigmoid_backward.grad_input(g, sigmoid, grad_input=out)
-    yield "tanh-forward", lambda: torch.tanh(x)
-    yield "tanh-forward-into", lambda: torch.tanh(x, out=out)
-    yield "tanh-backward", lambda: aten.tanh_backward(g, tanh)
-    yield "tanh-backward-into", lambda: aten.tanh_backward.grad_input(g, tanh, grad_input=out)
+
+    def bind(arguments, y=None):
+        named = {}
+        for argument in arguments:
+            if isinstance(argument, dict):
+                named = argument
+        values = [{"x": x, "y": y}.get(a, a) if isinstance(a, str) else a for a in arguments if a is not named]
+        return values, named
+
+    for name, ((kernel, *arguments), backward) in TORCH.items():
+        forward = getattr(aten, kernel)
+        values, named = bind(arguments)
+        # ReLU's own kernel has no `out=`.
+        plain = torch.relu if name == "relu" else lambda x: forward(x, *values, **named)
+        yield f"{name}-forward", lambda: plain(x)
+        if "out" in forward.overloads():
+            yield f"{name}-forward-into", lambda: forward.out(x, *values, **named, out=out)
+        if backward:
+            kernel, *arguments = backward
+            derivative = getattr(aten, kernel)
+            values, named = bind(arguments, plain(x))
+            yield f"{name}-backward", lambda: derivative(g, *values, **named)
+            if "grad_input" in derivative.overloads():
+                yield f"{name}-backward-into", lambda: derivative.grad_input(g, *values, **named, grad_input=out)
+    # Composed of others.
+    composed = {"softsign": torch.nn.functional.softsign, "tanh-shrink": torch.nn.functional.tanhshrink}
+    composed["squared-relu"] = lambda x: torch.relu(x).square()
+    for name, function in composed.items():
+        yield f"{name}-forward", lambda: function(x)
 
 
 def jax_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Callable[[], None]]]:
     import jax
-    from jax import numpy as jnp
+    from jax import nn, numpy as jnp
 
     x, g = (jax.random.normal(jax.random.key(seed), size, getattr(jnp, DTYPES[dtype])) for seed in (0, 1))
-    # Each from the forward's output alone, as PyTorch's kernels.
-    derivatives = {"relu": lambda y: y > 0, "sigmoid": lambda y: y * (1 - y), "tanh": lambda y: 1 - y * y}
-    for name, derivative in derivatives.items():
-        forward = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}[name]
+    functions = {
+        "relu": nn.relu, "leaky-relu": nn.leaky_relu, "relu6": nn.relu6, "elu": nn.elu, "celu": nn.celu,
+        "threshold": lambda x: jnp.where(x > 1, x, 0),
+        "selu": nn.selu, "gelu": lambda x: nn.gelu(x, approximate=False), "gelu-tanh": nn.gelu, "silu": nn.silu,
+        "mish": nn.mish, "softplus": nn.softplus, "softsign": nn.soft_sign, "sigmoid": nn.sigmoid,
+        "log-sigmoid": nn.log_sigmoid, "tanh": jnp.tanh, "hard-sigmoid": nn.hard_sigmoid, "hard-tanh": nn.hard_tanh,
+        "hard-swish": nn.hard_swish, "squared-relu": lambda x: jnp.square(nn.relu(x)),
+        "hard-shrink": lambda x: jnp.where(jnp.abs(x) > 0.5, x, 0),
+        "soft-shrink": lambda x: x - jnp.clip(x, -0.5, 0.5), "tanh-shrink": lambda x: x - jnp.tanh(x),
+    }  # fmt: skip
+    # From the forward's output alone, as PyTorch's kernels.
+    of_output = {"sigmoid": lambda y: y * (1 - y), "tanh": lambda y: 1 - y * y}
+    for name, function in functions.items():
 
-        def backward(g, y, derivative=derivative, name=name):
-            return jnp.where(derivative(y), g, 0) if name == "relu" else g * derivative(y)
+        def backward(g, kept, function=function, name=name):
+            if name in of_output:
+                return g * of_output[name](kept)
+            return jax.vjp(function, kept)[1](g)[0]
 
-        y = jax.jit(forward)(x)
-        for what, function, operands in [("forward", forward, (x,)), ("backward", backward, (g, y))]:
-            plain, donated = jax.jit(function), jax.jit(function, donate_argnums=0)
+        kept = jax.jit(function)(x) if name in of_output else x
+        for what, call, operands in [("forward", function, (x,)), ("backward", backward, (g, kept))]:
+            plain, donated = jax.jit(call), jax.jit(call, donate_argnums=0)
             yield f"{name}-{what}", lambda: plain(*operands).block_until_ready()
             buffer = operands[0] + 0
 
@@ -87,9 +139,10 @@ def main():
     parser.add_argument("--who", choices=["torch", "jax"], required=True)
     parser.add_argument("--threads", type=int, required=True, help="the process must be confined to as many processors")
     parser.add_argument("--dtype", choices=DTYPES, default="f32")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="powers of two")
     args = parser.parse_args()
     cases = {"torch": torch_cases, "jax": jax_cases}[args.who]
-    for power in SIZES:
+    for power in args.sizes:
         for what, call in cases(args.threads, args.dtype, 1 << power):
             print(json.dumps({
                 "who": args.who, "what": what, "dtype": args.dtype, "threads": args.threads,
