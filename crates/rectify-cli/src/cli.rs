@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rectify_train::{
     backend, data,
     experiment::{
-        Dtype, Experiment, ExperimentError, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Tune,
+        Dtype, Experiment, ExperimentError, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Shard, Tune,
     },
     words::Vocabulary,
 };
@@ -242,6 +242,10 @@ pub struct ExperimentFlags {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<Vec<u64>>,
+    /// Do every Nth of the trainings, from the Ith of 0 to N-1 on; `rectify report` joins the folders [default: all]
+    #[arg(long, value_name = "I/N", value_parser = value::word::<Shard>(&[]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<Shard>,
     /// flex, ndarray, wgpu, wgpu:1, auto, …: see `rectify backends` [default: flex]
     #[arg(
         long,

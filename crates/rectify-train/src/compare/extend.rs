@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Compare, CompareError};
 use crate::{
     activation::Activation,
-    experiment::Experiment,
+    experiment::{Experiment, Shard},
     store::{Difference, difference},
 };
 
@@ -58,6 +58,10 @@ fn extended(there: &Experiment, asked: Experiment) -> Result<Experiment, ExtendE
     if there.steps != asked.steps {
         let value = |steps: Option<usize>| steps.map_or("no number of steps".to_owned(), |steps| steps.to_string());
         return refuse("steps", value(there.steps), value(asked.steps));
+    }
+    if there.shard != asked.shard {
+        let value = |shard: Option<Shard>| shard.map_or("all of them".to_owned(), |shard| shard.to_string());
+        return refuse("shard", value(there.shard), value(asked.shard));
     }
     if asked.epochs() < there.epochs() {
         return refuse("epochs", there.epochs().to_string(), format!("fewer, {}", asked.epochs()));
@@ -114,6 +118,7 @@ mod tests {
         for (asked, setting, values) in [
             (Experiment { lr: Some(0.5), ..there.clone() }, "lr", ["0.1", "0.5"]),
             (Experiment { epochs: Some(4), ..there.clone() }, "epochs", ["5", "4"]),
+            (Experiment { shard: "1/2".parse().ok(), ..there.clone() }, "shard", ["all", "1/2"]),
             (Experiment { steps: Some(9), ..there.clone() }, "steps", ["no number", "9"]),
             (Experiment { train_size: Some(9), ..there.clone() }, "train_size", ["none", "9"]),
             (Experiment { patience: Some(2), ..there.clone() }, "patience", ["none", "2"]),

@@ -192,7 +192,13 @@ fn both(first: Experiment, second: &Experiment) -> Experiment {
     activations.extend(second.activations.iter().filter(|one| !first.activations.contains(one)).cloned());
     let seeds: BTreeSet<u64> = first.seeds().into_iter().chain(second.seeds()).collect();
     let counted = seeds.iter().enumerate().all(|(i, seed)| i as u64 == *seed);
-    Experiment { activations, seeds: seeds.len(), seed: (!counted).then(|| seeds.into_iter().collect()), ..first }
+    Experiment {
+        activations,
+        seeds: seeds.len(),
+        seed: (!counted).then(|| seeds.into_iter().collect()),
+        shard: None,
+        ..first
+    }
 }
 
 /// A run that is not done, by what it measured so far.

@@ -76,7 +76,11 @@ impl Trials<'_> {
     ) -> Result<Tuned, CompareError> {
         let first: Vec<Vec<f64>> = self.tune.axes().iter().map(|axis| axis.values(self.experiment)).collect();
         let is_done = |activation: &&Activation| done.iter().any(|tuning| tuning.activation == activation.name());
-        let activations = self.experiment.activations.iter().filter(|activation| !is_done(activation)).cloned();
+        // Of a shard, those that it trains: every shard chooses the same for an activation.
+        let mine = trainings(self.experiment);
+        let trained = |activation: &&Activation| mine.iter().any(|training| training.activation == **activation);
+        let activations = self.experiment.activations.iter();
+        let activations = activations.filter(|activation| trained(activation) && !is_done(activation)).cloned();
         let mut grids: Vec<Grid> = activations.map(|activation| Grid { activation, values: first.clone() }).collect();
         let mut tuned = Tuned::default();
         // By activation and settings.
@@ -169,6 +173,7 @@ impl Trials<'_> {
             activations,
             seeds: TUNING_SEEDS.len(),
             seed: Some(TUNING_SEEDS.to_vec()),
+            shard: None,
             probe_every: ProbeEvery::Off,
             ..with_settings(self.experiment.clone(), self.tune, point)
         };

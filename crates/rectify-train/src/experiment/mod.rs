@@ -26,6 +26,7 @@ mod choice;
 mod init;
 mod moments;
 mod notes;
+mod shard;
 mod size;
 mod tune;
 
@@ -33,6 +34,7 @@ pub use choice::{Dtype, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule
 pub use init::Init;
 pub use moments::Moments;
 pub(crate) use moments::gaussian_nodes;
+pub use shard::Shard;
 pub use tune::{Axis, TUNING_SEEDS, Tunable, Tune};
 
 use std::collections::HashSet;
@@ -109,6 +111,9 @@ pub struct Experiment {
     /// The seeds themselves, in place of `seeds`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<Vec<u64>>,
+    /// Which of the experiment's trainings are done here; without it all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// Where to compute: `flex`, `ndarray`, `wgpu`, ….
     pub backend: String,
     /// Type of weights and activations.
@@ -151,6 +156,7 @@ impl Default for Experiment {
             keep_last: false,
             seeds: 3,
             seed: None,
+            shard: None,
             backend: "flex".to_owned(),
             dtype: Dtype::F32,
             train_size: None,
@@ -246,6 +252,18 @@ impl Experiment {
         }
     }
 
+    /// How many trainings there are, or are in the shard.
+    pub fn trainings(&self) -> usize {
+        let (activations, seeds) = (self.activations.len(), self.seeds().len());
+        match self.shard {
+            None => activations.saturating_mul(seeds),
+            Some(shard) => {
+                let of_seed = |seed| (0..activations).filter(|&place| shard.takes(place, seed, activations)).count();
+                (0..seeds).map(of_seed).sum()
+            }
+        }
+    }
+
     /// Whether every setting is in its range.
     ///
     /// # Errors
@@ -323,6 +341,10 @@ impl Experiment {
         let count = self.seed.as_ref().map_or(self.seeds, Vec::len);
         at_least_one("seeds", count)?;
         ensure(count <= MAX_SEEDS, "seeds", format!("at most {MAX_SEEDS}, got {count}"))?;
+        if let Some(shard) = self.shard {
+            let reason = format!("{shard} has none of the {} trainings", self.activations.len() * count);
+            ensure(self.trainings() > 0, "shard", reason)?;
+        }
         if self.tune.is_some() {
             let trained = self.steps.unwrap_or(self.epochs()) > 0;
             ensure(trained, "tune", "what is not trained cannot be tuned; give steps or epochs".to_owned())?;

@@ -48,7 +48,7 @@ impl Experiment {
         if threads > batch {
             notes.push(format!("threads: {threads} are more than the {batch} samples of a step: the others are idle"));
         }
-        let runs = self.activations.len().saturating_mul(self.seeds().len());
+        let runs = self.trainings();
         if let Some(jobs) = self.jobs.filter(|jobs| *jobs > runs) {
             notes.push(format!("jobs: {jobs} are more than the trainings, of which there are {runs}"));
         }

@@ -441,7 +441,7 @@ impl fmt::Display for Difference {
 }
 
 /// The first setting that makes runs of one experiment no runs of another. Which activations and seeds are trained, how
-/// long, and how many side by side, does not.
+/// long, where, and how many side by side, does not.
 pub fn difference(first: &Experiment, second: &Experiment) -> Option<Difference> {
     let (first, second) = (deciding(first), deciding(second));
     let mut names = first.keys().chain(second.keys());
@@ -457,7 +457,7 @@ fn deciding(experiment: &Experiment) -> BTreeMap<String, Value> {
     let mut settings: BTreeMap<String, Value> = serde_json::to_value(written_out)
         .and_then(serde_json::from_value)
         .expect("settings are a struct of numbers and strings");
-    for open in ["activations", "seeds", "seed", "jobs"] {
+    for open in ["activations", "seeds", "seed", "shard", "jobs"] {
         settings.remove(open);
     }
     for axis in experiment.tune.iter().flat_map(Tune::axes) {

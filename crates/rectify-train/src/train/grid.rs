@@ -18,17 +18,21 @@ pub struct Training {
     pub seed: u64,
 }
 
-/// The trainings of an experiment, activations of one seed beside each other.
+/// The trainings of an experiment or, where it has one, of its shard; activations of one seed beside each other.
 pub fn trainings(experiment: &Experiment) -> Vec<Training> {
-    let of_seed = |seed| {
-        let of = move |activation: &Activation| Training {
+    let activations = &experiment.activations;
+    let of_seed = |(place, seed)| {
+        let mine = move |(i, _): &(usize, &Activation)| {
+            experiment.shard.is_none_or(|shard| shard.takes(*i, place, activations.len()))
+        };
+        let of = move |(_, activation): (usize, &Activation)| Training {
             experiment: experiment.clone(),
             activation: activation.clone(),
             seed,
         };
-        experiment.activations.iter().map(of)
+        activations.iter().enumerate().filter(mine).map(of)
     };
-    experiment.seeds().into_iter().flat_map(of_seed).collect()
+    experiment.seeds().into_iter().enumerate().flat_map(of_seed).collect()
 }
 
 /// Trains, `jobs` trainings side by side, and gives what `finished` makes of each back in their order, whatever order
