@@ -1,5 +1,6 @@
 //! The flags, and how they and a config file become one checked [`Experiment`].
 
+mod diagnose;
 mod value;
 
 use std::{
@@ -22,6 +23,7 @@ use strum::VariantNames;
 
 use crate::note;
 
+pub use diagnose::DiagnoseArgs;
 pub use value::Activations;
 use value::Widths;
 
@@ -55,6 +57,8 @@ pub enum Command {
     Claims(ClaimsArgs),
     /// Loss and accuracy of a checkpoint
     Eval(EvalArgs),
+    /// What is wrong with the runs of a folder, which layers, why, and what to change
+    Diagnose(DiagnoseArgs),
     /// Results and report of one or many folders of runs, again and without training
     Report(ReportArgs),
     /// Draw activations and their derivatives as SVG, PNG or HTML, by the file's ending

@@ -27,7 +27,7 @@ use rectify_train::{
 };
 
 use cli::{Activations, Cli, Command, Usage};
-use command::{claims, compare, eval, gradcheck, listing, plot};
+use command::{claims, compare, diagnose, eval, gradcheck, listing, plot};
 
 // Page faults and `malloc` were a fifth of a training step with the system's allocator.
 #[global_allocator]
@@ -105,6 +105,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Compare(args) => compare::compare(&args),
         Command::Train(args) => compare::train(&args),
         Command::Claims(args) => claims::claims(&args),
+        Command::Diagnose(args) => diagnose::diagnose(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Plot(args) => {
             let activations: Vec<Activation> = Activations::all(&args.activations).cloned().collect();

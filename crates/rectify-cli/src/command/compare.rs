@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context;
 use rectify_train::{
     compare::{Compare, CompareError, Outcome, Progress},
+    examine::diagnoses,
     experiment::Experiment,
     judge::sentences::sentences,
     record::{Results, Run, Status},
@@ -18,6 +19,7 @@ use rectify_train::{
 
 use crate::{
     cli::{Format, Output, TrainArgs, Trainings, Usage},
+    command::diagnose::over_all,
     interrupt, note, print,
     progress::Progress as Display,
     report,
@@ -78,6 +80,11 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
     let Outcome { results, interrupted, mut failures } = outcome;
     let mut code = ExitCode::SUCCESS;
     let printed = show(&results, &folder, &args.output, &mut failures);
+    let diagnoses = diagnoses(&results, &[&folder]);
+    if !args.output.quiet && !interrupted && diagnoses.iter().any(|run| !run.healthy) {
+        note(format_args!("diagnosis: {}", over_all(&diagnoses)));
+        note(format_args!("to see why: rectify diagnose {}", folder.display()));
+    }
     if !args.output.quiet {
         let evaluates = results.runs.iter().any(|run| run.status == Status::Completed);
         if command == "train" && evaluates && !interrupted {

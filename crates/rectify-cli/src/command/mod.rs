@@ -2,8 +2,10 @@
 
 pub mod claims;
 pub mod compare;
+pub mod diagnose;
 pub mod eval;
 pub mod gradcheck;
 pub mod listing;
 pub mod plot;
 pub mod report;
+pub mod self_test;

@@ -115,6 +115,21 @@ pub fn geometric_estimate_at(values: &[f64], confidence: f64) -> Option<Estimate
     })
 }
 
+/// The 95 % interval of a share, `hits` of `trials`, by Wilson's score (*Probable inference, the law of succession, and
+/// statistical inference*, 1927), which holds also where none or all hit; from 0 to 1 without trials.
+pub fn wilson(hits: usize, trials: usize) -> (f64, f64) {
+    if trials == 0 {
+        return (0.0, 1.0);
+    }
+    // The standard normal's 97.5 % quantile.
+    const Z: f64 = 1.959_963_984_540_054;
+    let (n, share) = (trials as f64, hits as f64 / trials as f64);
+    let centre = share + Z * Z / (2.0 * n);
+    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    (((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0))
+}
+
 /// One [`Summary`] an activation that has a run, in the experiment's order.
 ///
 /// Estimates are over completed runs; `seeds` counts completed and diverged ones. Interrupted runs are counted apart.

@@ -11,8 +11,10 @@
 //! Off, a trace does nothing.
 
 mod host;
+mod inputs;
 mod parameters;
 mod probe;
+mod rank;
 mod reduce;
 mod report;
 mod trace;
@@ -24,6 +26,7 @@ pub(crate) use self::{
     reduce::{Sums, wide},
 };
 pub use self::{
+    inputs::input_sample,
     parameters::{
         Parameter, Parameters, Update, WeightGradients, Weights, parameters, update_between, weight_gradients, weights,
     },

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     Parameters, Trace, Update, WeightGradients,
     parameters::belongs,
+    rank::effective_rank,
     reduce::{Norm, Numbers, Sums, finite, read},
     trace::Observed,
 };
@@ -184,6 +185,9 @@ impl Columns {
             nonfinite_weights: nonfinite(weights) + nonfinite(biases),
             nonfinite_gradients: nonfinite(weight_gradients),
             nonfinite_activations: a.nonfinite as u64,
+            effective_rank: self.samples[1]
+                .filter(|_| layer.plane == 1)
+                .and_then(|place| effective_rank(&numbers[place], units)),
             histogram: sample(1),
             preactivation_histogram: sample(0),
             preactivation_grad_histogram: sample(2),

@@ -40,6 +40,8 @@ pub(super) struct Observed {
     pub(super) probed: bool,
     /// Of the pre-activations, and as many of the activations.
     pub(super) values: usize,
+    /// Values that a unit takes of a sample: 1, or the pixels of a channel.
+    pub(super) plane: usize,
     pub(super) moments: Moments,
     /// A zero that was added to the pre-activations: its gradient is theirs.
     leaf: Option<Tensor<2>>,
@@ -272,7 +274,8 @@ impl Trace {
         let samples = [sample(&z), sample(&a), None];
         let flat = watch.probe.flat.as_deref().filter(|_| probed).unwrap_or_default();
         let name = format!("{}{name}", self.within);
+        let [_, _, plane] = z.dims();
         let moments = Moments::of(z, a, flat);
-        self.layers.push(Observed { name, role, probed, values, moments, leaf, gradient: None, samples });
+        self.layers.push(Observed { name, role, probed, values, plane, moments, leaf, gradient: None, samples });
     }
 }

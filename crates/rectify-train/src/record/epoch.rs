@@ -27,11 +27,27 @@ pub struct Epoch {
     pub test_loss: Option<f64>,
     /// Fraction of the test set classified rightly. `None` for a network that has diverged.
     pub test_accuracy: Option<f64>,
+    /// What the network is fed; measured before training, and `None` later or where probes are off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<InputSample>,
     /// What the layers' gradients were measured on; `None` where probes are off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient: Option<GradientSample>,
     /// Hidden layers from the input on, then the output layer. Empty where probes are off.
     pub layers: Vec<Layer>,
+}
+
+/// The first training samples as the network gets them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct InputSample {
+    /// How many samples.
+    pub samples: usize,
+    /// Mean over samples and features. `None` where a value is not finite; so is `std`.
+    pub mean: Option<f64>,
+    /// Standard deviation over samples and features.
+    pub std: Option<f64>,
+    /// Fraction of features that are the same in all of these samples.
+    pub constant_fraction: f64,
 }
 
 /// The samples that gradients were measured on.

@@ -80,6 +80,10 @@ pub struct Layer {
     /// Activations that are not finite.
     #[serde(default)]
     pub nonfinite_activations: u64,
+    /// How many directions the activations of a batch's first samples vary in: the participation ratio (Σλ)²/Σλ² of
+    /// the eigenvalues of their covariance. `None` for layers whose units take several values of a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_rank: Option<f64>,
     /// Histogram of the activations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histogram: Option<Histogram>,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     data::DataRecord,
-    epoch::{Epoch, GradientSample, StepLosses, StepProbe},
+    epoch::{Epoch, GradientSample, InputSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},
     run::{Divergence, Run, Status},
     summary::{Estimate, Interval, PairedDifference, Ranked, Summary},

@@ -82,6 +82,23 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run of which nothing is measured yet.
+    pub fn new(activation: impl Into<String>, seed: u64) -> Self {
+        Self {
+            activation: activation.into(),
+            seed,
+            status: Status::Interrupted,
+            diverged_at_step: None,
+            divergence: None,
+            wall_seconds: 0.0,
+            steps: 0,
+            parameters: 0,
+            kept_epoch: None,
+            epochs: Vec::new(),
+            probes: Vec::new(),
+        }
+    }
+
     /// The last epoch measured.
     pub fn last(&self) -> Option<&Epoch> {
         self.epochs.last()

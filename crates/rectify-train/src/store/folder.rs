@@ -157,7 +157,7 @@ impl RunFolder {
 
     /// The folder of one run, as in `runs/relu-seed0`.
     pub fn run_path(&self, activation: &str, seed: u64) -> PathBuf {
-        self.path.join(RUNS).join(run_name(activation, seed))
+        run_path(&self.path, activation, seed)
     }
 
     /// Makes the run's folder and opens its `metrics.jsonl`, to go on at a mark.
@@ -333,6 +333,11 @@ impl RunFolder {
         let text = serde_json::to_vec_pretty(results).map_err(|error| StoreError::damaged(&path, error))?;
         atomic::write(&path, &text)
     }
+}
+
+/// The folder of one run of the experiment in a folder.
+pub fn run_path(folder: &Path, activation: &str, seed: u64) -> PathBuf {
+    folder.join(RUNS).join(run_name(activation, seed))
 }
 
 fn read_experiment(folder: &Path) -> Result<Experiment, StoreError> {

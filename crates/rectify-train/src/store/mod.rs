@@ -31,7 +31,7 @@ pub use self::{
     checkpoint::{Checkpoint, SavedCheckpoint, find, load_module, load_record, save_module, save_record},
     error::StoreError,
     evidence::Evidence,
-    folder::{Difference, RunFolder, RunRecord, Stage, difference, run_name},
+    folder::{Difference, RunFolder, RunRecord, Stage, difference, run_name, run_path},
     lock::{Holder, Lock, is_locked},
     metrics::{Line, MetricsWriter},
     seal::Mark,

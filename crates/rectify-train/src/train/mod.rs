@@ -36,8 +36,8 @@ use crate::{
     data::{Batch, DeviceDataset, shuffled},
     experiment::{Experiment, NormKind, ProbeEvery},
     network::{Model, Network},
-    observe::{Backward, Probe, report},
-    record::{Divergence, Epoch, Layer, Run, Status, StepLosses, StepProbe},
+    observe::{Backward, Probe, input_sample, report},
+    record::{Divergence, Epoch, InputSample, Layer, Run, Status, StepLosses, StepProbe},
 };
 
 /// Losses are read back at every so many'th step: on a GPU each time is a wait for the device. By the step's number and
@@ -47,6 +47,8 @@ const READ_BACK: usize = 64;
 pub const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// First training samples, over which the loss before training is taken.
 const INITIAL_SAMPLE: usize = 1000;
+/// First training samples, of which what the network is fed is measured.
+const INPUT_SAMPLE: usize = 256;
 /// A loss so many times that of guessing, and that before training, is one of a network that has diverged.
 const WILD: f64 = 100.0;
 
@@ -427,9 +429,17 @@ impl<'a, N: Network> Trainer<'a, N> {
             validation_accuracy: validation.accuracy,
             test_loss: test.loss,
             test_accuracy: test.accuracy,
+            inputs: self.inputs(),
             gradient,
             layers,
         })
+    }
+
+    /// What the network is fed, before training.
+    fn inputs(&self) -> Option<InputSample> {
+        let train = &self.data.train;
+        let before = self.probe.is_some() && self.run.epochs.is_empty();
+        before.then(|| input_sample(train.slice(0..train.len().min(INPUT_SAMPLE)).images))
     }
 
     fn save(&mut self, observe: &mut dyn FnMut(Event<N>)) {

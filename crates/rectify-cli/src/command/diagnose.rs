@@ -1,0 +1,239 @@
+//! `rectify diagnose`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, anyhow};
+use rectify_train::{
+    compare::{Compare, Joined, Progress, join},
+    examine::{diagnoses, losses, of_one},
+    experiment::Experiment,
+    judge::{
+        diagnose::{Cause, Diagnosis, Severity},
+        number::{count, number, percent},
+    },
+    record::Results,
+    repair::{Repair, Trained, repair},
+    store,
+    train::Event,
+};
+use serde::Serialize;
+
+use crate::{
+    cli::{DiagnoseArgs, Format, Output, Usage},
+    command::self_test::self_test,
+    interrupt, note, print,
+    progress::Progress as Display,
+    report::terminal::{paragraph, prose_width},
+};
+
+/// The version of what `--format json` prints.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: u32,
+    runs: &'a [Diagnosis],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair: Option<&'a Repair>,
+}
+
+/// Says what is wrong with the runs of folders, and repairs the worst if it is asked to.
+pub fn diagnose(args: &DiagnoseArgs) -> anyhow::Result<ExitCode> {
+    if args.self_test {
+        return self_test(args);
+    }
+    let into = match (&args.folders[..], args.repair) {
+        ([one], _) => Some(one),
+        (_, false) => None,
+        (folders, true) => {
+            return Err(Usage(format!("--repair writes into one folder, got {}", folders.len())).into());
+        }
+    };
+    let Joined { results, notes } = join(&args.folders)?;
+    if !args.output.quiet {
+        notes.iter().for_each(note);
+    }
+    let runs = diagnoses(&results, &args.folders);
+    let repaired = match into.filter(|_| args.repair) {
+        Some(folder) => repair_worst(&results, &runs, folder, args)?,
+        None => None,
+    };
+    match args.output.format {
+        Format::Json => {
+            let report = Report { schema_version: SCHEMA_VERSION, runs: &runs, repair: repaired.as_ref() };
+            print(serde_json::to_string_pretty(&report)? + "\n")?;
+        }
+        Format::Text => {
+            let repair = repaired.as_ref().map_or(String::new(), |repair| repair_text(repair, into));
+            print(text(&runs) + &repair)?;
+        }
+    }
+    let ill = runs.iter().any(|run| !run.healthy);
+    Ok(if args.strict && ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The worst run first, then what can be said of all.
+fn text(runs: &[Diagnosis]) -> String {
+    let mut ordered: Vec<&Diagnosis> = runs.iter().collect();
+    ordered.sort_by_key(|run| std::cmp::Reverse(run.severity()));
+    let lines: Vec<String> = ordered.into_iter().map(run_text).collect();
+    format!("{}\n{}\n", lines.join("\n"), paragraph(&over_all(runs), prose_width()))
+}
+
+/// `2 of 3 runs are healthy; …`.
+pub fn over_all(runs: &[Diagnosis]) -> String {
+    let healthy = runs.iter().filter(|run| run.healthy).count();
+    let head = match runs.len() {
+        1 if healthy == 1 => "The run is healthy.".to_owned(),
+        1 => "The run is not healthy.".to_owned(),
+        all if healthy == all => format!("All {all} runs are healthy."),
+        all => format!("{healthy} of {} healthy.", count(all, "run") + if healthy == 1 { " is" } else { " are" }),
+    };
+    let mut causes: Vec<(&Cause, Vec<String>)> = Vec::new();
+    for run in runs {
+        let Some(first) = run.causes.first() else { continue };
+        let name = format!("{} seed {}", run.activation, run.seed);
+        match causes.iter_mut().find(|(cause, _)| cause.cause == first.cause) {
+            Some((_, names)) => names.push(name),
+            None => causes.push((first, vec![name])),
+        }
+    }
+    causes.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
+    let causes: Vec<String> = causes
+        .iter()
+        .map(|(cause, names)| format!(" {} in {}: {}.", cause.cause, names.join(", "), cause.remedy.text))
+        .collect();
+    head + &causes.concat()
+}
+
+fn run_text(run: &Diagnosis) -> String {
+    let width = prose_width();
+    let verdict = if run.healthy { "healthy" } else { "not healthy" };
+    let mut lines = vec![format!("{} seed {}: {verdict}", run.activation, run.seed)];
+    let mut explained: Vec<&str> = Vec::new();
+    for finding in &run.findings {
+        let severity = match finding.severity {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        };
+        lines.push(paragraph(&format!("  {severity}: {} ({})", finding.says, finding.detector), width));
+        let evidence: Vec<String> = finding
+            .evidence
+            .iter()
+            .map(|evidence| {
+                let unit = if evidence.unit.is_empty() { String::new() } else { format!(" {}", evidence.unit) };
+                let threshold = evidence.threshold.map_or(String::new(), |at| format!(" (threshold {})", number(at)));
+                format!("{} {}{unit}{threshold}", evidence.name, number(evidence.value))
+            })
+            .collect();
+        if !evidence.is_empty() {
+            lines.push(paragraph(&format!("    {}", evidence.join("; ")), width));
+        }
+        // Once a detector, and not of what is only told.
+        if finding.severity > Severity::Info && !explained.contains(&finding.detector) {
+            explained.push(finding.detector);
+            lines.push(paragraph(&format!("    {}", finding.explanation), width));
+        }
+    }
+    for cause in &run.causes {
+        lines.push(paragraph(
+            &format!(
+                "  cause: {} ({} %), as {}; remedy: {}",
+                cause.cause,
+                percent(cause.confidence, 0),
+                cause.because,
+                cause.remedy.text
+            ),
+            width,
+        ));
+        if !cause.remedy.settings.is_empty() {
+            lines.push(format!("    {}", cause.remedy.settings.to_string().trim().replace('\n', ", ")));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The worst run, repaired in a folder beside it; `None` where no run is ill.
+fn repair_worst(
+    results: &Results,
+    runs: &[Diagnosis],
+    folder: &Path,
+    args: &DiagnoseArgs,
+) -> anyhow::Result<Option<Repair>> {
+    let Some(worst) =
+        (0..runs.len()).filter(|&i| !runs[i].healthy).max_by_key(|&i| (runs[i].severity(), usize::MAX - i))
+    else {
+        return Ok(None);
+    };
+    let run = &results.runs[worst];
+    args.output.note(&format!("repairing {} with seed {}", run.activation, run.seed));
+    let experiment = of_one(&results.experiment, run);
+    let broken = Trained { run: run.clone(), losses: losses(&args.folders, run) };
+    let into = fresh(folder);
+    let mut train = |experiment: &Experiment, attempt: usize| {
+        let name = if attempt == 0 { "defaults".to_owned() } else { format!("attempt-{attempt}") };
+        trained(&into.join(name), experiment, &args.output)
+    };
+    let repair = repair(&experiment, &broken, results.data.as_ref(), args.attempts, &mut train)?;
+    if let Some(experiment) = &repair.experiment {
+        store::write(&folder.join("repaired.toml"), toml::to_string(experiment)?.as_bytes())?;
+    }
+    Ok(Some(repair))
+}
+
+/// `DIR/repair`, or the first of `…-2`, `…-3` that is not there.
+fn fresh(folder: &Path) -> PathBuf {
+    let names = std::iter::once("repair".to_owned()).chain((2..).map(|n| format!("repair-{n}")));
+    let mut folders = names.map(|name| folder.join(name));
+    folders.find(|folder| !folder.exists()).unwrap_or_else(|| folder.join("repair"))
+}
+
+/// Trains an experiment of one run in a folder of its own.
+fn trained(folder: &Path, experiment: &Experiment, output: &Output) -> anyhow::Result<Trained> {
+    let display = Display::new(output.quiet);
+    let compare = Compare::create(folder, experiment.clone())?;
+    let outcome = compare.run(interrupt::listen()?, &|progress| match progress {
+        Progress::Begins { steps, taken, .. } => display.begin(steps, taken),
+        Progress::Training(_, Event::Steps(steps)) => display.steps(*steps),
+        _ => {}
+    })?;
+    display.end();
+    if outcome.interrupted {
+        return Err(anyhow!("interrupted; what was trained is in {}", folder.display()));
+    }
+    let run = outcome.results.runs.into_iter().next().context("an experiment of one run has one")?;
+    Ok(Trained { losses: losses(&[folder.to_owned()], &run), run })
+}
+
+fn repair_text(repair: &Repair, folder: Option<&PathBuf>) -> String {
+    let accuracy = |accuracy: Option<f64>| accuracy.map_or("diverged".to_owned(), |of| format!("{} %", percent(of, 2)));
+    let mut lines = vec![format!(
+        "Repair: validation accuracy {} before, {} by the same network with defaults",
+        accuracy(repair.before),
+        accuracy(repair.defaults)
+    )];
+    for (i, attempt) in repair.attempts.iter().enumerate() {
+        let health = if attempt.healthy { "healthy".to_owned() } else { attempt.findings.join(", ") };
+        let settings = attempt.settings.to_string().trim().replace('\n', ", ");
+        lines.push(format!(
+            "  {}. {}: {settings}: {}, {health}",
+            i + 1,
+            attempt.cause,
+            accuracy(attempt.validation_accuracy)
+        ));
+    }
+    lines.push(match (repair.repaired, folder) {
+        (true, Some(folder)) => format!("Repaired: rectify train --config {}", folder.join("repaired.toml").display()),
+        (true, None) => "Repaired.".to_owned(),
+        (false, _) if repair.attempts.is_empty() => {
+            "No cause has a remedy among the settings: see the causes.".to_owned()
+        }
+        (false, _) => "Nothing helped.".to_owned(),
+    });
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,46 @@
+//! Diagnoses runs that lie in folders; trains nothing.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    activation::Activation,
+    experiment::Experiment,
+    judge::diagnose::{Case, DETECTORS, Diagnosis, diagnose},
+    record::{Results, Run},
+    store::{Line, metrics, run_path},
+};
+
+/// A run's losses, step by step, from the first of `folders` that holds them; empty where none does.
+///
+/// That a file cannot be read is no error here: a diagnosis makes do without, and says so.
+pub fn losses(folders: &[PathBuf], run: &Run) -> Vec<f64> {
+    let of_folder = |folder: &PathBuf| -> Option<Vec<f64>> {
+        let (lines, _) = metrics::read(&run_path(folder, &run.activation, run.seed).join("metrics.jsonl")).ok()?;
+        let losses = lines.into_iter().filter_map(|line| match line {
+            Line::Losses(losses) => Some(losses.losses),
+            _ => None,
+        });
+        Some(losses.flatten().collect())
+    };
+    folders.iter().filter_map(of_folder).find(|losses| !losses.is_empty()).unwrap_or_default()
+}
+
+/// The settings of one run of an experiment.
+pub fn of_one(experiment: &Experiment, run: &Run) -> Experiment {
+    let activations = match run.activation.parse::<Activation>() {
+        Ok(activation) => vec![activation],
+        Err(_) => experiment.activations.clone(),
+    };
+    Experiment { activations, seeds: 1, seed: Some(vec![run.seed]), ..experiment.clone() }
+}
+
+/// A diagnosis of every run of some results whose folders are known, in their order.
+pub fn diagnoses<P: AsRef<Path>>(results: &Results, folders: &[P]) -> Vec<Diagnosis> {
+    let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.as_ref().to_owned()).collect();
+    let of_run = |run: &Run| {
+        let (losses, experiment) = (losses(&folders, run), of_one(&results.experiment, run));
+        let case = Case { run, experiment: Some(&experiment), data: results.data.as_ref(), losses: &losses };
+        diagnose(&case, DETECTORS)
+    };
+    results.runs.iter().map(of_run).collect()
+}

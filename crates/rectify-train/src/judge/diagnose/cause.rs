@@ -1,0 +1,371 @@
+//! From findings to causes: rules that a reader can follow.
+//!
+//! Findings are symptoms. A [`Rule`] names the symptoms that a cause leaves, and what must not be there: large initial
+//! weights make gradients explode and trainings diverge, and so does a high rate; where the weights were drawn too large,
+//! the rate is not to blame. Each rule's confidence is how often it was right on planted faults of the tuning half (even
+//! seeds, MNIST): see [`planted`](crate::planted), which prints it anew.
+
+use serde::Serialize;
+
+use super::{Case, Finding, Severity, data, initial_scale, weight_growth};
+use crate::{
+    activation::Family,
+    experiment::{Experiment, Init},
+    record::Epoch,
+};
+
+/// What explains findings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cause {
+    /// As in `learning-rate-too-high`.
+    pub cause: &'static str,
+    /// How often the rule was right on planted faults, 0 to 1.
+    pub confidence: f64,
+    /// Why these findings point to it.
+    pub because: &'static str,
+    /// The detectors whose findings it explains.
+    pub findings: Vec<&'static str>,
+    /// What to change.
+    pub remedy: Remedy,
+}
+
+/// What to change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Remedy {
+    /// For whatever model.
+    pub text: String,
+    /// The same as settings of an experiment; empty where no setting is at fault, or they are not known.
+    pub settings: toml::Table,
+}
+
+/// What a rule looks at.
+struct Signs<'a> {
+    case: &'a Case<'a>,
+    findings: &'a [Finding],
+}
+
+impl Signs<'_> {
+    /// Whether a detector has found more than a piece of information.
+    fn seen(&self, detector: &str) -> bool {
+        self.findings.iter().any(|finding| finding.detector == detector && finding.severity > Severity::Info)
+    }
+
+    fn gain(&self) -> f64 {
+        initial_scale::gain(self.case).unwrap_or(1.0)
+    }
+
+    fn small_weights(&self) -> bool {
+        self.seen("initial-scale") && self.gain() < initial_scale::GAIN[0]
+    }
+
+    fn large_weights(&self) -> bool {
+        self.seen("initial-scale") && self.gain() > initial_scale::GAIN[1]
+    }
+
+    fn biased(&self) -> bool {
+        // Where the weights are small, so are the pre-activations, and any bias is large beside them.
+        !self.small_weights() && initial_scale::bias(self.case).is_some_and(|ratio| ratio > initial_scale::BIAS)
+    }
+
+    fn unscaled(&self) -> bool {
+        data::is_scaled(self.case) == Some(false)
+    }
+
+    /// Whether the network was sound when it began: what happened to it since is the training's doing.
+    fn began_sound(&self) -> bool {
+        !self.small_weights() && !self.large_weights() && !self.biased() && !self.unscaled()
+    }
+
+    fn shrank(&self) -> bool {
+        let growth = weight_growth::growth(self.case).unwrap_or_default();
+        growth.iter().any(|(_, ratio)| *ratio < weight_growth::SHRUNK)
+    }
+
+    fn contradicts(&self) -> bool {
+        data::independent_labels(self.case).is_some()
+    }
+
+    /// Whether clipping takes nine tenths of the gradient and more at every look.
+    fn clips_all(&self) -> bool {
+        let Some(norm) = self.case.experiment.and_then(|experiment| experiment.clip_norm) else { return false };
+        let gradient =
+            |epoch: &Epoch| epoch.layers.iter().filter_map(|layer| layer.weight_grad_norm).fold(0.0, f64::hypot);
+        self.case.looks().all(|epoch| gradient(epoch) > 10.0 * norm)
+    }
+}
+
+/// A cause and the signs that it leaves.
+struct Rule {
+    cause: &'static str,
+    because: &'static str,
+    /// The detectors whose findings it explains, where they have found something.
+    explains: &'static [&'static str],
+    confidence: f64,
+    holds: fn(&Signs) -> bool,
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        cause: "frozen-layer",
+        because: "a layer stays as it was drawn while others move",
+        explains: &["frozen-layer", "slow-learning"],
+        confidence: 0.99,
+        holds: |signs| signs.seen("frozen-layer"),
+    },
+    Rule {
+        cause: "no-nonlinearity",
+        because: "the layers act linearly on the data",
+        explains: &["no-nonlinearity"],
+        confidence: 0.99,
+        holds: |signs| signs.seen("no-nonlinearity"),
+    },
+    Rule {
+        cause: "inputs-unscaled",
+        because: "initialisations and rates are made for inputs of mean 0 and deviation 1, and these are not",
+        explains: &["data", "divergence", "dead-units", "saturated-units", "exploding-gradient", "not-learning"],
+        confidence: 0.99,
+        holds: |signs| signs.unscaled(),
+    },
+    Rule {
+        cause: "initial-bias",
+        because: "the initial biases decide the sign of the pre-activations, and the inputs do not",
+        explains: &["initial-scale", "dead-units", "saturated-units", "vanishing-gradient", "not-learning"],
+        confidence: 0.99,
+        holds: |signs| signs.biased() && !signs.unscaled(),
+    },
+    Rule {
+        cause: "initial-weights-too-small",
+        because: "the initial weights are a fraction of what keeps a signal's size, so that it dies out from layer to layer",
+        explains: &["initial-scale", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
+        confidence: 0.99,
+        holds: |signs| signs.small_weights(),
+    },
+    Rule {
+        cause: "initial-weights-too-large",
+        because: "the initial weights are a multiple of what keeps a signal's size, so that it grows from layer to layer or saturates",
+        explains: &[
+            "initial-scale",
+            "exploding-gradient",
+            "saturated-units",
+            "divergence",
+            "dead-units",
+            "not-learning",
+        ],
+        confidence: 0.99,
+        holds: |signs| signs.large_weights() && !signs.unscaled(),
+    },
+    Rule {
+        cause: "weight-decay-too-strong",
+        because: "the weights shrank, which the gradient alone does not do",
+        explains: &["weight-growth", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
+        confidence: 0.95,
+        holds: |signs| signs.shrank() && !signs.large_weights(),
+    },
+    Rule {
+        cause: "clipping-too-tight",
+        because: "the gradient is more than ten times what clipping lets through, and the steps are too short",
+        explains: &["update-too-small", "slow-learning", "not-learning"],
+        confidence: 0.95,
+        holds: |signs| {
+            signs.clips_all()
+                && (signs.seen("update-too-small") || signs.seen("slow-learning") || signs.seen("not-learning"))
+        },
+    },
+    Rule {
+        cause: "batch-too-small",
+        because: "a batch's gradient is mostly noise",
+        explains: &["noisy-gradient", "oscillating-loss", "slow-learning", "not-learning", "dead-units"],
+        confidence: 0.9,
+        holds: |signs| signs.seen("noisy-gradient"),
+    },
+    Rule {
+        cause: "learning-rate-too-low",
+        because: "no layer moves by a noticeable part of itself, though gradients arrive and nothing clips them",
+        explains: &["update-too-small", "slow-learning", "not-learning"],
+        confidence: 0.9,
+        holds: |signs| signs.seen("update-too-small") && signs.began_sound() && !signs.clips_all(),
+    },
+    Rule {
+        cause: "learning-rate-too-high",
+        because: "the network was sound when it began, and steps that were too long broke it",
+        explains: &[
+            "divergence",
+            "update-too-large",
+            "oscillating-loss",
+            "dead-units",
+            "saturated-units",
+            "weight-growth",
+            "exploding-gradient",
+            "not-learning",
+        ],
+        confidence: 0.9,
+        holds: |signs| {
+            let broke = [
+                "divergence",
+                "update-too-large",
+                "oscillating-loss",
+                "dead-units",
+                "weight-growth",
+                "saturated-units",
+            ];
+            signs.began_sound() && !signs.shrank() && broke.iter().any(|detector| signs.seen(detector))
+        },
+    },
+    Rule {
+        cause: "too-deep-for-activation",
+        because: "with initial weights of the right size the gradient shrinks over the layers: the activation's slope is too small for so many",
+        explains: &["initial-scale", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
+        confidence: 0.9,
+        holds: |signs| {
+            signs.began_sound()
+                && initial_scale::backward(signs.case)
+                    .is_some_and(|ratio| ratio < 1.0 / initial_scale::SIX_DEPTH_SCALES)
+        },
+    },
+    Rule {
+        cause: "activation-saturates",
+        because: "the units are on the flat parts of their function",
+        explains: &["saturated-units", "vanishing-gradient", "not-learning", "slow-learning"],
+        confidence: 0.6,
+        holds: |signs| signs.seen("saturated-units"),
+    },
+    Rule {
+        cause: "labels-do-not-fit-inputs",
+        because: "everything is sound, and batches contradict each other",
+        explains: &["data", "not-learning", "slow-learning", "overfitting"],
+        confidence: 0.9,
+        holds: |signs| {
+            let broken = [
+                "initial-scale",
+                "vanishing-gradient",
+                "dead-units",
+                "saturated-units",
+                "weight-growth",
+                "update-too-large",
+                "noisy-gradient",
+            ];
+            signs.contradicts() && !broken.iter().any(|detector| signs.seen(detector))
+        },
+    },
+    Rule {
+        cause: "overfits",
+        because: "the validation loss rises while the training loss falls",
+        explains: &["overfitting"],
+        confidence: 0.9,
+        holds: |signs| signs.seen("overfitting"),
+    },
+];
+
+/// The causes that explain what was found, the likeliest first. None where nothing is above `info`.
+pub(super) fn causes(case: &Case, findings: &[Finding]) -> Vec<Cause> {
+    if findings.iter().all(|finding| finding.severity == Severity::Info) {
+        return Vec::new();
+    }
+    let signs = Signs { case, findings };
+    let mut causes: Vec<Cause> = RULES
+        .iter()
+        .filter(|rule| (rule.holds)(&signs))
+        .map(|rule| Cause {
+            cause: rule.cause,
+            confidence: rule.confidence,
+            because: rule.because,
+            findings: rule.explains.iter().copied().filter(|detector| signs.seen(detector)).collect(),
+            remedy: remedy(rule.cause, case),
+        })
+        .collect();
+    // Stable: of two alike, the one whose rule stands first.
+    causes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    causes
+}
+
+/// What to change where `cause` is right.
+fn remedy(cause: &str, case: &Case) -> Remedy {
+    let experiment = case.experiment;
+    let mut settings = toml::Table::new();
+    let mut set = |name: &str, value: toml::Value| {
+        if experiment.is_some() {
+            settings.insert(name.to_owned(), value);
+        }
+    };
+    let text = match cause {
+        "frozen-layer" => "let the layer learn, or know why it does not".to_owned(),
+        "no-nonlinearity" => {
+            set("activations", strings("relu"));
+            "put an activation such as ReLU behind every hidden layer".to_owned()
+        }
+        "inputs-unscaled" => "standardise the inputs to mean 0 and deviation 1".to_owned(),
+        "initial-bias" => {
+            set("bias_init", 0.0.into());
+            "begin with biases of 0".to_owned()
+        }
+        "initial-weights-too-small" | "initial-weights-too-large" => {
+            let family = case
+                .run
+                .activation
+                .parse()
+                .map_or(Family::Rectifier, |activation: crate::activation::Activation| activation.family());
+            let init = match family {
+                Family::Rectifier => Init::HeNormal,
+                Family::Sigmoidal => Init::XavierNormal,
+                Family::SelfNormalizing => Init::LecunNormal,
+            };
+            set("init", init.to_string().into());
+            format!("draw the initial weights by {init}")
+        }
+        "weight-decay-too-strong" => {
+            set("weight_decay", 0.0.into());
+            "lower the weight decay, to 0 to begin with".to_owned()
+        }
+        "clipping-too-tight" => {
+            set("clip_norm", 10.0.into());
+            "clip the gradient's norm at 10, or at what only outliers reach, or not at all".to_owned()
+        }
+        "batch-too-small" => {
+            set("batch_size", 128.into());
+            "use larger batches, such as 128".to_owned()
+        }
+        "learning-rate-too-low" | "learning-rate-too-high" => {
+            let usual = experiment.map(|experiment| Experiment { lr: None, ..experiment.clone() }.learning_rate());
+            let lr = experiment.map(Experiment::learning_rate).zip(usual).map(|(now, usual)| match cause {
+                "learning-rate-too-low" => {
+                    if now < usual {
+                        usual
+                    } else {
+                        now * 10.0
+                    }
+                }
+                _ => {
+                    if now > usual {
+                        usual
+                    } else {
+                        now / 10.0
+                    }
+                }
+            });
+            if let Some(lr) = lr {
+                set("lr", lr.into());
+            }
+            let direction = if cause == "learning-rate-too-low" { "raise" } else { "lower" };
+            match lr {
+                Some(lr) => format!("{direction} the learning rate to {lr}"),
+                None => format!("{direction} the learning rate by a factor of 10"),
+            }
+        }
+        "too-deep-for-activation" | "activation-saturates" => {
+            set("activations", strings("relu"));
+            set("init", "auto".into());
+            "use ReLU, with the initialisation that goes with it".to_owned()
+        }
+        "labels-do-not-fit-inputs" => "look at samples with their labels: they hardly depend on each other".to_owned(),
+        "overfits" => {
+            set("patience", 2.into());
+            "stop at the epoch with the best validation accuracy, or use more data".to_owned()
+        }
+        _ => String::new(),
+    };
+    Remedy { text, settings }
+}
+
+fn strings(one: &str) -> toml::Value {
+    toml::Value::Array(vec![one.into()])
+}

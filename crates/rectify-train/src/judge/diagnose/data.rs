@@ -1,0 +1,112 @@
+//! What is wrong with the data themselves.
+
+use super::{
+    Case, Detected, Detector, Severity, Symptom, dead_units, initial_scale, noisy_gradient,
+    noisy_gradient::noise_scale, saturated_units, update_too_small,
+};
+use crate::{
+    judge::number::{number, percent},
+    record::{Layer, Status},
+};
+
+/// Of the inputs. LeCun et al. 1998 (*Efficient backprop*, section 4.3) ask for mean 0 and deviation 1; initialisations
+/// are made for it. At three times that the first layer begins as with a gain of 3.
+const SCALE: [f64; 2] = [0.1, 3.0];
+/// Of the samples in one class.
+const DOMINATES: f64 = 0.8;
+/// Of the features that never change: MNIST's frame is 20 %, and a picture's margin can be more.
+const CONSTANT: f64 = 0.95;
+/// Of guessing's loss: that much is left though everything else is sound.
+const REMAINING: f64 = 0.5;
+
+pub const DETECTOR: Detector = Detector {
+    id: "data",
+    explanation: "A network learns what its data show. Inputs that are not near mean 0 and deviation 1 make the first \
+                  layer's weights wrong by as much; one class that dominates makes guessing look good; labels that do \
+                  not depend on the inputs leave nothing to learn, which shows as batches whose gradients point \
+                  everywhere while the loss stays high and every layer is sound.",
+    remedies: &[
+        "standardise the inputs: subtract the training set's mean and divide by its deviation",
+        "look at some samples with their labels; see that both are shuffled alike",
+        "weigh classes, or judge by balanced accuracy",
+    ],
+    reference: "LeCun et al. 1998, Efficient backprop; Zhang et al. 2017, Understanding deep learning requires \
+                rethinking generalization",
+    detect,
+};
+
+/// Whether the inputs' mean and deviation are what initialisations are made for; `None` where they were not measured.
+pub(super) fn is_scaled(case: &Case) -> Option<bool> {
+    let inputs = case.run.epochs.iter().find_map(|epoch| epoch.inputs)?;
+    Some((SCALE[0]..=SCALE[1]).contains(&inputs.std?) && inputs.mean?.abs() <= SCALE[1])
+}
+
+fn detect(case: &Case) -> Detected {
+    let mut found = Vec::new();
+    if let Some(inputs) = case.run.epochs.iter().find_map(|epoch| epoch.inputs) {
+        match (inputs.mean, inputs.std) {
+            (Some(mean), Some(std)) if is_scaled(case) == Some(false) => {
+                let says = format!("the inputs are not scaled: mean {}, deviation {}", number(mean), number(std));
+                let limit = if std < SCALE[0] { SCALE[0] } else { SCALE[1] };
+                found.push(
+                    Symptom::new(Severity::Warning, says).with("deviation of the inputs", std, "", limit).with_context(
+                        "mean of the inputs",
+                        mean,
+                        "",
+                    ),
+                );
+            }
+            (Some(_), Some(_)) => {}
+            _ => found.push(Symptom::new(Severity::Critical, "inputs are not finite")),
+        }
+        if inputs.constant_fraction > CONSTANT {
+            let says = format!("{} % of the inputs never change", percent(inputs.constant_fraction, 0));
+            let symptom = Symptom::new(Severity::Warning, says);
+            found.push(symptom.with("constant inputs", inputs.constant_fraction, "", CONSTANT));
+        }
+    }
+    if let Some(data) = case.data.filter(|data| data.majority_fraction > DOMINATES) {
+        let says = format!("{} % of the samples are of one class", percent(data.majority_fraction, 0));
+        let symptom = Symptom::new(Severity::Warning, says);
+        found.push(symptom.with("samples of the largest class", data.majority_fraction, "", DOMINATES));
+    }
+    found.extend(independent_labels(case));
+    Ok(found)
+}
+
+/// Where everything is sound and the loss is high all the same, batches contradict each other.
+pub(super) fn independent_labels(case: &Case) -> Option<Symptom> {
+    let remaining = case.remaining().ok()?;
+    let end = case.end().ok()?;
+    let noise = noise_scale(end)?;
+    let batch = end.gradient.as_ref()?.batch_size as f64;
+    let moves = end.layers.iter().filter_map(|layer: &Layer| layer.update_to_weight_ratio).fold(0.0, f64::max);
+    let sound = case.run.status == Status::Completed
+        && remaining > REMAINING
+        && moves > update_too_small::SMALL
+        && noise > CONTRADICT * batch;
+    // Where the network itself is broken, its batches have nothing in common either.
+    let nothing = |detect: fn(&Case) -> Detected| {
+        detect(case).is_ok_and(|found| found.iter().all(|symptom| symptom.severity == Severity::Info))
+    };
+    let broken = [initial_scale::DETECTOR, saturated_units::DETECTOR, dead_units::DETECTOR]
+        .iter()
+        .any(|detector| (detector.detect)(case).is_ok() && !nothing(detector.detect));
+    let sound = sound && !broken && batch > noisy_gradient::SMALL_BATCH as f64;
+    let words = if noise.is_finite() { format!("{} samples", number(noise)) } else { "beyond measure".to_owned() };
+    sound.then(|| {
+        let says = format!(
+            "the labels hardly depend on the inputs: {} % of guessing's loss is left, and batches contradict each other \
+             (noise scale: {words})",
+            percent(remaining, 0)
+        );
+        Symptom::new(Severity::Warning, says)
+            .since(end.step)
+            .with("noise scale over batch size", noise / batch, "", CONTRADICT)
+            .with("loss over that of guessing", remaining, "", REMAINING)
+    })
+}
+
+/// Noise scale over batch size from which on batches contradict each other: a step follows its own samples more than
+/// what they have in common.
+const CONTRADICT: f64 = 1.0;

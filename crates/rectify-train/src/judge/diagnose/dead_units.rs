@@ -1,0 +1,103 @@
+//! Units that are exactly zero on every sample, and layers of them.
+
+use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places, when};
+use crate::{
+    judge::number::{number, percent},
+    record::Layer,
+};
+
+/// Over all hidden units: "as much as 40 % of your network can be dead" is what Stanford's CS231n notes give as the sign
+/// of too large a learning rate.
+const DEAD: f64 = 0.4;
+/// A layer with fewer living units than a hundredth passes on nothing (Lu et al. 2019).
+const ALL: f64 = 0.99;
+/// More units that died during training than this are a trend.
+const DYING: f64 = 0.1;
+
+pub const DETECTOR: Detector = Detector {
+    id: "dead-units",
+    explanation: "A ReLU unit whose pre-activation is below 0 for every sample gives 0 for every sample, and as its \
+                  derivative there is 0 too, no gradient reaches its weights: it stays as it is. One large step or a \
+                  large negative bias puts it there. A layer of dead units cuts the network in two: nothing passes it \
+                  in either direction.",
+    remedies: &[
+        "lower the learning rate",
+        "begin with biases of 0",
+        "use a function with a slope below 0 (leaky ReLU, ELU, GELU) or a leak in the gradient only",
+    ],
+    reference: "Lu, Shin, Su and Karniadakis 2019, Dying ReLU and initialization",
+    detect,
+};
+
+fn dead(layer: &Layer) -> Option<f64> {
+    layer.dead_fraction
+}
+
+fn detect(case: &Case) -> Detected {
+    let last = case.looks().next_back().ok_or(NotMeasured("the layers were not probed"))?;
+    // A diverged network's zeros are not those of its units: the last look with numbers counts.
+    let end = case.looks().rev().find(|epoch| case.over_units(epoch, dead).is_some()).unwrap_or(last);
+    let overall = case.over_units(end, dead).ok_or(NotMeasured("the activation has no zeros, or none were counted"))?;
+    let hidden = case.hidden(end)?;
+    let layers = |least: f64| -> Vec<String> {
+        let dead = hidden.iter().filter(|layer| layer.dead_fraction.is_some_and(|dead| dead >= least));
+        dead.map(|layer| layer.layer.clone()).collect()
+    };
+    let whole = layers(ALL);
+    let first = |least: f64| case.since(|epoch| case_dead(epoch, least));
+    if !whole.is_empty() {
+        let step = case.since(|epoch| epoch.layers.iter().any(|layer| layer.dead_fraction.is_some_and(|d| d >= ALL)));
+        let says = format!("{} has no living unit {}: nothing passes it", places(&whole), when(step));
+        return Ok(vec![
+            Symptom::new(Severity::Critical, says)
+                .in_layers(whole)
+                .since(step)
+                .with("dead units in the layer", 1.0, "", ALL)
+                .with_context("dead hidden units", overall, ""),
+        ]);
+    }
+    if overall >= DEAD {
+        let step = first(DEAD);
+        let worst = layers(DEAD);
+        let says = format!("{} % of the hidden units are dead, {}", percent(overall, 0), when(step));
+        return Ok(vec![Symptom::new(Severity::Warning, says).in_layers(worst).since(step).with(
+            "dead hidden units",
+            overall,
+            "",
+            DEAD,
+        )]);
+    }
+    let before = case.start().ok().and_then(|start| case.over_units(start, dead)).unwrap_or(0.0);
+    if overall - before >= DYING {
+        let says = format!("{} % of the hidden units died during training", percent(overall - before, 0));
+        let rate = (overall - before) / end.step.max(1) as f64;
+        return Ok(vec![
+            Symptom::new(Severity::Info, says)
+                .in_layers(layers(DYING))
+                .since(first(before + DYING))
+                .with("units that died", overall - before, "", DYING)
+                .with_context("units that die", rate * 1000.0, "in 1000 steps"),
+        ]);
+    }
+    // A few in one layer: a number, no alarm.
+    let most = hidden.iter().filter_map(|layer| dead(layer)).fold(0.0, f64::max);
+    if most >= DEAD {
+        let says = format!("{} of the units of {} are dead", number(most), places(&layers(DEAD)));
+        return Ok(vec![Symptom::new(Severity::Info, says).in_layers(layers(DEAD)).since(end.step).with(
+            "dead units",
+            most,
+            "",
+            DEAD,
+        )]);
+    }
+    Ok(Vec::new())
+}
+
+fn case_dead(epoch: &crate::record::Epoch, least: f64) -> bool {
+    let (dead, units) = epoch
+        .layers
+        .iter()
+        .filter_map(|layer| Some((layer.dead_fraction?, layer.units as f64)))
+        .fold((0.0, 0.0), |(dead, all), (fraction, units)| (dead + fraction * units, all + units));
+    units > 0.0 && dead / units >= least
+}

@@ -1,0 +1,129 @@
+//! What is planted is found, what is sound is left alone, and what a setting broke a setting repairs.
+
+use std::{convert::Infallible, sync::atomic::AtomicBool};
+
+use rectify_train::{
+    experiment::{Experiment, Init},
+    judge::diagnose::{Case, DETECTORS, Severity, diagnose},
+    planted::{self, Half, is_found},
+    record::{DataRecord, Epoch, Layer, Run, Status},
+    repair::{Trained, repair},
+};
+
+/// Trainings of the tuning half whose name contains `only`, without repairs.
+fn plant(only: &str) -> Vec<planted::Planted> {
+    let stop = AtomicBool::new(false);
+    planted::run(&[Half::Tuning], 1, 2, Some(only), false, &stop, &|_, _| {}).expect("MNIST comes with the repository")
+}
+
+#[test]
+fn faults_of_layers_data_and_weights_are_found_with_their_causes() {
+    for only in ["frozen", "inputs unscaled", "no activation", "gain 3"] {
+        let all = plant(only);
+        assert!(!all.is_empty(), "{only}");
+        for planted in all {
+            assert!(is_found(&planted), "{}: {:?}, {:?}", planted.name, planted.causes, planted.says);
+        }
+    }
+}
+
+#[test]
+fn a_sound_training_raises_no_warning() {
+    for planted in plant("healthy 64,64,64") {
+        assert!(planted.healthy && planted.causes.is_empty(), "{}: {:?}", planted.name, planted.says);
+        assert!(planted.validation_accuracy.is_some_and(|accuracy| accuracy > 0.8), "{}", planted.name);
+    }
+}
+
+#[test]
+fn detectors_without_their_records_say_so_and_find_nothing() {
+    let run = Run { status: Status::Completed, steps: 500, ..Run::new("relu", 0) };
+    let diagnosis = diagnose(&Case::of(&run), DETECTORS);
+    assert!(diagnosis.healthy && diagnosis.findings.is_empty(), "{:?}", diagnosis.findings);
+    assert!(diagnosis.skipped.len() > 10 && diagnosis.skipped.iter().all(|skipped| !skipped.reason.is_empty()));
+}
+
+/// A run of two looks at two hidden layers, as a sound network has them, changed by `change` after training.
+fn looked_at(change: impl Fn(&mut Layer)) -> Run {
+    let layer = |i: usize| Layer {
+        layer: format!("hidden.{i}"),
+        units: 64,
+        weight_grad_rms: Some(1e-3),
+        weight_grad_norm: Some(0.1),
+        update_to_weight_ratio: Some(1e-3),
+        weight_rms: Some(0.17),
+        dead_fraction: Some(0.0),
+        unit_nonzero_fraction: vec![0.5; 64],
+        ..Layer::default()
+    };
+    let mut after: Vec<Layer> = (0..2).map(layer).collect();
+    change(&mut after[0]);
+    let epoch = |epoch: usize, layers| Epoch { epoch, step: 200 * epoch, layers, ..Epoch::default() };
+    Run {
+        status: Status::Completed,
+        steps: 200,
+        epochs: vec![epoch(0, (0..2).map(layer).collect()), epoch(1, after)],
+        ..Run::new("relu", 0)
+    }
+}
+
+#[test]
+fn a_layer_s_fault_is_found_there_and_only_there() {
+    let found = |run: &Run| -> Vec<(&str, Vec<String>)> {
+        let findings = diagnose(&Case::of(run), DETECTORS).findings.into_iter();
+        findings.filter(|f| f.severity > Severity::Info).map(|finding| (finding.detector, finding.layers)).collect()
+    };
+    assert_eq!(found(&looked_at(|_| {})), []);
+    let first = || vec!["hidden.0".to_owned()];
+    let dead = looked_at(|layer| layer.dead_fraction = Some(1.0));
+    assert_eq!(found(&dead), [("dead-units", first())]);
+    let frozen = looked_at(|layer| (layer.update_to_weight_ratio, layer.weight_grad_rms) = (None, None));
+    assert!(found(&frozen).contains(&("frozen-layer", first())), "{:?}", found(&frozen));
+    let vanished = looked_at(|layer| layer.weight_grad_rms = Some(1e-7));
+    assert_eq!(found(&vanished), [("vanishing-gradient", first())]);
+    let huge = looked_at(|layer| layer.update_to_weight_ratio = Some(0.3));
+    assert_eq!(found(&huge), [("update-too-large", first())]);
+    let decayed = looked_at(|layer| layer.weight_rms = Some(0.01));
+    assert_eq!(found(&decayed), [("weight-growth", first())]);
+}
+
+#[test]
+fn a_repair_keeps_what_works_and_says_so_where_nothing_does() {
+    let broken =
+        Experiment { activations: vec!["tanh".parse().unwrap()], init: Init::Normal(0.001), ..Experiment::default() };
+    let data = DataRecord {
+        train: 1000,
+        validation: 100,
+        test: 100,
+        classes: 10,
+        majority_fraction: 0.1,
+        mean: 0.1,
+        std: 0.3,
+    };
+    // A training whose weights begin as small as its settings say, and that learns unless they are too small.
+    let train = |experiment: &Experiment, learns: &dyn Fn(&Experiment) -> bool| {
+        let good = learns(experiment);
+        let weight_rms = if experiment.init == Init::Normal(0.001) { 0.001 } else { 0.1 };
+        let mut run = looked_at(|_| {});
+        run.activation = "tanh".to_owned();
+        for epoch in &mut run.epochs {
+            (epoch.validation_accuracy, epoch.train_loss) = (Some(if good { 0.9 } else { 0.1 }), Some(0.2));
+            for layer in &mut epoch.layers {
+                (layer.weight_rms, layer.fan_in) = (Some(weight_rms), Some(100));
+            }
+        }
+        Trained { run, losses: vec![if good { 0.2 } else { 2.3 }; 200] }
+    };
+    let try_with = |learns: &dyn Fn(&Experiment) -> bool| {
+        let again = &mut |experiment: &Experiment, _| Ok::<_, Infallible>(train(experiment, learns));
+        repair(&broken, &train(&broken, learns), Some(&data), 5, again).unwrap()
+    };
+    let cured = try_with(&|experiment| experiment.init != Init::Normal(0.001));
+    assert!(cured.repaired, "{cured:?}");
+    assert_eq!(cured.settings.get("init").and_then(|init| init.as_str()), Some("xavier-normal"));
+    assert_eq!(cured.experiment.unwrap().init, Init::XavierNormal);
+    assert_eq!(cured.attempts.len(), 1);
+
+    let hopeless = try_with(&|_| false);
+    assert!(!hopeless.repaired && hopeless.experiment.is_none() && !hopeless.attempts.is_empty(), "{hopeless:?}");
+}
