@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Init {
-    /// What suits each activation: see [`Family`].
+    /// What suits each activation: see [`Family`], and for formulas [`Activation::variance_scale`].
     Auto,
     /// N(0, 2 / fan_in): He et al. 2015.
     HeNormal,
@@ -29,6 +29,9 @@ pub enum Init {
     TorchDefault,
     /// (Semi-)orthogonal: Saxe et al. 2013.
     Orthogonal,
+    /// N(0, V / fan_in): `variance-scaling:V`. He's is 2 and LeCun's 1; `auto` takes it for formulas, with
+    /// [`Activation::variance_scale`].
+    VarianceScaling(f64),
     /// N(0, STD²): `normal:STD`.
     Normal(f64),
     /// N(0, 0.6007² / fan_in) for weights and biases, with one randomly chosen entry of each unit's drawn from
@@ -61,6 +64,7 @@ const ALIASES: &[(&str, &str)] = &[
 
 const HINTS: &[(&str, &[&str])] = &[
     ("normal", &["normal:0.01"]),
+    ("variance-scaling", &["variance-scaling:2"]),
     ("gaussian", &["normal:0.01"]),
     ("zeros", &["normal:0"]),
     ("zero", &["normal:0"]),
@@ -69,14 +73,21 @@ const HINTS: &[(&str, &[&str])] = &[
     ("pytorch", &["torch-default"]),
 ];
 
+/// The one name with a parameter that people may spell in several ways.
+const VARIANCE_SCALING: Vocabulary =
+    Vocabulary { kind: "initialisation", names: &["variance-scaling"], aliases: &[], hints: &[] };
+
 impl Init {
-    /// Every initialisation's name, `normal:STD` among them.
+    /// Every initialisation's name, `normal:STD` and `variance-scaling:V` among them.
     pub fn names() -> Vec<&'static str> {
-        NAMED.iter().map(|(name, _)| *name).chain(["normal:STD"]).collect()
+        NAMED.iter().map(|(name, _)| *name).chain(["normal:STD", "variance-scaling:V"]).collect()
     }
 
     /// What `auto` means for an activation; itself otherwise.
     pub fn resolve(self, activation: &Activation) -> Self {
+        if let (Self::Auto, Some(scale)) = (self, activation.variance_scale()) {
+            return Self::VarianceScaling(scale);
+        }
         match (self, activation.family()) {
             (Self::Auto, Family::Rectifier) => Self::HeNormal,
             (Self::Auto, Family::Sigmoidal) => Self::XavierNormal,
@@ -109,6 +120,10 @@ impl FromStr for Init {
                 Ok(std) if std.is_finite() && std >= 0.0 => Ok(Self::Normal(std)),
                 _ => Err(format!("`{text}`: the standard deviation must be a number that is not negative")),
             },
+            (None, Some(scale)) if VARIANCE_SCALING.find(name).is_some() => match scale.parse::<f64>() {
+                Ok(scale) if scale.is_finite() && scale > 0.0 => Ok(Self::VarianceScaling(scale)),
+                _ => Err(format!("`{text}`: what is divided by fan_in must be a positive number")),
+            },
             (None, _) => Err(vocabulary.unknown(text)),
         }
     }
@@ -118,6 +133,7 @@ impl fmt::Display for Init {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, NAMED.iter().find(|(_, init)| init == self)) {
             (Self::Normal(std), _) => write!(f, "normal:{std}"),
+            (Self::VarianceScaling(scale), _) => write!(f, "variance-scaling:{scale}"),
             (_, named) => f.write_str(named.map_or("", |(name, _)| name)),
         }
     }

@@ -268,6 +268,10 @@ impl Experiment {
             not_negative("init", std)?;
             held(Dtype::F32, "init", std).and_then(|()| held(self.dtype, "init", std))?;
         }
+        if let Init::VarianceScaling(scale) = self.init {
+            positive("init", scale)?;
+            held(Dtype::F32, "init", scale)?;
+        }
         at_least_one("batch_size", self.batch_size)?;
         at_least_one("train_size", self.train_size.unwrap_or(1))?;
         at_least_one("patience", self.patience.unwrap_or(1))?;

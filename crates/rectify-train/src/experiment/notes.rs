@@ -1,6 +1,7 @@
 //! Settings that do nothing, or less than their user may think.
 
-use super::{Experiment, ExperimentError, ModelKind, OptimizerKind, ProbeEvery};
+use super::{Experiment, ExperimentError, Init, ModelKind, OptimizerKind, ProbeEvery};
+use crate::activation::Activation;
 
 impl Experiment {
     /// Settings that were given and have no effect beside the others. [`resolve`](Self::resolve) leaves them out.
@@ -62,6 +63,31 @@ impl Experiment {
                 "hidden: without hidden layers the network has no activation; `{activation}` names the training and \
                  chooses how weights begin"
             ));
+        }
+        for activation in &self.activations {
+            notes.extend(self.formula_notes(activation));
+        }
+        notes
+    }
+
+    /// What a formula's user may not expect of it, and how its weights begin.
+    fn formula_notes(&self, activation: &Activation) -> Vec<String> {
+        let Some(formula) = activation.formula() else { return Vec::new() };
+        let label = activation.label();
+        let mut notes: Vec<String> = formula.notes().iter().map(|note| format!("{label}: {note}")).collect();
+        if self.init == Init::Auto {
+            let (signal, gradient) = formula.moments();
+            notes.push(match activation.variance_scale() {
+                Some(scale) => format!(
+                    "{label}: its weights begin as N(0, {scale} / fan_in), from E φ² = {signal:.3} and E φ′² = \
+                     {gradient:.3} under N(0, 1)"
+                ),
+                None => format!(
+                    "{label}: its weights begin as {}, since its own moments under N(0, 1) say nothing: E φ² = {signal}, \
+                     E φ′² = {gradient}",
+                    self.init.resolve(activation)
+                ),
+            });
         }
         notes
     }

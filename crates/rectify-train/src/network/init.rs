@@ -68,6 +68,7 @@ impl Draw<'_> {
             Init::LecunNormal => Initializer::KaimingNormal { gain: 1.0, fan_out_only: false },
             Init::TorchDefault => Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false },
             Init::Orthogonal => Initializer::Orthogonal { gain: 1.0 },
+            Init::VarianceScaling(scale) => Initializer::KaimingNormal { gain: scale.sqrt(), fan_out_only: false },
             Init::Normal(std) => Initializer::Normal { mean: 0.0, std },
             // The gain for which the length of a signal is kept, from Lu et al. 2019.
             Init::RandomizedAsymmetric => Initializer::KaimingNormal { gain: 0.6007, fan_out_only: false },
