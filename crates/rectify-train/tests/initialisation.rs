@@ -60,6 +60,7 @@ fn each_normal_initialisation_has_the_variance_of_its_formula_and_biases_of_0() 
         ("xavier-normal", 2.0 / (fan_in + fan_out)),
         ("lecun-normal", 1.0 / fan_in),
         ("normal:0.1", 0.01),
+        ("variance-scaling:1.7", 1.7 / fan_in),
     ] {
         let (weights, biases) = first_layer(network(&experiment(init), "relu", 0));
         has_variance(&weights, variance);

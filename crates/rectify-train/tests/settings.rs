@@ -30,6 +30,7 @@ fn words_are_read_whatever_their_spelling_and_written_in_one() {
         ("glorot normal", "xavier-normal"),
         ("PyTorch-default", "torch-default"),
         ("Normal: 0.10", "normal:0.1"),
+        ("Variance_Scaling: 1.5", "variance-scaling:1.5"),
         ("RAI", "randomized-asymmetric"),
     ] {
         assert_eq!(text.parse::<Init>().map(|init| init.to_string()), Ok(word.to_owned()));
