@@ -162,8 +162,8 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "P", value_parser = value::number(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     dropout: Option<f64>,
-    /// Activations, as in relu,leaky-relu:0.1,relu:heaviside=0.5, or all of them: all [default: relu,sigmoid,tanh;
-    /// train: relu]
+    /// Names or formulas, as in relu,leaky-relu:0.1,'x*sigmoid(b*x); b=2', or all of them: all [default:
+    /// relu,sigmoid,tanh; train: relu]
     #[arg(
         long,
         visible_alias = "activation",
@@ -346,7 +346,7 @@ pub struct DataArgs {
 /// Flags of `plot`.
 #[derive(Debug, Args)]
 pub struct PlotArgs {
-    /// Activations, as in relu sigmoid leaky-relu:0.1
+    /// Names or formulas, as in relu leaky-relu:0.1 'bent = (sqrt(x^2+1)-1)/2 + x'
     #[arg(required = true, value_name = "NAME", value_parser = value::activations(), hide_possible_values = true)]
     pub activations: Vec<Activations>,
     /// From where to where, as in --range=-5..10
@@ -380,7 +380,7 @@ fn positive(text: &str) -> Result<f64, String> {
 /// Flags of `gradcheck`.
 #[derive(Debug, Args)]
 pub struct GradcheckArgs {
-    /// Activations to check
+    /// Activations to check: names or formulas
     #[arg(
         long,
         visible_alias = "activation",

@@ -113,7 +113,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             if !args.quiet {
                 note(format_args!("wrote {}", args.out.display()));
             }
-            Ok(ExitCode::SUCCESS)
+            plot::derivatives(&activations, args.quiet)
         }
         Command::Report(args) => command::report::report(&args),
         Command::Gradcheck(args) => gradcheck::gradcheck(&args),

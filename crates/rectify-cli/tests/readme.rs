@@ -12,7 +12,9 @@ const README: &str = include_str!("../../../README.md");
 fn commands() -> Vec<Vec<&'static str>> {
     let lines = README.lines().filter_map(|line| line.strip_prefix("    cargo run --release -- "));
     let without_comment = |line: &'static str| line.split_once(" #").map_or(line, |(command, _)| command);
-    lines.map(|line| without_comment(line).split_whitespace().collect()).collect()
+    // A shell takes the quotes away.
+    let unquoted = |word: &'static str| word.trim_matches('\'');
+    lines.map(|line| without_comment(line).split_whitespace().map(unquoted).collect()).collect()
 }
 
 /// The same command with as little work as its form allows.

@@ -7,7 +7,7 @@ use burn::{
     nn::PRelu,
     tensor::{Tensor, TensorCreationOptions, activation},
 };
-use rectify::{FusedActivation, GradientRule, Relu, ReluConfig, Surrogate};
+use rectify::{Formula, FormulaError, FusedActivation, GradientRule, Relu, ReluConfig, Surrogate};
 use serde::{Deserialize, Serialize};
 
 use crate::words::Vocabulary;
@@ -25,6 +25,15 @@ use crate::words::Vocabulary;
 /// assert_eq!("swish".parse::<Activation>()?.name(), "silu");
 /// # Ok::<(), rectify_train::activation::ActivationError>(())
 /// ```
+///
+/// What has operators, parentheses or `x` in it is a [`Formula`], and its text is its name:
+///
+/// ```
+/// # use rectify_train::activation::Activation;
+/// let bent: Activation = "bent = (sqrt(x^2 + 1) - 1)/2 + x".parse()?;
+/// assert_eq!((bent.name(), &*bent.label()), ("bent = (sqrt(x^2 + 1) - 1)/2 + x", "bent"));
+/// # Ok::<(), rectify_train::activation::ActivationError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Activation {
@@ -32,7 +41,7 @@ pub struct Activation {
     function: Function,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Function {
     Identity,
     Relu(Relu),
@@ -53,6 +62,7 @@ enum Function {
     HardSigmoid,
     HardTanh,
     HardSwish,
+    Formula(Formula),
 }
 
 /// Every activation's name, in the order that an error message lists them.
@@ -110,8 +120,14 @@ const VOCABULARY: Vocabulary = Vocabulary { kind: "activation", names: NAMES, al
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ActivationError {
     /// No such function.
-    #[error("{}", VOCABULARY.unknown(.0))]
+    #[error("{}, or a formula such as x*sigmoid(x)", VOCABULARY.unknown(.0))]
     Unknown(String),
+    /// A text that looks like a formula and is none.
+    #[error(transparent)]
+    Formula(#[from] FormulaError),
+    /// A formula with the name of another activation.
+    #[error("the formula's name `{0}` is that of a known activation; give it another one")]
+    Taken(String),
     /// The part behind the colon is wrong.
     #[error("activation `{name}`: {reason}")]
     Parameter {
@@ -126,6 +142,13 @@ impl FromStr for Activation {
     type Err = ActivationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_formula(text) {
+            let formula = Formula::new(text)?;
+            if let Some(name) = formula.name().filter(|name| VOCABULARY.find(name).is_some()) {
+                return Err(ActivationError::Taken(name.to_owned()));
+            }
+            return Ok(Self { name: formula.text().to_owned(), function: Function::Formula(formula) });
+        }
         let (name, parameter) = match text.split_once(':') {
             Some((name, parameter)) => (name, Some(parameter.split_whitespace().collect::<String>())),
             None => (text, None),
@@ -185,6 +208,13 @@ impl FromStr for Activation {
     }
 }
 
+/// Whether a text is meant as a formula: no name has these signs, and none is `x`.
+fn is_formula(text: &str) -> bool {
+    let has_x = || text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "x");
+    text.contains(['(', ')', '*', '^', ';'])
+        || (!text.contains(':') && (text.contains(['/', '+', '<', '>', '=']) || has_x()))
+}
+
 impl TryFrom<String> for Activation {
     type Error = ActivationError;
 
@@ -195,7 +225,10 @@ impl TryFrom<String> for Activation {
 
 impl From<Activation> for String {
     fn from(activation: Activation) -> Self {
-        activation.name
+        match activation.function {
+            Function::Formula(formula) => formula.text().to_owned(),
+            _ => activation.name,
+        }
     }
 }
 
@@ -230,7 +263,35 @@ impl Activation {
 
     /// Whether the other is this function by the same or another name: `leaky-relu` is `leaky-relu:0.01`.
     pub fn same_function(&self, other: &Self) -> bool {
-        self.function == other.function
+        match (&self.function, &other.function) {
+            (Function::Formula(one), Function::Formula(other)) => one.same_function(other),
+            (one, other) => one == other,
+        }
+    }
+
+    /// The formula; `None` for functions that have a name.
+    pub fn formula(&self) -> Option<&Formula> {
+        match &self.function {
+            Function::Formula(formula) => Some(formula),
+            _ => None,
+        }
+    }
+
+    /// What tables and pictures call it: the name, or of a formula what stands before `=`, otherwise its beginning.
+    pub fn label(&self) -> String {
+        let Some(formula) = self.formula() else { return self.name.clone() };
+        if let Some(name) = formula.name() {
+            return name.to_owned();
+        }
+        match formula.text().char_indices().nth(LONGEST_LABEL) {
+            None => formula.text().to_owned(),
+            Some(_) => formula.text().chars().take(LONGEST_LABEL - 1).chain(['…']).collect(),
+        }
+    }
+
+    /// The same function by another name, for people; as a setting it is written in full.
+    pub(crate) fn labelled(self, label: &str) -> Self {
+        Self { name: label.to_owned(), ..self }
     }
 
     /// The function's parameter, given or the default; `None` where it has none.
@@ -285,18 +346,28 @@ impl Activation {
     /// Whether *saturated* says something: the function is curved and flattens out.
     ///
     /// For the piecewise linear functions without an upper bound (identity, ReLU, leaky ReLU, PReLU) a flat half is
-    /// not saturation but sparsity, which `zero_fraction` and `dead_fraction` measure.
+    /// not saturation but sparsity, which `zero_fraction` and `dead_fraction` measure. Of formulas that is told from φ′
+    /// (see [`Formula::is_piecewise_linear`]) and from its values at ±10⁶.
     pub fn saturates(&self) -> bool {
-        !matches!(
-            self.function,
-            Function::Identity | Function::Relu(_) | Function::LeakyRelu { .. } | Function::PRelu { .. }
-        )
+        match &self.function {
+            Function::Identity | Function::Relu(_) | Function::LeakyRelu { .. } | Function::PRelu { .. } => false,
+            Function::Formula(formula) => {
+                let unbounded = formula.slope(FAR) > 0.0 || formula.slope(-FAR) < 0.0;
+                !(formula.is_piecewise_linear() && unbounded)
+            }
+            _ => true,
+        }
     }
 
     /// Whether φ(z) = 0 for any z, so that exact zeros and dead units say something: of all but sigmoid and softplus,
-    /// which are above 0 everywhere. (That they round to 0 far below is their saturation.)
+    /// which are above 0 everywhere. (That they round to 0 far below is their saturation.) Of formulas by evaluation, see
+    /// [`Formula::can_be_zero`].
     pub fn can_be_zero(&self) -> bool {
-        !matches!(self.function, Function::Sigmoid | Function::Softplus { .. })
+        match &self.function {
+            Function::Sigmoid | Function::Softplus { .. } => false,
+            Function::Formula(formula) => formula.can_be_zero(),
+            _ => true,
+        }
     }
 
     /// Builds the layer on a device, or on a device in a dtype: `(&device, dtype)`, which is that of its inputs.
@@ -330,6 +401,7 @@ impl ActivationLayer {
     /// φ(x), element by element.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match self.activation.function {
+            Function::Formula(ref formula) => formula.forward(x),
             Function::Identity => x,
             Function::Relu(relu) => relu.forward(x),
             Function::LeakyRelu { slope } => activation::leaky_relu(x, slope),
@@ -355,6 +427,12 @@ impl ActivationLayer {
         }
     }
 }
+
+/// Most characters of a formula in a table.
+const LONGEST_LABEL: usize = 28;
+
+/// Where a piecewise linear formula is taken to have no more kinks.
+const FAR: f64 = 1e6;
 
 /// The constants of Klambauer et al. 2017, for which a signal keeps mean 0 and variance 1.
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;

@@ -42,6 +42,11 @@ proptest! {
     fn any_text_is_an_activation_or_an_error_that_quotes_it(text in ".{0,20}") {
         match text.parse::<Activation>() {
             Ok(activation) => prop_assert_eq!(activation.name().parse(), Ok(activation.clone())),
+            // A formula's text is shown above its carets, where a tab or the like would shift them.
+            Err(ActivationError::Formula(error)) => {
+                let shown: String = text.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+                prop_assert!(error.to_string().contains(&shown), "{}", error);
+            }
             Err(error) => prop_assert!(error.to_string().contains(&text), "{}", error),
         }
     }
@@ -213,5 +218,42 @@ fn a_function_can_be_zero_where_it_is_for_some_input() {
         let z = Tensor::<1>::from_data(TensorData::new(z.clone(), [z.len()]), (&device, DType::F64));
         let a = activation.init((&device, DType::F64)).forward(z).cast(DType::F64).into_data();
         assert_eq!(activation.can_be_zero(), a.iter::<f64>().any(|a| a == 0.0), "{name}");
+    }
+}
+
+#[test]
+fn a_formula_is_an_activation_with_its_text_as_name() {
+    for text in
+        ["x", "-x", "x*sigmoid(1.702*x)", "max(x, 0.1*x)", "bent = (sqrt(x^2+1)-1)/2 + x", "s = x*sigmoid(b*x); b=2"]
+    {
+        let activation: Activation = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(activation.name(), text);
+        let json = serde_json::to_string(&activation).unwrap();
+        assert_eq!(serde_json::from_str::<Activation>(&json).unwrap(), activation);
+        assert!(activation.formula().is_some());
+    }
+    let label = |text: &str| text.parse::<Activation>().unwrap().label();
+    assert_eq!(label("s = x*sigmoid(b*x); b=2"), "s");
+    assert_eq!(label("x*sigmoid(1.702*x) + 0*log1p(x^2)"), "x*sigmoid(1.702*x) + 0*log1…");
+    let same = |one: &str, other: &str| one.parse::<Activation>().unwrap().same_function(&other.parse().unwrap());
+    assert!(same("x*2", "double = b*x; b=2") && !same("x*2", "x*3"));
+    assert!(error("relu = max(x, 0)").contains("`relu` is that of a known activation"));
+    assert!(error("leaky(x)").contains("unknown function `leaky`"));
+}
+
+#[test]
+fn a_formula_says_by_its_own_shape_what_built_in_functions_are_known_to_do() {
+    for (text, name) in [
+        ("relu(x)", "relu"),
+        ("where(x > 0, x, 0.1*x)", "leaky-relu:0.1"),
+        ("1/(1 + exp(-x))", "sigmoid"),
+        ("softplus(x)", "softplus"),
+        ("x*sigmoid(x)", "silu"),
+        ("tanh(x)", "tanh"),
+        ("min(max(x, -1), 1)", "hard-tanh"),
+    ] {
+        let [formula, known] = [text, name].map(|text| text.parse::<Activation>().unwrap());
+        assert_eq!(formula.saturates(), known.saturates(), "{text}");
+        assert_eq!(formula.can_be_zero(), known.can_be_zero(), "{text}");
     }
 }

@@ -82,6 +82,7 @@
 compile_error!("rectify needs a backend: enable at least one of the features flex, ndarray, wgpu");
 
 mod cross_entropy;
+mod formula;
 mod fused_activation;
 mod fused_conv2d;
 mod fused_linear;
@@ -91,6 +92,7 @@ mod operands;
 mod relu;
 
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
+pub use formula::{Formula, FormulaError};
 pub use fused_activation::{FusedActivation, FusedGradients};
 pub use fused_conv2d::{FusedConv2d, FusedConv2dConfig, FusedConv2dError};
 pub use fused_linear::{FusedLinear, FusedLinearConfig};

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 use rectify_train::{
+    activation::Activation,
     compare::{Compare, CompareError, Outcome, Progress},
     examine::diagnoses,
     experiment::Experiment,
@@ -69,7 +70,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
         }
         Progress::Training(_, Event::Steps(steps)) => display.steps(*steps),
         Progress::Training(training, Event::Epoch(epoch)) => {
-            display.epoch(&format!("{} seed {}", training.activation, training.seed), epoch, epochs);
+            display.epoch(&format!("{} seed {}", training.activation.label(), training.seed), epoch, epochs);
         }
         Progress::Training(..) => {}
         Progress::Tuning(text) => display.line(text.to_owned()),
@@ -138,13 +139,14 @@ pub fn show(
     output: &Output,
     failures: &mut Vec<StoreError>,
 ) -> anyhow::Result<ExitCode> {
-    let sentences = sentences(results);
+    let shown = results.labelled();
+    let sentences = sentences(&shown);
     let printed = match output.format {
         Format::Json => print(serde_json::to_string_pretty(results)? + "\n"),
-        Format::Text => print(report::table::text(results, &sentences)),
+        Format::Text => print(report::table::text(&shown, &sentences)),
     };
     let page = folder.join("report.html");
-    match store::write(&page, report::html(results, &sentences)?.as_bytes()) {
+    match store::write(&page, report::html(&shown, &sentences)?.as_bytes()) {
         Err(failure) => failures.push(failure),
         Ok(()) if output.quiet => {}
         Ok(()) => {
@@ -179,7 +181,8 @@ fn ended(run: &Run) -> String {
         ),
         _ => format!("interrupted after {} steps", run.steps),
     };
-    format!("{} seed {}: {outcome}, {:.1} s", run.activation, run.seed, run.wall_seconds)
+    let label = run.activation.parse().map_or(run.activation.clone(), |activation: Activation| activation.label());
+    format!("{label} seed {}: {outcome}, {:.1} s", run.seed, run.wall_seconds)
 }
 
 fn kept(run: &Run) -> String {

@@ -21,6 +21,8 @@ const POINTS: [f64; 14] = [-8.0, -3.0, -1.5, -1.0, -0.6, -0.3, -0.1, 0.0, 0.1, 0
 #[derive(Serialize)]
 struct Checked {
     activation: String,
+    /// Of a formula: φ′ as it was derived.
+    derivative: Option<String>,
     against: &'static str,
     passed: bool,
     report: GradCheckReport,
@@ -42,13 +44,20 @@ pub fn gradcheck(args: &GradcheckArgs) -> anyhow::Result<ExitCode> {
             None => gradcheck_against(|x| layer.forward(x), |x| layer.forward(x), x, &check),
             Some(reference) => gradcheck_against(|x| layer.forward(x), reference, x, &check),
         }?;
-        all.push(Checked { activation: name.to_string(), against, passed: report.passed(), report });
+        let derivative = name.formula().map(|formula| formula.derivative().to_owned());
+        let passed = report.passed();
+        all.push(Checked { activation: name.to_string(), derivative, against, passed, report });
     }
     let code = if all.iter().all(|checked| checked.passed) { 0 } else { 1 };
     match args.output.format {
         Format::Json => print(serde_json::to_string_pretty(&all)? + "\n")?,
         Format::Text => print(
-            all.iter().map(|c| format!("{} (against {}): {}\n", c.activation, c.against, c.report)).collect::<String>(),
+            all.iter()
+                .map(|c| {
+                    let derivative = c.derivative.as_ref().map_or(String::new(), |df| format!("  φ′ = {df}\n"));
+                    format!("{} (against {}): {}\n{derivative}", c.activation, c.against, c.report)
+                })
+                .collect::<String>(),
         )?,
     };
     Ok(ExitCode::from(code))

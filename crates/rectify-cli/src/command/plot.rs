@@ -3,7 +3,7 @@
 //! Drawn is what the library computes: f by the layer's forward pass and f′ by its backward pass, both in f64, so a
 //! ReLU's gradient rule shows.
 
-use std::{ffi::OsStr, fs, ops::RangeInclusive, path::Path};
+use std::{ffi::OsStr, fs, ops::RangeInclusive, path::Path, process::ExitCode};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -31,6 +31,7 @@ use crate::{
         page,
         style::{Dash, Style},
     },
+    note, print,
 };
 
 /// Steps between the points that are drawn: more than a panel has pixels.
@@ -85,6 +86,19 @@ pub fn plot(activations: &[Activation], range: RangeInclusive<f64>, path: &Path)
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Prints each formula's derivative, and on stderr what may not be expected of it.
+pub fn derivatives(activations: &[Activation], quiet: bool) -> anyhow::Result<ExitCode> {
+    let mut lines = String::new();
+    for (activation, formula) in activations.iter().filter_map(|activation| Some((activation, activation.formula()?))) {
+        let label = activation.label();
+        lines += &format!("{label}: φ′ = {}\n", formula.derivative());
+        if !quiet {
+            formula.notes().iter().for_each(|text| note(format_args!("note: {label}: {text}")));
+        }
+    }
+    print(lines)
+}
+
 /// Lets `write` fill a file beside `path`, then gives it that name.
 fn write_whole(path: &Path, ending: &str, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -122,7 +136,7 @@ impl Curve {
         let zero = derivative.iter().position(|(x, _)| *x == 0.0);
         let at_zero = zero.filter(|at| jumps.contains(at) || jumps.contains(&(at + 1))).map(|at| derivative[at].1);
         Ok(Self {
-            name: activation.name().to_owned(),
+            name: activation.label(),
             style,
             function: pieces(&points(&f), &[]),
             derivative: pieces(&derivative, &jumps),

@@ -103,6 +103,10 @@ mod tests {
         // E max(-1, min(1, z))² = 1 − √(2/(πe)), and P(|z| < 1).
         close(moments("hard-tanh").value, 1.0 - (2.0 / (std::f64::consts::PI * std::f64::consts::E)).sqrt(), 1e-4);
         close(moments("hard-tanh").slope, 0.682_689_492_137, 5e-4);
+        // Williams 1997: E erf(z)² = 2/π asin(2/3), and E erf′(z)² = 4/π / √5.
+        let pi = std::f64::consts::PI;
+        close(moments("erf(x)").value, 2.0 / pi * (2.0_f64 / 3.0).asin(), 1e-9);
+        close(moments("erf(x)").slope, 4.0 / pi / 5.0_f64.sqrt(), 1e-9);
         // Sums over 400 001 points of ±12, in Python.
         close(moments("sigmoid").value, 0.293_379_035_9, 1e-6);
         close(moments("sigmoid").slope, 0.044_836_241_4, 1e-6);

@@ -1,6 +1,7 @@
 //! Settings that do nothing, or less than their user may think.
 
-use super::{Experiment, ExperimentError, ModelKind, NormKind, OptimizerKind, ProbeEvery};
+use super::{Experiment, ExperimentError, Init, ModelKind, Moments, NormKind, OptimizerKind, ProbeEvery};
+use crate::activation::Activation;
 
 impl Experiment {
     /// Settings that were given and have no effect beside the others. [`resolve`](Self::resolve) leaves them out.
@@ -85,6 +86,24 @@ impl Experiment {
             notes.push(format!(
                 "hidden: without hidden layers the network has no activation; `{activation}` names the training and \
                  chooses how weights begin"
+            ));
+        }
+        for activation in &self.activations {
+            notes.extend(self.formula_notes(activation));
+        }
+        notes
+    }
+
+    /// What a formula's user may not expect of it, and how its weights begin.
+    fn formula_notes(&self, activation: &Activation) -> Vec<String> {
+        let Some(formula) = activation.formula() else { return Vec::new() };
+        let label = activation.label();
+        let mut notes: Vec<String> = formula.notes().iter().map(|note| format!("{label}: {note}")).collect();
+        if self.init == Init::Auto {
+            let Moments { value, slope } = Moments::of(activation);
+            notes.push(format!(
+                "{label}: its weights begin as `{}`, from E φ² = {value:.3} and E φ′² = {slope:.3} under N(0, 1)",
+                self.init.resolve(activation)
             ));
         }
         notes

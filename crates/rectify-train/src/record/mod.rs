@@ -22,7 +22,7 @@ pub use self::{
     summary::{Estimate, Interval, PairedDifference, Ranked, Summary},
     tuning::{Trial, Tuning},
 };
-use crate::experiment::Experiment;
+use crate::{activation::Activation, experiment::Experiment};
 
 /// The version written to `schema_version`, of `results.json` and of every file in a run's folder.
 ///
@@ -54,6 +54,38 @@ pub struct Results {
     pub ranking: Vec<Ranked>,
     /// Differences between activations, seed by seed.
     pub paired_differences: Vec<PairedDifference>,
+}
+
+impl Results {
+    /// The same for people: activations have their [labels](Activation::label) in place of formulas in full. Two that
+    /// have the same are told apart by a number.
+    pub fn labelled(&self) -> Self {
+        let named = self.experiment.activations.iter().map(|activation| activation.name());
+        let mut labels: Vec<(String, String)> = Vec::new();
+        for name in named.chain(self.runs.iter().map(|run| run.activation.as_str())) {
+            if labels.iter().any(|(known, _)| known == name) {
+                continue;
+            }
+            let label = name.parse::<Activation>().map_or(name.to_owned(), |activation| activation.label());
+            let taken = |label: &String| labels.iter().any(|(_, other)| other == label);
+            let numbered = (2..).map(|n| format!("{label} #{n}"));
+            let label = std::iter::once(label.clone()).chain(numbered).find(|label| !taken(label)).unwrap_or(label);
+            labels.push((name.to_owned(), label));
+        }
+        let of =
+            |name: &str| labels.iter().find(|(known, _)| known == name).map_or(name, |(_, label)| label).to_owned();
+
+        let mut results = self.clone();
+        for activation in &mut results.experiment.activations {
+            *activation = activation.clone().labelled(&of(activation.name()));
+        }
+        results.runs.iter_mut().for_each(|run| run.activation = of(&run.activation));
+        results.summary.iter_mut().for_each(|summary| summary.activation = of(&summary.activation));
+        for pair in &mut results.paired_differences {
+            (pair.activation, pair.baseline) = (of(&pair.activation), of(&pair.baseline));
+        }
+        results
+    }
 }
 
 /// Where it was measured.

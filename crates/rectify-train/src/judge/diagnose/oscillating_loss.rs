@@ -46,7 +46,7 @@ fn detect(case: &Case) -> Detected {
     };
     let half = &case.losses[case.losses.len() / 2..];
     let typical = median(half.to_vec()).unwrap_or(f64::INFINITY);
-    let spikes = half.iter().filter(|loss| !(**loss < guessing)).count() as f64 / half.len() as f64;
+    let spikes = half.iter().filter(|loss| loss.is_nan() || **loss >= guessing).count() as f64 / half.len() as f64;
     if typical < KNEW * guessing && spikes >= SPIKES {
         let says = format!(
             "the loss jumps: {} % of the later steps are worse than guessing, where {} is usual",

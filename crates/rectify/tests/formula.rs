@@ -1,0 +1,300 @@
+//! Formulas: what they compute, their derivatives, and what is said of texts that are none.
+#![allow(deprecated)] // Device::ndarray
+
+use burn::tensor::{DType, Device, Tensor, TensorData, activation};
+use proptest::prelude::*;
+use rectify::{
+    Formula,
+    gradcheck::{GradCheck, gradcheck},
+};
+
+const POINTS: [f64; 14] = [-9.0, -4.0, -2.5, -1.0, -0.7, -0.1, -1e-3, 0.0, 1e-3, 0.3, 1.0, 1.7, 3.0, 8.0];
+
+#[track_caller]
+fn formula(text: &str) -> Formula {
+    Formula::new(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// φ and φ′ at the points, by tensors.
+fn on(device: &Device, dtype: DType, points: &[f64], f: impl Fn(Tensor<1>) -> Tensor<1>) -> [Vec<f64>; 2] {
+    let device = device.clone().autodiff();
+    let x = Tensor::<1>::from_data(TensorData::new(points.to_vec(), [points.len()]), (&device, dtype)).require_grad();
+    let y = f(x.clone());
+    let gradients = y.clone().sum().backward();
+    let slope = x.grad(&gradients).expect("the input is tracked");
+    [y.without_autodiff(), slope].map(|tensor| tensor.cast(DType::F64).into_data().iter().collect())
+}
+
+fn devices() -> Vec<(&'static str, Device)> {
+    let mut devices = vec![("flex", Device::flex())];
+    #[cfg(feature = "ndarray")]
+    devices.push(("ndarray", Device::ndarray()));
+    devices
+}
+
+#[track_caller]
+fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    for ((x, found), expected) in POINTS.iter().zip(found).zip(expected) {
+        assert!(
+            (found - expected).abs() <= tolerance * expected.abs().max(1.0),
+            "{what} at {x}: {found}, not {expected}"
+        );
+    }
+}
+
+#[test]
+fn formulas_of_known_functions_have_their_values_and_gradients_in_every_type_and_on_every_cpu_backend() {
+    type Known = (&'static str, fn(Tensor<1>) -> Tensor<1>);
+    let known: [Known; 10] = [
+        ("x*sigmoid(x)", activation::silu),
+        ("softplus(x)", |x| activation::softplus(x, 1.0)),
+        ("0.5*x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3)))", activation::gelu_approximate),
+        ("0.5*x*(1 + erf(x/sqrt(2)))", activation::gelu),
+        ("where(x >= 0, x, a*x); a = 0.1", |x| activation::leaky_relu(x, 0.1)),
+        ("relu(x)", activation::relu),
+        ("tanh(x)", activation::tanh),
+        ("x/(1 + abs(x))", activation::softsign),
+        ("x*tanh(log1p(exp(x)))", activation::mish),
+        ("exp(-x^2)", |x| (x.clone() * x).neg().exp()),
+    ];
+    for (text, reference) in known {
+        let phi = formula(text);
+        let [f, df] = on(&Device::flex(), DType::F64, &POINTS, reference);
+        for (name, device) in devices() {
+            for (dtype, tolerance) in [(DType::F64, 1e-6), (DType::F32, 2e-6), (DType::F16, 2e-3), (DType::BF16, 1e-2)]
+            {
+                if name == "ndarray" && !matches!(dtype, DType::F32 | DType::F64) {
+                    continue;
+                }
+                // What the type makes of the points is what both are given.
+                let rounded: Vec<f64> = on(&Device::flex(), dtype, &POINTS, |x| x * 1.0)[0].clone();
+                let [f, df] = if dtype == DType::F64 {
+                    [f.clone(), df.clone()]
+                } else {
+                    on(&Device::flex(), DType::F64, &rounded, reference)
+                };
+                let [found, slope] = on(&device, dtype, &POINTS, |x| phi.forward(x));
+                close(&format!("{text} on {name} in {dtype:?}"), &found, &f, tolerance);
+                close(&format!("({text})′ on {name} in {dtype:?}"), &slope, &df, tolerance);
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "wgpu")]
+fn formulas_have_the_same_values_on_a_gpu() {
+    let device = std::panic::catch_unwind(|| {
+        let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+        Tensor::<1>::zeros([1], &device).into_data();
+        device
+    });
+    let Ok(device) = device else {
+        assert!(std::env::var_os("CI").is_none(), "there is no GPU, not even a software one");
+        return eprintln!("skipped: there is no GPU, not even a software one");
+    };
+    for text in ["x*sigmoid(1.702*x)", "where(x > 0, x, expm1(x))", "max(x, 0.1*x) + min(x^2, 1)", "softplus(2*x)/2"] {
+        let phi = formula(text);
+        let [f, df] = on(&Device::flex(), DType::F32, &POINTS, |x| phi.forward(x));
+        let [found, slope] = on(&device, DType::F32, &POINTS, |x| phi.forward(x));
+        close(text, &found, &f, 1e-5);
+        close(&format!("({text})′"), &slope, &df, 1e-5);
+    }
+}
+
+#[test]
+fn elu_by_a_choice_has_both_its_halves() {
+    let phi = formula("elu1 = where(x > 0, x, a*expm1(x)); a = 0.5");
+    for x in POINTS {
+        let (f, df) = if x > 0.0 { (x, 1.0) } else { (0.5 * x.exp_m1(), 0.5 * x.exp()) };
+        assert_eq!((phi.value(x), phi.slope(x)), (f, df), "{x}");
+    }
+    assert_eq!((phi.name(), phi.expression()), (Some("elu1"), "where(x > 0, x, a*expm1(x))"));
+}
+
+#[test]
+fn every_function_passes_gradcheck() {
+    for text in [
+        "exp(x/3)",
+        "expm1(x/3)",
+        "log(x^2 + 1)",
+        "ln(2 + sin(x))",
+        "log1p(x^2)",
+        "sqrt(x^2 + 1)",
+        "abs(x)",
+        "sin(x)*cos(x)",
+        "tanh(x)",
+        "sigmoid(x)",
+        "erf(x)",
+        "relu(x)",
+        "softplus(x)",
+        "max(x, 0.1*x)",
+        "min(x, x^2)",
+        "2^x",
+        "(x^2 + 1)^x",
+        "x^-2 + x^-1",
+        "x^3/(1 + x^2)",
+        "if(x < 1, x, 2*x - 1)",
+        "(x > -1)*x",
+        "abs(x)^1.5",
+        "-x^2",
+        "x^2^2",
+        "1/(1 + exp(-x))",
+    ] {
+        let phi = formula(text);
+        // Not at 0, where some have a pole.
+        let points: Vec<f64> = POINTS.into_iter().filter(|x| x.abs() > 0.01).map(|x| x * 0.6).collect();
+        let x = Tensor::<1>::from_data(TensorData::new(points.clone(), [points.len()]), (&Device::flex(), DType::F64));
+        let report =
+            gradcheck(|x| phi.forward(x), x, &GradCheck::default()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert!(report.passed(), "{text}, φ′ = {}: {report}", phi.derivative());
+        assert!(!phi.notes().iter().any(|note| note.contains("differences")), "{text}: {:?}", phi.notes());
+    }
+}
+
+#[test]
+fn derivatives_are_simplified() {
+    for (text, derivative) in [
+        ("x^2", "2*x"),
+        ("(sqrt(x^2+1)-1)/2 + x", "x/sqrt(x^2 + 1)/2 + 1"),
+        ("x*sigmoid(b*x); b=2", "sigmoid(2*x) + 2*x*sigmoid(2*x)*(1 - sigmoid(2*x))"),
+        ("relu(x)", "where(x > 0, 1, 0)"),
+        ("max(x, 0.1*x)", "where(x > 0.1*x, 1, where(x == 0.1*x, 0.55, 0.1))"),
+        ("3", "0"),
+        ("-x^2", "-2*x"),
+        ("sign(x)", "0"),
+    ] {
+        assert_eq!(formula(text).derivative(), derivative, "{text}");
+    }
+}
+
+#[test]
+fn kinks_and_edges_follow_pytorch() {
+    let slope = |text: &str, x: f64| formula(text).slope(x);
+    assert_eq!((slope("abs(x)", 0.0), slope("relu(x)", 0.0), slope("max(x, 0)", 0.0)), (0.0, 0.0, 0.5));
+    assert_eq!(slope("min(x, -x)", 0.0), 0.0);
+    assert_eq!((slope("x^2", -3.0), slope("x^3", 0.0), slope("sqrt(x)", 0.0)), (-6.0, 0.0, f64::INFINITY));
+    for text in ["max(x, 0)", "min(0, x)", "relu(x)", "x + 1", "abs(x)", "sign(x)"] {
+        assert!(formula(text).value(f64::NAN).is_nan(), "{text}");
+    }
+    assert!(formula("log(x)").value(-1.0).is_nan() && formula("sqrt(x)").value(-1.0).is_nan());
+}
+
+#[test]
+fn an_error_has_carets_below_its_place() {
+    for (text, column, message) in [
+        ("x*sigmod(x)", 3, "unknown function `sigmod`; known are exp, "),
+        ("x*(x + 1", 3, "this parenthesis is not closed\n  x*(x + 1\n    ^"),
+        ("2x", 2, "an operator is missing before this; a product has a `*`\n  2x\n   ^"),
+        ("b*x", 1, "`b` has no value; the variable is `x`, and a parameter is given as in `; b = 2`\n  b*x\n  ^"),
+        ("x +", 4, "is missing here\n  x +\n     ^"),
+        ("x)", 2, "no parenthesis is open here"),
+        ("max(x)", 1, "`max` takes 2 arguments, got 1\n  max(x)\n  ^^^"),
+        ("-1 < x < 1", 8, "comparisons do not chain"),
+        ("x $ 2", 3, "`$` means nothing"),
+        ("x; b = x", 8, "a parameter is a number"),
+        ("x; b = 2", 4, "no parameter of this name"),
+        ("b*x; b = 2; b = 3", 13, "given twice"),
+        ("e*x; e = 2", 6, "`e` has its own meaning"),
+        ("x = 2*x", 1, "`x` is the variable"),
+        ("where(x = 1, 0, x)", 1, "to compare write `==`"),
+        ("1e999*x", 1, "numbers end at"),
+        ("tanh", 1, "`tanh` is a function"),
+        ("", 1, "is missing here"),
+        ("x,1", 2, "a comma stands only"),
+    ] {
+        let error = Formula::new(text).expect_err(text);
+        assert!(error.to_string().contains(message), "{text}: {error}");
+        assert_eq!(error.column(), column, "{text}: {error}");
+    }
+}
+
+#[test]
+fn hostile_texts_are_errors_or_small() {
+    let deep = format!("{}x{}", "(".repeat(200), ")".repeat(200));
+    assert!(Formula::new(&deep).unwrap_err().reason().contains("at most 64 deep"));
+    assert!(Formula::new(&"-".repeat(900)).unwrap_err().reason().contains("at most 64 deep"));
+    assert!(Formula::new(&format!("x{}", "^x".repeat(400))).unwrap_err().reason().contains("at most 64 deep"));
+    let long = Formula::new(&"x+".repeat(500_000)).unwrap_err();
+    assert!(long.reason().contains("at most 1000 characters, this text has 1000000") && long.to_string().len() < 400);
+    // Functions inside of each other, whose derivative as a tree would have 2⁶⁰ parts.
+    let nested = format!("{}x{}", "sigmoid(".repeat(60), ")".repeat(60));
+    assert!(formula(&nested).derivative().len() < 2100 && formula(&nested).slope(1.0) > 0.0);
+    let product = formula(&format!("x{}", "*x".repeat(499)));
+    assert!(product.derivative().len() < 2100 && product.slope(1.0) == 500.0);
+    for power in ["x^1e300", "x^-1e300", "9e99^9e99*x", "x^(x^(x^x))", "1/0*x", "x^64 - x^-64"] {
+        formula(power).value(1.5);
+    }
+    for text in ["ｘ", "x\u{0}", "x\u{202e}", "💥(x)", "x²", "xx", "\t", "x\n+"] {
+        assert!(Formula::new(text).is_err() || text == "\t", "{text:?}");
+    }
+}
+
+#[test]
+fn what_may_not_be_expected_is_noted() {
+    let notes = |text: &str| formula(text).notes().join("; ");
+    assert_eq!(notes("x*sigmoid(x)"), "");
+    assert_eq!(notes("log(x)"), "it is NaN at x = -50, and at 3200 more of 6401 points on -50..50");
+    assert_eq!(notes("pi - 3 + 0*x").split(':').next(), Some("it is 0.14159265358979312 everywhere on -50..50"));
+    assert_eq!(notes("sqrt(abs(x))"), "its derivative is NaN at x = 0 on -50..50");
+    assert!(notes("(1e16 + x) - 1e16").contains("where differences of the formula itself give"));
+}
+
+#[test]
+fn large_strided_and_empty_tensors_have_every_element() {
+    let phi = formula("x*sigmoid(1.702*x)");
+    let n = 70_000;
+    let values: Vec<f32> = (0..n).map(|i| (i % 997) as f32 * 0.02 - 10.0).collect();
+    let x = Tensor::<2>::from_data(TensorData::new(values.clone(), [n / 100, 100]), &Device::flex());
+    let expected: Vec<f32> = values.iter().map(|x| phi.value(f64::from(*x)) as f32).collect();
+    let found = phi.forward(x.clone()).into_data().to_vec::<f32>().unwrap();
+    assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0)));
+    assert_eq!(phi.forward(x.clone().transpose()).transpose().into_data(), phi.forward(x.clone()).into_data());
+    let by_hand = phi.backward(x.clone(), x.ones_like()).into_data().to_vec::<f32>().unwrap();
+    assert!(by_hand.iter().zip(&values).all(|(df, x)| (f64::from(*df) - phi.slope(f64::from(*x))).abs() < 2e-6));
+    assert_eq!(phi.forward(Tensor::<3>::zeros([2, 0, 3], &Device::flex())).dims(), [2, 0, 3]);
+}
+
+fn any_formula() -> impl Strategy<Value = String> {
+    let leaf =
+        prop_oneof![Just("x".to_owned()), (-3.0..3.0_f64).prop_map(|c| format!("{c:.2}")), Just("pi".to_owned())];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        let function =
+            prop::sample::select(&["exp", "sin", "cos", "tanh", "sigmoid", "erf", "softplus", "abs", "relu"][..]);
+        prop_oneof![
+            (function, inner.clone()).prop_map(|(f, a)| format!("{f}({a})")),
+            (prop::sample::select(&["+", "-", "*", "/"][..]), inner.clone(), inner.clone())
+                .prop_map(|(o, a, b)| format!("({a}) {o} ({b})")),
+            (prop::sample::select(&["max", "min"][..]), inner.clone(), inner.clone())
+                .prop_map(|(f, a, b)| format!("{f}({a}, {b})")),
+            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(c, a, b)| format!("where({c} > 0.5, {a}, {b})")),
+            (inner.clone(), 2..5_i32).prop_map(|(a, n)| format!("({a})^{n}")),
+            inner.prop_map(|a| format!("-({a})")),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_formula_reads_as_it_was_written_and_its_derivative_is_that_of_its_text(text in any_formula()) {
+        let phi = Formula::new(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(phi.text(), &*text);
+        prop_assert!(Formula::new(phi.text()).is_ok_and(|again| again.same_function(&phi)));
+        prop_assert!(!phi.notes().iter().any(|note| note.contains("differences")), "{}: {:?}", text, phi.notes());
+        // What is printed is what is computed, to rounding.
+        if phi.derivative().len() < 900 {
+            let printed = Formula::new(phi.derivative()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            for x in [-1.37, 0.41, 2.13] {
+                let (a, b) = (printed.value(x), phi.slope(x));
+                prop_assert!(a == b || (a - b).abs() <= 1e-6 * b.abs().max(1.0) || !a.is_finite() || !b.is_finite(), "{}: {} and {}", text, a, b);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_formula_or_an_error_with_a_place_in_it(text in ".{0,40}") {
+        if let Err(error) = Formula::new(&text) {
+            prop_assert!(error.column() <= text.trim().chars().count() + 1);
+        }
+    }
+}
