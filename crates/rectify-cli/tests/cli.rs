@@ -70,7 +70,7 @@ fn every_command_has_help_with_its_usage() {
         let help = stdout(&place.run(&format!("{command} --help")).success());
         let flags = "dataset model hidden activations init bias-init optimizer lr momentum weight-decay clip-norm \
                      batch-size epochs steps patience seeds seed backend dtype train-size jobs threads out format quiet config \
-                     print-config probe-every schedule norm residual dropout tune";
+                     print-config probe-every schedule norm residual dropout tune image-size";
         for flag in flags.split_whitespace() {
             assert!(help.contains(&format!("--{flag}")), "--{flag} is not in the help of {command}");
         }
@@ -857,4 +857,26 @@ mod interrupted {
         assert!(place.path("out/runs/relu-seed0/state/state.json").exists());
         place.refuses(&format!("compare {SMALL} --out out"), 2, &["holds an experiment already"]);
     }
+}
+
+#[test]
+fn a_folder_of_pictures_is_shown_trained_on_and_evaluated() {
+    let place = Place::new();
+    place.run("data digits --contact-sheet a.png").success();
+    for (class, count) in [("cats", 10), ("dogs", 20)] {
+        let folder = place.path("pets").join(class);
+        fs::create_dir_all(&folder).expect("it can be made");
+        for i in 0..count {
+            fs::copy(place.path("a.png"), folder.join(format!("{i}.png"))).expect("it can be copied");
+        }
+    }
+    let shown = place.run("data pets --image-size 8 --contact-sheet sheet.png").success();
+    let text = String::from_utf8(shown.get_output().stdout.clone()).expect("UTF-8");
+    assert!(text.contains("pictures of 8 × 8, 2 classes") && text.contains("by class cats 2, dogs 4"), "{text}");
+    assert!(place.path("sheet.png").exists());
+    place.run("train --dataset pets --image-size 8 --hidden 4 --epochs 1 --batch-size 8 --out out --quiet").success();
+    place.run("eval out --quiet").success();
+    fs::rename(place.path("pets/dogs"), place.path("pets/rats")).expect("it can be renamed");
+    place.refuses("eval out", 1, &["its classes have the names cats, rats, and the checkpoint's cats, dogs"]);
+    place.refuses("train --dataset digits --image-size 8", 2, &["image_size: only folders of PNG and JPEG"]);
 }

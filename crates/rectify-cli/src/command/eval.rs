@@ -35,7 +35,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let device = backend::open(args.backend.as_ref().unwrap_or(&checkpoint.experiment.backend))?;
     backend::supports(&device, checkpoint.experiment.dtype)?;
     let name = args.dataset.as_ref().unwrap_or(&checkpoint.experiment.dataset);
-    let dataset = Dataset::load(name, None)?;
+    let dataset = Dataset::load_resized(name, None, checkpoint.experiment.image_size)?;
     if !args.output.quiet {
         dataset.notes.iter().for_each(note);
     }
@@ -45,6 +45,13 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         "--dataset {name}: pictures of {}, and the checkpoint takes {}",
         size_in_words(here),
         size_in_words(there)
+    );
+    let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    ensure!(
+        dataset.class_names == checkpoint.class_names,
+        "--dataset {name}: its classes have the names {}, and the checkpoint's {}",
+        names(&dataset.class_names),
+        names(&checkpoint.class_names)
     );
     let labels = checkpoint.class_labels();
     let dataset = dataset.with_classes_of(&labels).map_err(|foreign| {

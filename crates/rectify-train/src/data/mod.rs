@@ -1,4 +1,5 @@
-//! Data sets of small pictures, grey or in colour, in up to 256 classes: MNIST and everything that comes in its format.
+//! Data sets of small pictures, grey or in colour, in up to 256 classes: MNIST, everything that comes in its format, and
+//! folders of PNG and JPEG files.
 //!
 //! # What is read
 //!
@@ -26,6 +27,12 @@
 //! they need not begin at 0. EMNIST has its pictures column by column; they are read as they lie. Images of several
 //! sizes, floats, and labels that are no numbers are not read.
 //!
+//! A folder with a folder of PNG or JPEG files for each class is read too: `FOLDER/CLASS/FILE.png`, or
+//! `FOLDER/train/CLASS/FILE.png` and `FOLDER/test/CLASS/FILE.png`. Classes have the names of their folders and are in
+//! alphabetical order. Without `train/` and `test/` a fifth of each class is drawn to test with, the same every time.
+//! All pictures have one size, or are resized to a square ([`Dataset::load_resized`]), whatever their shape was. If any is
+//! in colour all are; 16 bits a channel become 8, and transparency is left out.
+//!
 //! # What becomes of it
 //!
 //! A set is found by name or path, read and checked once ([`Dataset::load`]), and put on a device as one tensor
@@ -45,11 +52,13 @@
 //! ```
 
 mod classes;
+mod contact_sheet;
 mod device;
 mod find;
 mod gzip;
 mod idx;
 mod layout;
+mod pictures;
 mod survey;
 
 use std::{
@@ -65,6 +74,7 @@ use self::{
     classes::Classes,
     find::{Source, names, vocabulary},
     layout::Layout,
+    pictures::Pictures,
 };
 pub use self::{
     classes::label_ranges,
@@ -209,6 +219,8 @@ pub struct Dataset {
     pub classes: usize,
     /// The label that each class has in the files, ascending.
     pub class_labels: Vec<u8>,
+    /// The name of each class, that of its folder; empty where classes have labels only.
+    pub class_names: Vec<String>,
     /// To train on, in the order of the file.
     pub train: Samples,
     /// A tenth of the training files, at least one sample, drawn at random but the same in every experiment.
@@ -241,7 +253,28 @@ impl Dataset {
     /// in number or the two parts in the size of their images, the test files have a label that the training files have
     /// not, `train_size` is out of range.
     pub fn load(name_or_path: &str, train_size: Option<usize>) -> Result<Self, DataError> {
+        Self::load_resized(name_or_path, train_size, None)
+    }
+
+    /// [`load`](Self::load), with the pictures of a folder made so many pixels wide and high.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load); IDX files are not resized.
+    pub fn load_resized(
+        name_or_path: &str,
+        train_size: Option<usize>,
+        image_size: Option<usize>,
+    ) -> Result<Self, DataError> {
+        let path = Path::new(name_or_path);
+        if !names().contains(&&*canonical(name_or_path.to_owned())) && pictures::is_pictures(path) {
+            return Self::of_pictures(name_or_path, pictures::read(path, image_size)?, train_size);
+        }
         let source = Source::find(name_or_path)?;
+        if image_size.is_some() {
+            let reason = "only folders of PNG and JPEG files are resized; this set has IDX files".to_owned();
+            return Err(DataError::File { path: source.folder, field: "image_size", reason });
+        }
         let read = |file: usize| {
             let content = if file.is_multiple_of(2) { IdxContent::Images } else { IdxContent::Labels };
             let idx = read_idx(&source.files[file], content)?;
@@ -304,6 +337,32 @@ impl Dataset {
             width,
             classes: class_labels.len(),
             class_labels,
+            class_names: Vec::new(),
+            train,
+            validation,
+            test,
+            mean,
+            std,
+            notes,
+        })
+    }
+
+    fn of_pictures(name: &str, read: Pictures, train_size: Option<usize>) -> Result<Self, DataError> {
+        let Pictures { class_names, mut train, test, size, notes } = read;
+        let [channels, height, width] = size;
+        let validation = split(&mut train, channels * height * width, train_size)?;
+        let (mean, std) = mean_and_std(&train.pixels);
+        Ok(Self {
+            name: name.to_owned(),
+            source: PathBuf::from(name),
+            verified: false,
+            channels,
+            height,
+            width,
+            classes: class_names.len(),
+            // At most 256, as was checked where they were read.
+            class_labels: (0..class_names.len()).map(|class| class as u8).collect(),
+            class_names,
             train,
             validation,
             test,
