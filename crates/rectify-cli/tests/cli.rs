@@ -872,7 +872,7 @@ fn a_folder_of_pictures_is_shown_trained_on_and_evaluated() {
     }
     let shown = place.run("data pets --image-size 8 --contact-sheet sheet.png").success();
     let text = String::from_utf8(shown.get_output().stdout.clone()).expect("UTF-8");
-    assert!(text.contains("pictures of 8 × 8, 2 classes") && text.contains("by class cats 2, dogs 4"), "{text}");
+    assert!(text.contains("pictures of 8 × 8 × 3 channels, 2 classes") && text.contains("by class cats 2, dogs 4"), "{text}");
     assert!(place.path("sheet.png").exists());
     place.run("train --dataset pets --image-size 8 --hidden 4 --epochs 1 --batch-size 8 --out out --quiet").success();
     place.run("eval out --quiet").success();
