@@ -4,9 +4,10 @@
     cargo bench --bench peers -- gradients /tmp/gradients
     benches/peers/.venv/bin/python benches/peers/gradients.py /tmp/gradients
 
-The network is 784-128x6-10 with ReLU and PyTorch's default initialisation, untrained; the samples are the validation
-set. Prints, for each layer, the root mean square of the gradient of the mean loss over all samples, and the mean over
-batches of that of a batch, with the relative difference to PyTorch's; ends with 1 where one is over 1e-4.
+The network is 784-128x6-10 with ReLU and PyTorch's default initialisation, untrained; the samples are the first of the
+validation set, as many as the record names. Prints, for each layer, the root mean square of the gradient of the mean
+loss over all samples, and the mean over batches of that of a batch, with the relative difference to PyTorch's; ends
+with 1 where one is over 1e-4.
 """
 
 import json
@@ -38,6 +39,8 @@ network = torch.nn.Sequential(*modules[:-1])
 linears = [module for module in network if isinstance(module, torch.nn.Linear)]
 labels = read("labels", -1).long()
 images = read("images", len(labels), -1)
+samples = measured["gradient"]["samples"]
+images, labels = images[:samples], labels[:samples]
 
 
 def rms(images, labels):

@@ -76,6 +76,44 @@ fn two_cheap_claims_leave_a_table_a_page_and_json_and_are_not_tested_again() {
 }
 
 #[test]
+fn a_claim_that_was_killed_goes_on_with_what_it_has_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    let evidence = killed.join("evidence");
+    let measured = || std::fs::read_dir(&evidence).map_or(0, Iterator::count);
+
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_rectify"));
+    let arguments = ["claims", "linear-collapse", "--quick", "--jobs", "1", "--quiet", "--out"];
+    let mut child = program.args(arguments).arg(&killed).spawn().unwrap();
+    while measured() < 2 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it kept two of its six trainings");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // A file that is being written has another name.
+    let kept: Vec<_> = std::fs::read_dir(&evidence).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let kept: Vec<_> = kept.iter().filter(|path| path.extension().is_some_and(|end| end == "cbor")).collect();
+    assert!((1..6).contains(&kept.len()), "{kept:?}");
+
+    // Its evidence is taken as it is: where it was changed, the claim does not go on.
+    let bytes = std::fs::read(kept[0]).unwrap();
+    std::fs::write(kept[0], &bytes[1..]).unwrap();
+    let resume = ["--resume", killed.to_str().unwrap(), "--format", "json", "--quiet"];
+    claims(&resume).assert().code(1).stderr(contains("evidence").and(contains("changed since it was written")));
+    std::fs::write(kept[0], &bytes).unwrap();
+
+    let resumed = stdout_json(&mut claims(&resume));
+    let out = whole.to_str().unwrap();
+    let straight =
+        stdout_json(&mut claims(&["linear-collapse", "--quick", "--format", "json", "--quiet", "--out", out]));
+    for field in ["conditions", "figures", "verdict", "sentence"] {
+        assert_eq!(resumed["claims"][0][field], straight["claims"][0][field], "{field}");
+    }
+    assert!(!evidence.exists(), "nothing is kept of a claim that is judged");
+}
+
+#[test]
 fn every_claim_can_be_tested() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("claims");

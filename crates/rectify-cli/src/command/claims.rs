@@ -44,7 +44,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         progress.bar.set_position(done as u64);
     };
     let (effort, backend) = (folder.report().effort, folder.report().environment.backend.clone());
-    let lab = Lab::new(effort, &backend, args.jobs, stop, &observe)?;
+    let lab = Lab::new(effort, &backend, args.jobs, stop, &observe)?.keeping(folder.path());
 
     let mut interrupted = false;
     for claim in folder.pending() {

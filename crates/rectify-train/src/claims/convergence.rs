@@ -6,6 +6,7 @@ use std::{
 };
 
 use burn::module::Module;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Claim, Condition, Curve, Figure, Outcome, Part, arithmetic, geometric,
@@ -44,7 +45,7 @@ static SECONDS: Part = Part {
 };
 
 /// How far one training was when it reached the loss; where it never did, how far it was when its budget ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Reached {
     /// Whether it reached the loss.
     pub reached: bool,
@@ -96,6 +97,7 @@ const CHOOSING_SEED: u64 = 1000;
 const ACTIVATIONS: [&str; 3] = ["relu", "sigmoid", "tanh"];
 
 /// One training, and the loss on the way.
+#[derive(Serialize, Deserialize)]
 struct Descent {
     training: Reached,
     losses: Vec<(f64, f64)>,

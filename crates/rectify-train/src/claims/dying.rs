@@ -1,6 +1,7 @@
 //! `dying`: units die with a high learning rate or a large negative bias, and stay dead.
 
 use burn::module::Module;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
@@ -127,7 +128,7 @@ const STRESSES: [(&str, Setting); 2] =
 
 /// One training: the fraction of all hidden units that is zero on the whole validation set at the end, and
 /// [`survival_of_death`]; NaN where it diverged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Fate {
     dead: f64,
     stay_dead: f64,

@@ -5,6 +5,7 @@ use burn::{
     optim::{GradientsParams, SgdConfig},
     tensor::{DType, Tensor},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     Claim, Condition, Curve, Figure, Outcome, Part, arithmetic, geometric,
@@ -53,7 +54,7 @@ pub fn prediction_error(actual: f64, predicted: f64) -> f64 {
 }
 
 /// One network's figures, means over training, with steps of the same length for both activations.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Landscape {
     /// Mean of [`prediction_error`].
     pub prediction_error: f64,

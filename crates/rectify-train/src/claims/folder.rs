@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{CLAIMS, Claim, ClaimResult, lab::Effort};
 use crate::{
     record::Environment,
-    store::{self, Lock, StoreError},
+    store::{self, Evidence, Lock, StoreError},
 };
 
 /// The version written to `schema_version` of `claims.json`.
@@ -128,7 +128,7 @@ impl ClaimsFolder {
         CLAIMS.iter().filter(wanted).copied().filter(|claim| !tested(claim)).collect()
     }
 
-    /// Adds a claim that was tested, and writes the report.
+    /// Adds a claim that was tested, writes the report, and removes the [`Evidence`] that was kept to test it.
     ///
     /// # Errors
     ///
@@ -137,7 +137,8 @@ impl ClaimsFolder {
         self.report.claims.push(result);
         let place = |result: &ClaimResult| CLAIMS.iter().position(|claim| *claim == result.claim);
         self.report.claims.sort_by_key(place);
-        self.write()
+        self.write()?;
+        Evidence::of(&self.path).remove()
     }
 
     fn write(&self) -> Result<(), StoreError> {

@@ -1,8 +1,10 @@
 //! What a claim's experiment works with: a device, data sets, seeds, and trainings side by side.
 
 use std::{
-    fmt,
+    any::type_name,
+    fmt::{self, Debug},
     ops::Range,
+    path::Path,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -10,7 +12,7 @@ use std::{
 };
 
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     backend::{self, BackendError},
@@ -18,6 +20,7 @@ use crate::{
     experiment::{Dtype, Experiment, ProbeEvery},
     network::{Mlp, Model, Network, Shape},
     record::{Run, Status},
+    store::{Evidence, StoreError},
     train::{
         Event,
         grid::{Training, jobs},
@@ -58,6 +61,9 @@ pub enum ClaimError {
     /// A backend is not there.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// What was measured could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Stopped from outside.
     #[error("interrupted")]
     Interrupted,
@@ -75,6 +81,8 @@ pub struct Lab<'a> {
     data: Mutex<Vec<(DataKey, DeviceDataset)>>,
     /// What is odd about the data sets' files.
     notes: Mutex<Vec<String>>,
+    /// Where what was measured is kept until its claim is judged.
+    evidence: Option<Evidence>,
 }
 
 /// Data set, training samples, type, validation samples.
@@ -111,7 +119,13 @@ impl<'a> Lab<'a> {
             progress,
             data: Mutex::default(),
             notes: Mutex::default(),
+            evidence: None,
         })
+    }
+
+    /// The same lab, which keeps each piece of work in a folder as it is done, and does none that is kept there.
+    pub fn keeping(self, folder: &Path) -> Self {
+        Self { evidence: Some(Evidence::of(folder)), ..self }
     }
 
     /// How much is spent.
@@ -291,19 +305,51 @@ impl<'a> Lab<'a> {
     /// # Errors
     ///
     /// As [`data`](Self::data) and [`train`](Self::train).
-    pub fn train_all(&self, trainings: &[Training]) -> Result<Vec<(Model, Run)>, ClaimError> {
+    pub fn train_all(&self, trainings: &[Training]) -> Result<Vec<Run>, ClaimError> {
         self.side_by_side(trainings, &|training| {
             let data = self.data(&training.experiment)?;
-            self.train(self.network(training, &data), training, &data, &mut |_| {})
+            Ok(self.train(self.network(training, &data), training, &data, &mut |_| {})?.1)
         })
     }
 
-    /// Does `work` for every item, as many at a time as there are processors; see [`side_by_side`].
+    /// Does `work` for every item, as many at a time as there are cores; see [`side_by_side`]. An item whose outcome is
+    /// [kept](Self::keeping) is not worked on again: it is known by what it is (its `Debug`), where the work is written
+    /// and what it gives.
     ///
     /// # Errors
     ///
-    /// What `work` returned first, or [`ClaimError::Interrupted`].
-    pub fn side_by_side<T: Sync, R: Send>(
+    /// What `work` returned first, [`ClaimError::Store`] or [`ClaimError::Interrupted`].
+    pub fn side_by_side<T: Debug + Sync, R: Serialize + DeserializeOwned + Send, W: Fn(&T) -> Result<R, ClaimError>>(
+        &self,
+        items: &[T],
+        work: &W,
+    ) -> Result<Vec<R>, ClaimError>
+    where
+        W: Sync,
+    {
+        let names = [type_name::<W>(), type_name::<R>()].join(" ");
+        self.each(items, &|item| {
+            let Some(evidence) = &self.evidence else { return work(item) };
+            let description = format!("{names} {item:?}");
+            if let Some(outcome) = evidence.load(&description)? {
+                return Ok(outcome);
+            }
+            let outcome = work(item)?;
+            evidence.save(&description, &outcome)?;
+            Ok(outcome)
+        })
+    }
+
+    /// Does `work` on a thread of its own and by itself: what is timed. Nothing of it is kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, or [`ClaimError::Interrupted`].
+    pub fn alone<R: Send>(&self, work: &(dyn Fn() -> Result<R, ClaimError> + Sync)) -> Result<R, ClaimError> {
+        self.each(&[()], &|()| work())?.pop().ok_or(ClaimError::Interrupted)
+    }
+
+    fn each<T: Sync, R: Send>(
         &self,
         items: &[T],
         work: &(dyn Fn(&T) -> Result<R, ClaimError> + Sync),
@@ -375,5 +421,35 @@ pub fn seeds_in_words(seeds: &Range<u64>) -> String {
         0 => "no seed".to_owned(),
         1 => format!("seed {}", seeds.start),
         _ => format!("seeds {} to {}", seeds.start, seeds.end - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_is_kept_is_not_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let work = |until: usize| {
+            let done = &done;
+            move |item: &usize| match *item < until {
+                true => {
+                    done.fetch_add(1, Ordering::Relaxed);
+                    Ok(*item as f64 / 3.0)
+                }
+                false => Err(ClaimError::Interrupted),
+            }
+        };
+        let items = [0, 1, 2, 3];
+        let lab = || {
+            stop.store(false, Ordering::Relaxed);
+            Lab::new(Effort::Quick, "flex", Some(1), &stop, &|_, _| {}).unwrap().keeping(folder.path())
+        };
+        assert!(matches!(lab().side_by_side(&items, &work(2)), Err(ClaimError::Interrupted)));
+        assert_eq!(done.load(Ordering::Relaxed), 2);
+        let outcomes = lab().side_by_side(&items, &work(4)).unwrap();
+        assert_eq!((outcomes, done.load(Ordering::Relaxed)), (items.map(|item| item as f64 / 3.0).to_vec(), 4));
     }
 }

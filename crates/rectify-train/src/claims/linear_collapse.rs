@@ -89,12 +89,15 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             [of(&deep, "none"), of(&softmax, "none"), of(&deep, "relu")].concat()
         })
         .collect();
-    let trained = lab.train_all(&trainings)?;
-    let data = lab.data(&deep)?;
+    let trained = lab.side_by_side(&trainings, &|training| {
+        let data = lab.data(&training.experiment)?;
+        let (network, run) = lab.train(lab.network(training, &data), training, &data, &mut |_| {})?;
+        Ok((product_error(&network, data.test.images()), run))
+    })?;
     let measured: Vec<Measured> = trained
         .chunks(names.len())
         .map(|seed| Measured {
-            product_error: product_error(&seed[0].0, data.test.images()),
+            product_error: seed[0].0,
             linear: accuracy(&seed[0].1),
             softmax: accuracy(&seed[1].1),
             relu: accuracy(&seed[2].1),

@@ -8,7 +8,6 @@ use crate::{
     experiment::{Experiment, Init, ProbeEvery},
     judge::statistics::hidden,
     judge::verdict::{Direction, Hypothesis},
-    network::Model,
     record::{Layer, Run},
     train::grid::Training,
 };
@@ -129,8 +128,8 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     })
 }
 
-fn of<'a>(trained: &'a [(Model, Run)], activation: &'a str) -> impl Iterator<Item = &'a Run> {
-    trained.iter().map(|(_, run)| run).filter(move |run| run.activation == activation)
+fn of<'a>(trained: &'a [Run], activation: &'a str) -> impl Iterator<Item = &'a Run> {
+    trained.iter().filter(move |run| run.activation == activation)
 }
 
 fn figure_of(layers: &[&Layer]) -> Vec<f64> {

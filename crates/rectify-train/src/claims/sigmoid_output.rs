@@ -5,6 +5,7 @@ use burn::{
     nn::loss::{BinaryCrossEntropyLossConfig, MseLoss, Reduction},
     tensor::{Bool, Int, Tensor, activation::sigmoid},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
@@ -81,7 +82,7 @@ pub fn expected_calibration_error(predictions: &[(f64, bool)]) -> Option<f64> {
 }
 
 /// One classifier on the test set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Classifier {
     /// Test accuracy.
     pub accuracy: f64,

@@ -39,7 +39,7 @@ pub struct Epoch {
 pub struct GradientSample {
     /// The set: `validation`, or `batch` for a step's own.
     pub set: String,
-    /// How many samples: [`Layer::weight_grad_rms`] is of the gradient of the mean loss over all of them.
+    /// How many samples, the set's first ones: [`Layer::weight_grad_rms`] is of the gradient of the mean loss over all of them.
     pub samples: usize,
     /// Samples of a batch: [`Layer::batch_weight_grad_rms`] is the mean over batches of so many.
     pub batch_size: usize,

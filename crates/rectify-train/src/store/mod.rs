@@ -19,6 +19,7 @@
 pub mod atomic;
 mod checkpoint;
 mod error;
+mod evidence;
 mod folder;
 mod lock;
 pub mod metrics;
@@ -29,6 +30,7 @@ pub use self::{
     atomic::write,
     checkpoint::{Checkpoint, SavedCheckpoint, find, load_module, load_record, save_module, save_record},
     error::StoreError,
+    evidence::Evidence,
     folder::{Difference, RunFolder, RunRecord, Stage, difference, run_name},
     lock::{Holder, Lock, is_locked},
     metrics::{Line, MetricsWriter},

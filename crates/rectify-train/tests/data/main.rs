@@ -441,6 +441,14 @@ mod device {
     }
 
     #[test]
+    fn pixels_are_standardised_to_the_bit() {
+        let dataset = Dataset::load("mnist", Some(500)).expect("MNIST is there");
+        let standardised = |&pixel: &u8| ((f64::from(pixel) / 255.0 - dataset.mean) / dataset.std) as f32;
+        let expected: Vec<f32> = dataset.train.pixels().iter().map(standardised).collect();
+        assert_eq!(floats(dataset.to_device(&Device::flex(), DType::F32).train.images()), expected);
+    }
+
+    #[test]
     fn gathering_in_order_equals_slicing() {
         let device = Device::flex();
         let train = Dataset::load("mnist", Some(500)).expect("MNIST is there").to_device(&device, DType::F32).train;
