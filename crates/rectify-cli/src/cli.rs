@@ -53,7 +53,7 @@ pub enum Command {
     Train(TrainArgs),
     /// Test textbook claims about ReLU; table, claims.html, claims.json
     Claims(ClaimsArgs),
-    /// Loss and accuracy of a checkpoint
+    /// Loss and accuracy of a checkpoint; as JSON by class too, with the confusion matrix
     Eval(EvalArgs),
     /// Results and report of one or many folders of runs, again and without training
     Report(ReportArgs),

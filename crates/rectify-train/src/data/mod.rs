@@ -59,6 +59,7 @@ mod gzip;
 mod idx;
 mod layout;
 mod pictures;
+mod split;
 mod survey;
 
 use std::{
@@ -75,6 +76,7 @@ use self::{
     find::{Source, names, vocabulary},
     layout::Layout,
     pictures::Pictures,
+    split::split,
 };
 pub use self::{
     classes::label_ranges,
@@ -86,12 +88,6 @@ pub use self::{
 };
 use crate::network::Shape;
 use crate::record::DataRecord;
-
-/// One in this many samples of the training files is set aside for validation.
-const VALIDATION_SHARE: usize = 10;
-
-/// Seed of the validation split. Fixed, so that every experiment validates on the same samples.
-const VALIDATION_SEED: u64 = 0x7265_6374_6966_7900;
 
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -445,46 +441,6 @@ impl Samples {
         self.classes = classes.len();
         classes.replace(&mut self.labels).map_err(|sample| (sample, self.labels[sample]))
     }
-}
-
-/// Takes the validation samples out of `train` and keeps the first `train_size` of the rest.
-fn split(train: &mut Samples, pixels: usize, train_size: Option<usize>) -> Result<Samples, DataError> {
-    let total = train.len();
-    let count = (total / VALIDATION_SHARE).max(1);
-    let available = total - count;
-    let kept = train_size.unwrap_or(available);
-    if !(1..=available).contains(&kept) {
-        return Err(DataError::TrainSize { asked: kept, available, validation: count });
-    }
-    let mut chosen = shuffled(total, VALIDATION_SEED, 0);
-    chosen.truncate(count);
-    let mut is_validation = vec![false; total];
-    for &sample in &chosen {
-        is_validation[sample as usize] = true;
-    }
-
-    let mut validation = Samples {
-        pixels: Vec::with_capacity(count * pixels),
-        labels: Vec::with_capacity(count),
-        classes: train.classes,
-    };
-    let mut next = 0;
-    for (sample, &aside) in is_validation.iter().enumerate() {
-        let range = sample * pixels..(sample + 1) * pixels;
-        if aside {
-            validation.pixels.extend_from_slice(&train.pixels[range]);
-            validation.labels.push(train.labels[sample]);
-        } else if next < kept {
-            // In place: the samples that stay move up into the gaps.
-            train.pixels.copy_within(range, next * pixels);
-            train.labels[next] = train.labels[sample];
-            next += 1;
-        }
-    }
-    train.pixels.truncate(kept * pixels);
-    train.pixels.shrink_to_fit();
-    train.labels.truncate(kept);
-    Ok(validation)
 }
 
 /// Mean and population standard deviation of pixels scaled to 0..=1, from exact integer sums.
