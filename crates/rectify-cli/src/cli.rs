@@ -55,7 +55,7 @@ pub enum Command {
     Train(TrainArgs),
     /// Test textbook claims about ReLU; table, claims.html, claims.json
     Claims(ClaimsArgs),
-    /// Loss and accuracy of a checkpoint
+    /// Loss and accuracy of a checkpoint; as JSON by class too, with the confusion matrix
     Eval(EvalArgs),
     /// What is wrong with the runs of a folder, which layers, why, and what to change
     Diagnose(DiagnoseArgs),
@@ -137,11 +137,16 @@ pub struct ReportArgs {
 #[derive(Debug, Default, Args, Serialize)]
 #[command(next_help_heading = "Experiment")]
 pub struct ExperimentFlags {
-    /// mnist, fashion-mnist, or a folder with four IDX files of bytes, grey or in colour, in at most 256 classes; where
-    /// several sets lie in a folder, DIR/PREFIX as in DIR/emnist-letters [default: mnist]
+    /// mnist, fashion-mnist, or a folder with four IDX files of bytes, grey or in colour, in at most 256 classes, where
+    /// several sets lie in a folder DIR/PREFIX as in DIR/emnist-letters; or a folder with a folder of PNG or JPEG files
+    /// for each class, with or without train/ and test/ around them [default: mnist]
     #[arg(long, value_name = "SET", value_parser = value::text())]
     #[serde(skip_serializing_if = "Option::is_none")]
     dataset: Option<String>,
+    /// Resize the pictures of a folder to so many pixels a side [default: they have one size]
+    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_size: Option<usize>,
     /// Kind of network [default: mlp]
     #[arg(long, value_parser = value::word::<ModelKind>(ModelKind::VARIANTS))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -339,6 +344,12 @@ pub struct DataArgs {
     /// Only this one: a name, or a folder as --dataset takes it [default: all that have names]
     #[arg(value_parser = value::text())]
     pub set: Option<String>,
+    /// Resize the pictures of a folder to so many pixels a side
+    #[arg(long, value_name = "N", value_parser = value::count(), allow_negative_numbers = true, requires = "set")]
+    pub image_size: Option<usize>,
+    /// Write some pictures of each class, as they are read, to a PNG file
+    #[arg(long, value_name = "FILE", requires = "set")]
+    pub contact_sheet: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
 }

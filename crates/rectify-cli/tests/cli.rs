@@ -70,7 +70,7 @@ fn every_command_has_help_with_its_usage() {
         let help = stdout(&place.run(&format!("{command} --help")).success());
         let flags = "dataset model hidden activations init bias-init optimizer lr momentum weight-decay clip-norm \
                      batch-size epochs steps patience seeds seed backend dtype train-size jobs threads out format quiet config \
-                     print-config probe-every schedule norm residual dropout tune";
+                     print-config probe-every schedule norm residual dropout tune image-size";
         for flag in flags.split_whitespace() {
             assert!(help.contains(&format!("--{flag}")), "--{flag} is not in the help of {command}");
         }
@@ -382,6 +382,19 @@ fn on_mnist_too_a_checkpoint_evaluates_to_what_its_training_measured() {
     let scores = json(&place.run("eval out/runs/relu-seed0 --format json").success());
     assert_eq!(scores["test_accuracy"], last.test_accuracy.expect("completed"));
     assert_eq!(scores["test_loss"], last.test_loss.expect("finite"));
+
+    let row = |row: &Value| -> Vec<u64> {
+        row.as_array().expect("a row").iter().map(|count| count.as_u64().expect("a count")).collect()
+    };
+    let confusion: Vec<Vec<u64>> = scores["confusion"].as_array().expect("rows").iter().map(row).collect();
+    let right: u64 = (0..10).map(|class| confusion[class][class]).sum();
+    assert_eq!(confusion.iter().flatten().sum::<u64>(), 10_000);
+    assert_eq!(right as f64 / 10_000.0, last.test_accuracy.expect("completed"));
+    let seven = &scores["classes"][7];
+    assert_eq!((&seven["class"], seven["samples"].as_u64()), (&"7".into(), Some(1028)), "as MNIST's test set has them");
+    assert_eq!(seven["recall"].as_f64(), Some(confusion[7][7] as f64 / 1028.0));
+    let taken: u64 = confusion.iter().map(|row| row[7]).sum();
+    assert_eq!(seven["precision"].as_f64(), (taken > 0).then(|| confusion[7][7] as f64 / taken as f64));
 }
 
 #[test]
@@ -857,4 +870,29 @@ mod interrupted {
         assert!(place.path("out/runs/relu-seed0/state/state.json").exists());
         place.refuses(&format!("compare {SMALL} --out out"), 2, &["holds an experiment already"]);
     }
+}
+
+#[test]
+fn a_folder_of_pictures_is_shown_trained_on_and_evaluated() {
+    let place = Place::new();
+    place.run("data digits --contact-sheet a.png").success();
+    for (class, count) in [("cats", 10), ("dogs", 20)] {
+        let folder = place.path("pets").join(class);
+        fs::create_dir_all(&folder).expect("it can be made");
+        for i in 0..count {
+            fs::copy(place.path("a.png"), folder.join(format!("{i}.png"))).expect("it can be copied");
+        }
+    }
+    let shown = place.run("data pets --image-size 8 --contact-sheet sheet.png").success();
+    let text = String::from_utf8(shown.get_output().stdout.clone()).expect("UTF-8");
+    assert!(
+        text.contains("pictures of 8 × 8 × 3 channels, 2 classes") && text.contains("by class cats 2, dogs 4"),
+        "{text}"
+    );
+    assert!(place.path("sheet.png").exists());
+    place.run("train --dataset pets --image-size 8 --hidden 4 --epochs 1 --batch-size 8 --out out --quiet").success();
+    place.run("eval out --quiet").success();
+    fs::rename(place.path("pets/dogs"), place.path("pets/rats")).expect("it can be renamed");
+    place.refuses("eval out", 1, &["its classes have the names cats, rats, and the checkpoint's cats, dogs"]);
+    place.refuses("train --dataset digits --image-size 8", 2, &["image_size: only folders of PNG and JPEG"]);
 }

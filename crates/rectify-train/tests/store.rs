@@ -700,9 +700,23 @@ fn checkpoint(activation: &str, seed: u64) -> (Checkpoint, Model) {
     let model = Model::new(&experiment, &activation, SHAPE, seed, &Device::flex().autodiff());
     let Shape { channels, height, width, classes } = SHAPE;
     let (class_labels, mean, std) = (vec![2, 3, 5], 0.1 + 0.2, 1.0 / 3.0);
+    let class_names = ["a", "b", "c"].map(str::to_owned).to_vec();
     let steps = 7;
     (
-        Checkpoint { experiment, activation, seed, steps, channels, height, width, classes, class_labels, mean, std },
+        Checkpoint {
+            experiment,
+            activation,
+            seed,
+            steps,
+            channels,
+            height,
+            width,
+            classes,
+            class_labels,
+            class_names,
+            mean,
+            std,
+        },
         model,
     )
 }

@@ -8,7 +8,7 @@ use rectify_train::{
     data::{Dataset, label_ranges, size_in_words},
     judge::number::fixed,
     store::SavedCheckpoint,
-    train::{Evaluation, evaluate, evaluate_in_batches},
+    train::{Evaluation, confusion, evaluate, evaluate_in_batches},
 };
 use serde::Serialize;
 
@@ -26,6 +26,32 @@ struct Scores {
     validation_accuracy: Option<f64>,
     test_loss: Option<f64>,
     test_accuracy: Option<f64>,
+    /// On the test set.
+    classes: Vec<ClassScores>,
+    /// Test samples by their class, row by row, and the class that they are taken for.
+    confusion: Vec<Vec<usize>>,
+}
+
+/// How well one class is told from the others.
+#[derive(Serialize)]
+struct ClassScores {
+    /// Its name, or the label that it has in the data set.
+    class: String,
+    samples: usize,
+    /// Which share of its samples is taken for it; `None` without any.
+    recall: Option<f64>,
+    /// Which share of what is taken for it is it; `None` where nothing is.
+    precision: Option<f64>,
+}
+
+fn by_class(confusion: &[Vec<usize>], names: Vec<String>) -> Vec<ClassScores> {
+    let share = |right: usize, of: usize| (of > 0).then(|| right as f64 / of as f64);
+    let of_class = |(class, name): (usize, String)| {
+        let (right, samples) = (confusion[class][class], confusion[class].iter().sum());
+        let taken = confusion.iter().map(|row| row[class]).sum();
+        ClassScores { class: name, samples, recall: share(right, samples), precision: share(right, taken) }
+    };
+    names.into_iter().enumerate().map(of_class).collect()
 }
 
 /// Loss and accuracy of a checkpoint on the validation and the test set.
@@ -35,7 +61,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let device = backend::open(args.backend.as_ref().unwrap_or(&checkpoint.experiment.backend))?;
     backend::supports(&device, checkpoint.experiment.dtype)?;
     let name = args.dataset.as_ref().unwrap_or(&checkpoint.experiment.dataset);
-    let dataset = Dataset::load(name, None)?;
+    let dataset = Dataset::load_resized(name, None, checkpoint.experiment.image_size)?;
     if !args.output.quiet {
         dataset.notes.iter().for_each(note);
     }
@@ -45,6 +71,13 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         "--dataset {name}: pictures of {}, and the checkpoint takes {}",
         size_in_words(here),
         size_in_words(there)
+    );
+    let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    ensure!(
+        dataset.class_names == checkpoint.class_names,
+        "--dataset {name}: its classes have the names {}, and the checkpoint's {}",
+        names(&dataset.class_names),
+        names(&checkpoint.class_names)
     );
     let labels = checkpoint.class_labels();
     let dataset = dataset.with_classes_of(&labels).map_err(|foreign| {
@@ -58,6 +91,11 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let Evaluation { loss: validation_loss, accuracy: validation_accuracy } =
         evaluate_in_batches(&model, &data.validation, checkpoint.experiment.batch_size);
     let Evaluation { loss: test_loss, accuracy: test_accuracy } = evaluate(&model, &data.test);
+    let confusion = confusion(&model, &data.test, checkpoint.classes);
+    let class_names = match checkpoint.class_names.is_empty() {
+        true => labels.iter().map(ToString::to_string).collect(),
+        false => checkpoint.class_names.clone(),
+    };
     let scores = Scores {
         dataset: dataset.name,
         activation: checkpoint.activation.to_string(),
@@ -66,6 +104,8 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         validation_accuracy,
         test_loss,
         test_accuracy,
+        classes: by_class(&confusion, class_names),
+        confusion,
     };
     match args.output.format {
         Format::Json => print(serde_json::to_string_pretty(&scores)? + "\n"),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use rectify_train::{
     backend::{self, SelfTest},
-    data,
+    data::{self, Dataset},
     judge::number::ABSENT,
 };
 
@@ -64,7 +64,13 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
 /// One data set, or each that has a name: whether it is here, and what is in it.
 pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
     let sets = match &args.set {
-        Some(set) => vec![data::inspect(set)?],
+        Some(set) => {
+            let dataset = Dataset::load_resized(set, None, args.image_size)?;
+            if let Some(sheet) = &args.contact_sheet {
+                dataset.write_contact_sheet(sheet)?;
+            }
+            vec![data::inspect(&dataset)]
+        }
         None => data::survey(),
     };
     if !args.output.quiet {
@@ -95,8 +101,15 @@ pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
                 for (part, info) in
                     [("train", &contents.train), ("validation", &contents.validation), ("test", &contents.test)]
                 {
-                    let counts: Vec<String> = info.class_counts.iter().map(ToString::to_string).collect();
-                    text += &format!("  {part:<10} {:>5} samples; by class {}\n", info.samples, counts.join(" "));
+                    let name =
+                        |class: usize| contents.class_names.get(class).map_or(String::new(), |name| format!("{name} "));
+                    let counts = info.class_counts.iter().enumerate();
+                    let counts: Vec<String> = counts.map(|(class, count)| format!("{}{count}", name(class))).collect();
+                    text += &format!(
+                        "  {part:<10} {:>5} samples; by class {}\n",
+                        info.samples,
+                        counts.join(if contents.class_names.is_empty() { " " } else { ", " })
+                    );
                 }
             }
             (None, problem) => {

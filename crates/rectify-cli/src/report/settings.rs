@@ -24,6 +24,7 @@ fn settings(experiment: &Experiment) -> Markup {
     // Taken apart without `..`, so that a new setting cannot be forgotten here.
     let Experiment {
         dataset,
+        image_size,
         model,
         hidden: _,
         norm,
@@ -68,6 +69,7 @@ fn settings(experiment: &Experiment) -> Markup {
     };
     let rows = [
         ("dataset", dataset.clone()),
+        ("image_size", or(*image_size, "as they are")),
         ("train_size", or(*train_size, "all")),
         ("model", model.to_string()),
         ("hidden", list(&experiment.hidden())),

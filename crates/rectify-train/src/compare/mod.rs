@@ -144,7 +144,7 @@ impl Prepared {
     fn new(experiment: &Experiment) -> Result<Self, CompareError> {
         let device = backend::open(&experiment.backend)?;
         backend::supports(&device, experiment.dtype)?;
-        let dataset = Dataset::load(&experiment.dataset, experiment.train_size)?;
+        let dataset = Dataset::load_resized(&experiment.dataset, experiment.train_size, experiment.image_size)?;
         let shape = dataset.shape();
         shape.check(experiment.model)?;
         if backend::adapter_name(&device).is_none() {
@@ -221,7 +221,7 @@ impl Compare {
         };
         let (shape, record) = (dataset.shape(), dataset.record());
         let notes = [dataset.notes.clone(), experiment.notes(dataset.train.len())].concat();
-        let class_labels = dataset.class_labels.clone();
+        let (class_labels, class_names) = (dataset.class_labels.clone(), dataset.class_names.clone());
         let total_steps = total_steps(experiment, dataset.train.len());
         let tuning = Tuner { folder: &self.folder, steps: total_steps, save_every: self.save_every };
         let Tuned { tunings: tuning, interrupted, failures } = tuning.run(stop, observe)?;
@@ -241,6 +241,7 @@ impl Compare {
             data: &data,
             record,
             class_labels,
+            class_names,
             device,
             results: Mutex::new(LastWritten { runs: Vec::new(), at: Instant::now(), took: Duration::ZERO }),
             failures: Mutex::new(failures),
@@ -265,6 +266,7 @@ struct Job<'a> {
     data: &'a DeviceDataset,
     record: DataRecord,
     class_labels: Vec<u8>,
+    class_names: Vec<String>,
     device: Device,
     results: Mutex<LastWritten>,
     failures: Mutex<Vec<StoreError>>,
@@ -437,6 +439,7 @@ impl Job<'_> {
             width: self.shape.width,
             classes: self.shape.classes,
             class_labels: self.class_labels.clone(),
+            class_names: self.class_names.clone(),
             mean: self.record.mean,
             std: self.record.std,
         };

@@ -1,4 +1,5 @@
-//! Data sets of small pictures, grey or in colour, in up to 256 classes: MNIST and everything that comes in its format.
+//! Data sets of small pictures, grey or in colour, in up to 256 classes: MNIST, everything that comes in its format, and
+//! folders of PNG and JPEG files.
 //!
 //! # What is read
 //!
@@ -26,6 +27,12 @@
 //! they need not begin at 0. EMNIST has its pictures column by column; they are read as they lie. Images of several
 //! sizes, floats, and labels that are no numbers are not read.
 //!
+//! A folder with a folder of PNG or JPEG files for each class is read too: `FOLDER/CLASS/FILE.png`, or
+//! `FOLDER/train/CLASS/FILE.png` and `FOLDER/test/CLASS/FILE.png`. Classes have the names of their folders and are in
+//! alphabetical order. Without `train/` and `test/` a fifth of each class is drawn to test with, the same every time.
+//! All pictures have one size, or are resized to a square ([`Dataset::load_resized`]), whatever their shape was. If any is
+//! in colour all are; 16 bits a channel become 8, and transparency is left out.
+//!
 //! # What becomes of it
 //!
 //! A set is found by name or path, read and checked once ([`Dataset::load`]), and put on a device as one tensor
@@ -45,11 +52,14 @@
 //! ```
 
 mod classes;
+mod contact_sheet;
 mod device;
 mod find;
 mod gzip;
 mod idx;
 mod layout;
+mod pictures;
+mod split;
 mod survey;
 
 use std::{
@@ -65,6 +75,8 @@ use self::{
     classes::Classes,
     find::{Source, names, vocabulary},
     layout::Layout,
+    pictures::Pictures,
+    split::split,
 };
 pub use self::{
     classes::label_ranges,
@@ -76,12 +88,6 @@ pub use self::{
 };
 use crate::network::Shape;
 use crate::record::DataRecord;
-
-/// One in this many samples of the training files is set aside for validation.
-const VALIDATION_SHARE: usize = 10;
-
-/// Seed of the validation split. Fixed, so that every experiment validates on the same samples.
-const VALIDATION_SEED: u64 = 0x7265_6374_6966_7900;
 
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -209,6 +215,8 @@ pub struct Dataset {
     pub classes: usize,
     /// The label that each class has in the files, ascending.
     pub class_labels: Vec<u8>,
+    /// The name of each class, that of its folder; empty where classes have labels only.
+    pub class_names: Vec<String>,
     /// To train on, in the order of the file.
     pub train: Samples,
     /// A tenth of the training files, at least one sample, drawn at random but the same in every experiment.
@@ -241,7 +249,28 @@ impl Dataset {
     /// in number or the two parts in the size of their images, the test files have a label that the training files have
     /// not, `train_size` is out of range.
     pub fn load(name_or_path: &str, train_size: Option<usize>) -> Result<Self, DataError> {
+        Self::load_resized(name_or_path, train_size, None)
+    }
+
+    /// [`load`](Self::load), with the pictures of a folder made so many pixels wide and high.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load); IDX files are not resized.
+    pub fn load_resized(
+        name_or_path: &str,
+        train_size: Option<usize>,
+        image_size: Option<usize>,
+    ) -> Result<Self, DataError> {
+        let path = Path::new(name_or_path);
+        if !names().contains(&&*canonical(name_or_path.to_owned())) && pictures::is_pictures(path) {
+            return Self::of_pictures(name_or_path, pictures::read(path, image_size)?, train_size);
+        }
         let source = Source::find(name_or_path)?;
+        if image_size.is_some() {
+            let reason = "only folders of PNG and JPEG files are resized; this set has IDX files".to_owned();
+            return Err(DataError::File { path: source.folder, field: "image_size", reason });
+        }
         let read = |file: usize| {
             let content = if file.is_multiple_of(2) { IdxContent::Images } else { IdxContent::Labels };
             let idx = read_idx(&source.files[file], content)?;
@@ -304,6 +333,32 @@ impl Dataset {
             width,
             classes: class_labels.len(),
             class_labels,
+            class_names: Vec::new(),
+            train,
+            validation,
+            test,
+            mean,
+            std,
+            notes,
+        })
+    }
+
+    fn of_pictures(name: &str, read: Pictures, train_size: Option<usize>) -> Result<Self, DataError> {
+        let Pictures { class_names, mut train, test, size, notes } = read;
+        let [channels, height, width] = size;
+        let validation = split(&mut train, channels * height * width, train_size)?;
+        let (mean, std) = mean_and_std(&train.pixels);
+        Ok(Self {
+            name: name.to_owned(),
+            source: PathBuf::from(name),
+            verified: false,
+            channels,
+            height,
+            width,
+            classes: class_names.len(),
+            // At most 256, as was checked where they were read.
+            class_labels: (0..class_names.len()).map(|class| class as u8).collect(),
+            class_names,
             train,
             validation,
             test,
@@ -386,46 +441,6 @@ impl Samples {
         self.classes = classes.len();
         classes.replace(&mut self.labels).map_err(|sample| (sample, self.labels[sample]))
     }
-}
-
-/// Takes the validation samples out of `train` and keeps the first `train_size` of the rest.
-fn split(train: &mut Samples, pixels: usize, train_size: Option<usize>) -> Result<Samples, DataError> {
-    let total = train.len();
-    let count = (total / VALIDATION_SHARE).max(1);
-    let available = total - count;
-    let kept = train_size.unwrap_or(available);
-    if !(1..=available).contains(&kept) {
-        return Err(DataError::TrainSize { asked: kept, available, validation: count });
-    }
-    let mut chosen = shuffled(total, VALIDATION_SEED, 0);
-    chosen.truncate(count);
-    let mut is_validation = vec![false; total];
-    for &sample in &chosen {
-        is_validation[sample as usize] = true;
-    }
-
-    let mut validation = Samples {
-        pixels: Vec::with_capacity(count * pixels),
-        labels: Vec::with_capacity(count),
-        classes: train.classes,
-    };
-    let mut next = 0;
-    for (sample, &aside) in is_validation.iter().enumerate() {
-        let range = sample * pixels..(sample + 1) * pixels;
-        if aside {
-            validation.pixels.extend_from_slice(&train.pixels[range]);
-            validation.labels.push(train.labels[sample]);
-        } else if next < kept {
-            // In place: the samples that stay move up into the gaps.
-            train.pixels.copy_within(range, next * pixels);
-            train.labels[next] = train.labels[sample];
-            next += 1;
-        }
-    }
-    train.pixels.truncate(kept * pixels);
-    train.pixels.shrink_to_fit();
-    train.labels.truncate(kept);
-    Ok(validation)
 }
 
 /// Mean and population standard deviation of pixels scaled to 0..=1, from exact integer sums.

@@ -37,6 +37,8 @@ pub struct DatasetContents {
     pub classes: usize,
     /// The label that each class has in the files, ascending.
     pub class_labels: Vec<u8>,
+    /// The name of each class; empty where classes have labels only.
+    pub class_names: Vec<String>,
     /// Mean of the training pixels, from 0 to 1.
     pub mean: f64,
     /// Standard deviation of the training pixels, from 0 to 1.
@@ -76,14 +78,10 @@ pub fn survey() -> Vec<DatasetInfo> {
         .collect()
 }
 
-/// Reads and checks one data set by its name or path.
-///
-/// # Errors
-///
-/// Those of [`Dataset::load`].
-pub fn inspect(name_or_path: &str) -> Result<DatasetInfo, DataError> {
-    let contents = Dataset::load(name_or_path, None)?.contents();
-    Ok(DatasetInfo { name: name_or_path.to_owned(), searched: Vec::new(), contents: Some(contents), problem: None })
+/// What is in one data set, read and checked by its name or path.
+pub fn inspect(dataset: &Dataset) -> DatasetInfo {
+    let contents = Some(dataset.contents());
+    DatasetInfo { name: dataset.name.clone(), searched: Vec::new(), contents, problem: None }
 }
 
 impl Dataset {
@@ -97,6 +95,7 @@ impl Dataset {
             width: self.width,
             classes: self.classes,
             class_labels: self.class_labels.clone(),
+            class_names: self.class_names.clone(),
             mean: self.mean,
             std: self.std,
             train: SamplesInfo::of(&self.train),

@@ -52,8 +52,11 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Experiment {
-    /// `mnist`, `fashion-mnist`, or a folder with the four IDX files.
+    /// `mnist`, `fashion-mnist`, a folder with the four IDX files, or one with a folder of pictures for each class.
     pub dataset: String,
+    /// Side of the square that the pictures of a folder are resized to. Without it they have one size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<usize>,
     /// The kind of network.
     pub model: ModelKind,
     /// Widths of the hidden layers; for the CNN, of the layers behind the convolutions. Empty is softmax regression.
@@ -134,6 +137,7 @@ impl Default for Experiment {
     fn default() -> Self {
         Self {
             dataset: "mnist".to_owned(),
+            image_size: None,
             model: ModelKind::Mlp,
             hidden: None,
             norm: NormKind::None,
@@ -292,6 +296,8 @@ impl Experiment {
                 })?;
             }
         }
+        let side = self.image_size.unwrap_or(1);
+        ensure((1..=1024).contains(&side), "image_size", format!("must be in 1..=1024, got {side}"))?;
         let hidden = self.hidden();
         for &width in &hidden {
             ensure(width > 0, "hidden", "a layer has at least 1 unit, got 0; `none` is no hidden layer".to_owned())?;

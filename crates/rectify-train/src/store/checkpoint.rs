@@ -52,6 +52,9 @@ pub struct Checkpoint {
     /// The label that each class has in the data set's files; empty where that is its number.
     #[serde(default)]
     pub class_labels: Vec<u8>,
+    /// The name of each class, that of its folder of pictures; empty where classes have labels only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
     /// Mean of the training pixels, which inputs are standardised with.
     pub mean: f64,
     /// Standard deviation of the training pixels.

@@ -4,6 +4,7 @@
 //! pass and update, a loss that is no longer finite is not an outcome, and it reads metrics back at every step. What
 //! it is built from is Burn's: modules, losses, optimizers.
 
+mod confusion;
 pub mod grid;
 mod learner;
 mod measure;
@@ -27,6 +28,7 @@ use burn::{
 
 use self::measure::{evaluate_by, finite, look, test};
 pub use self::{
+    confusion::confusion,
     learner::{Learner, Step, gradients},
     measure::{Evaluation, evaluate, evaluate_in_batches},
     progress::{Progress, Records, Snapshot},

@@ -3,6 +3,7 @@
 mod classes;
 mod gzip;
 mod names;
+mod pictures;
 
 use std::{
     env, fs,
