@@ -54,7 +54,7 @@ fn forward<F: Stored + Element + Pod>(x: FlexTensor, program: &Program) -> FlexT
     let mut output = vec![F::zeroed(); input.len()];
     parts(&mut output, |begin, output| {
         let input = &input[begin..begin + output.len()];
-        Arch::new().dispatch(Into { program, input, output });
+        Arch::new().dispatch(MapInto { program, input, output });
     });
     tensor(output, x.shape())
 }
@@ -98,13 +98,13 @@ impl<F: Stored> NullaryFnOnce for InPlace<'_, F> {
     }
 }
 
-struct Into<'a, F> {
+struct MapInto<'a, F> {
     program: &'a Program,
     input: &'a [F],
     output: &'a mut [F],
 }
 
-impl<F: Stored> NullaryFnOnce for Into<'_, F> {
+impl<F: Stored> NullaryFnOnce for MapInto<'_, F> {
     type Output = ();
 
     #[inline(always)]

@@ -72,7 +72,7 @@ pub(super) trait Number: Copy + PartialOrd + Send + Sync + 'static {
     }
 
     #[inline(always)]
-    #[expect(clippy::eq_op, reason = "only NaN differs from itself")]
+    #[allow(clippy::eq_op, reason = "only NaN differs from itself")]
     fn is_nan(self) -> bool {
         self != self
     }
@@ -211,7 +211,7 @@ impl Number for f32 {
         p = p.mul_add(r, -1.666_805_8e-1);
         p = p.mul_add(r, 2.000_071_4e-1);
         p = p.mul_add(r, -2.499_999_4e-1);
-        p = p.mul_add(r, 0.333_333_3);
+        p = p.mul_add(r, 3.333_333e-1);
         let mut y = r * square * p;
         y = exponent.mul_add(-2.121_944_4e-4, y);
         y = square.mul_add(-0.5, y);
@@ -281,7 +281,7 @@ impl Number for f32 {
         near = near.mul_add(square, -2.676_813_5e-2);
         near = near.mul_add(square, 1.128_199_25e-1);
         near = near.mul_add(square, -3.761_253_4e-1);
-        near = near.mul_add(square, 0.128_379_17);
+        near = near.mul_add(square, 1.283_791_7e-1);
         let near = near.mul_add(self, self);
         if t > 0.927_734_4 { far } else { near }
     }
