@@ -92,7 +92,7 @@ fn activations() -> Vec<Activation> {
 
 fn inits() -> Vec<Init> {
     let named = Init::names().into_iter().filter_map(|name| name.parse().ok());
-    named.chain([Init::Normal(0.1), Init::VarianceScaling(1.5)]).collect()
+    named.chain([Init::Normal(0.1), Init::Gain(1.5)]).collect()
 }
 
 /// Which combinations are trained, in every dtype that the backend has.
