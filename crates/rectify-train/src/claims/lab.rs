@@ -319,13 +319,11 @@ impl<'a> Lab<'a> {
     /// # Errors
     ///
     /// What `work` returned first, [`ClaimError::Store`] or [`ClaimError::Interrupted`].
-    pub fn side_by_side<T: Debug + Sync, R: Serialize + DeserializeOwned + Send, W: Fn(&T) -> Result<R, ClaimError>>(
-        &self,
-        items: &[T],
-        work: &W,
-    ) -> Result<Vec<R>, ClaimError>
+    pub fn side_by_side<T, R, W>(&self, items: &[T], work: &W) -> Result<Vec<R>, ClaimError>
     where
-        W: Sync,
+        T: Debug + Sync,
+        R: Serialize + DeserializeOwned + Send,
+        W: Fn(&T) -> Result<R, ClaimError> + Sync,
     {
         let names = [type_name::<W>(), type_name::<R>()].join(" ");
         self.each(items, &|item| {
