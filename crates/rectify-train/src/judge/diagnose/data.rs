@@ -86,12 +86,9 @@ pub(super) fn independent_labels(case: &Case) -> Option<Symptom> {
         && moves > update_too_small::SMALL
         && noise > CONTRADICT * batch;
     // Where the network itself is broken, its batches have nothing in common either.
-    let nothing = |detect: fn(&Case) -> Detected| {
-        detect(case).is_ok_and(|found| found.iter().all(|symptom| symptom.severity == Severity::Info))
-    };
-    let broken = [initial_scale::DETECTOR, saturated_units::DETECTOR, dead_units::DETECTOR]
-        .iter()
-        .any(|detector| (detector.detect)(case).is_ok() && !nothing(detector.detect));
+    let broken = [initial_scale::DETECTOR, saturated_units::DETECTOR, dead_units::DETECTOR].iter().any(|detector| {
+        (detector.detect)(case).is_ok_and(|found| found.iter().any(|symptom| symptom.severity > Severity::Info))
+    });
     let sound = sound && !broken && batch > noisy_gradient::SMALL_BATCH as f64;
     let words = if noise.is_finite() { format!("{} samples", number(noise)) } else { "beyond measure".to_owned() };
     sound.then(|| {
