@@ -110,8 +110,13 @@ pub fn over_all(runs: &[Diagnosis]) -> String {
     head + &causes.concat()
 }
 
+/// Lines that begin with so many spaces.
+fn indented(text: &str, spaces: usize) -> String {
+    let lines = paragraph(text, prose_width().saturating_sub(spaces));
+    lines.lines().map(|line| format!("{}{line}", " ".repeat(spaces))).collect::<Vec<_>>().join("\n")
+}
+
 fn run_text(run: &Diagnosis) -> String {
-    let width = prose_width();
     let verdict = if run.healthy { "healthy" } else { "not healthy" };
     let mut lines = vec![format!("{} seed {}: {verdict}", run.activation, run.seed)];
     let mut explained: Vec<&str> = Vec::new();
@@ -121,7 +126,7 @@ fn run_text(run: &Diagnosis) -> String {
             Severity::Warning => "warning",
             Severity::Critical => "critical",
         };
-        lines.push(paragraph(&format!("  {severity}: {} ({})", finding.says, finding.detector), width));
+        lines.push(indented(&format!("{severity}: {} ({})", finding.says, finding.detector), 2));
         let evidence: Vec<String> = finding
             .evidence
             .iter()
@@ -132,24 +137,24 @@ fn run_text(run: &Diagnosis) -> String {
             })
             .collect();
         if !evidence.is_empty() {
-            lines.push(paragraph(&format!("    {}", evidence.join("; ")), width));
+            lines.push(indented(&evidence.join("; "), 4));
         }
         // Once a detector, and not of what is only told.
         if finding.severity > Severity::Info && !explained.contains(&finding.detector) {
             explained.push(finding.detector);
-            lines.push(paragraph(&format!("    {}", finding.explanation), width));
+            lines.push(indented(finding.explanation, 4));
         }
     }
     for cause in &run.causes {
-        lines.push(paragraph(
+        lines.push(indented(
             &format!(
-                "  cause: {} ({} %), as {}; remedy: {}",
+                "cause: {} ({} %), as {}; remedy: {}",
                 cause.cause,
                 percent(cause.confidence, 0),
                 cause.because,
                 cause.remedy.text
             ),
-            width,
+            2,
         ));
         if !cause.remedy.settings.is_empty() {
             lines.push(format!("    {}", cause.remedy.settings.to_string().trim().replace('\n', ", ")));
