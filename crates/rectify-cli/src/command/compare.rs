@@ -20,7 +20,7 @@ use rectify_train::{
 
 use crate::{
     cli::{Format, Output, TrainArgs, Trainings, Usage},
-    command::diagnose::over_all,
+    command::{diagnose::over_all, live::Live},
     interrupt, note, print,
     progress::Progress as Display,
     report,
@@ -63,6 +63,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
     let folder = compare.path().to_owned();
     let display = Display::new(args.output.quiet);
     let epochs = compare.experiment().steps.is_none().then(|| compare.experiment().epochs());
+    let live = Live::default();
     let outcome = compare.run(stop, &|progress| match progress {
         Progress::Begins { steps, taken, notes } => {
             display.begin(steps, taken);
@@ -71,6 +72,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
         Progress::Training(_, Event::Steps(steps)) => display.steps(*steps),
         Progress::Training(training, Event::Epoch(epoch)) => {
             display.epoch(&format!("{} seed {}", training.activation.label(), training.seed), epoch, epochs);
+            live.epoch(training, epoch).iter().for_each(|finding| display.note(&format!("warning: {finding}")));
         }
         Progress::Training(..) => {}
         Progress::Tuning(text) => display.line(text.to_owned()),

@@ -6,6 +6,7 @@ pub mod diagnose;
 pub mod eval;
 pub mod gradcheck;
 pub mod listing;
+pub mod live;
 pub mod plot;
 pub mod report;
 pub mod self_test;
