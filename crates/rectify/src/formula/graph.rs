@@ -79,7 +79,11 @@ impl Unary {
     pub(super) fn each<F: Number>(self, a: &[F], out: &mut [F]) {
         #[inline(always)]
         fn each<F: Number>(a: &[F], out: &mut [F], f: impl Fn(F) -> F) {
-            out.iter_mut().zip(a).for_each(|(out, a)| *out = f(*a));
+            // No closure around it: the compiler need not inline one of a long function into the code for the processor's
+            // vectors, and without their instructions a fused product is a call.
+            for (out, a) in out.iter_mut().zip(a) {
+                *out = f(*a);
+            }
         }
         match self {
             Self::Neg => each(a, out, F::neg),
@@ -107,7 +111,9 @@ impl Binary {
     pub(super) fn each<F: Number>(self, a: &[F], b: &[F], out: &mut [F]) {
         #[inline(always)]
         fn each<F: Number>(a: &[F], b: &[F], out: &mut [F], f: impl Fn(F, F) -> F) {
-            out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (a, b))| *out = f(*a, *b));
+            for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
+                *out = f(*a, *b);
+            }
         }
         match self {
             Self::Add => each(a, b, out, F::add),
