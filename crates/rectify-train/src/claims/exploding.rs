@@ -102,7 +102,7 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
     };
     let cures: [(&str, fn(Experiment) -> Experiment); 3] = [
         ("clipped", |experiment| Experiment { clip_norm: Some(CLIP_NORM), ..experiment }),
-        ("He or Glorot initialisation", |experiment| Experiment { init: Init::Auto, ..experiment }),
+        ("auto initialisation", |experiment| Experiment { init: Init::Auto, ..experiment }),
         ("rate 0.001", |experiment| Experiment { lr: Some(LOWER_RATE), ..experiment }),
     ];
 

@@ -8,7 +8,8 @@ use super::{
     theory::{Function, MeanField, SIGMOID, TANH},
 };
 use crate::{
-    experiment::{Experiment, Init, ProbeEvery},
+    activation::Activation,
+    experiment::{Experiment, Init, Moments, ProbeEvery},
     judge::statistics::hidden,
     judge::verdict::{Direction, Hypothesis},
     observe::weights,
@@ -186,7 +187,9 @@ fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
             geometric,
             (0..deepest).map(|layer| ((layer + 1) as f64, at(layer))),
         ));
-        let predicted = predicted_profile(if name == "tanh" { TANH } else { SIGMOID }, init, deepest);
+        let activation = name.parse().expect("claims name known activations");
+        let function = if name == "tanh" { TANH } else { SIGMOID };
+        let predicted = predicted_profile(function, &activation, init, deepest);
         by_layer.push(Curve::predicted(
             series,
             predicted.into_iter().enumerate().map(|(layer, value)| ((layer + 1) as f64, value)),
@@ -273,12 +276,15 @@ fn profile(epoch: &Epoch) -> Vec<f64> {
 }
 
 /// What mean-field theory says of [`profile`], for standardised images of 784 pixels.
-fn predicted_profile(function: Function, init: Init, layers: usize) -> Vec<f64> {
+fn predicted_profile(function: Function, activation: &Activation, init: Init, layers: usize) -> Vec<f64> {
     let (inputs, width) = (784.0, WIDTH as f64);
     // σw² of the first layer and of the others; U(±1/√n) has the variance 1 / 3n, biases too.
     let (first, others, bias_first, bias) = match init {
         Init::TorchDefault => (1.0 / 3.0, 1.0 / 3.0, 1.0 / (3.0 * inputs), 1.0 / (3.0 * width)),
-        _ => (2.0 * inputs / (inputs + width), 1.0, 0.0, 0.0),
+        _ => {
+            let gain = Moments::of(activation).gain();
+            (gain * gain, gain * gain, 0.0, 0.0)
+        }
     };
     let network = MeanField { function, weight_variance: others, bias_variance: bias };
     network.gradient_profile(&network.variances(first + bias_first, layers))
