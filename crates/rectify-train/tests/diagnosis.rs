@@ -120,8 +120,8 @@ fn a_repair_keeps_what_works_and_says_so_where_nothing_does() {
     };
     let cured = try_with(&|experiment| experiment.init != Init::Normal(0.001));
     assert!(cured.repaired, "{cured:?}");
-    assert_eq!(cured.settings.get("init").and_then(|init| init.as_str()), Some("xavier-normal"));
-    assert_eq!(cured.experiment.unwrap().init, Init::XavierNormal);
+    assert_eq!(cured.settings.get("init").and_then(|init| init.as_str()), Some("auto"));
+    assert_eq!(cured.experiment.unwrap().init, Init::Auto);
     assert_eq!(cured.attempts.len(), 1);
 
     let hopeless = try_with(&|_| false);

@@ -98,6 +98,16 @@ impl Init {
     }
 }
 
+/// The gain g of the weights that `auto` draws, of variance g² / fan_in.
+pub(crate) fn auto_gain(activation: &Activation) -> f64 {
+    match Init::Auto.resolve(activation) {
+        Init::HeNormal => std::f64::consts::SQRT_2,
+        Init::Gain(gain) => gain,
+        // LeCun's, for SELU.
+        _ => 1.0,
+    }
+}
+
 impl FromStr for Init {
     type Err = String;
 

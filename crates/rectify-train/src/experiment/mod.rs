@@ -32,6 +32,7 @@ mod tune;
 
 pub use choice::{Dtype, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule};
 pub use init::Init;
+pub(crate) use init::auto_gain;
 pub use moments::Moments;
 pub(crate) use moments::gaussian_nodes;
 pub use shard::Shard;

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::{Case, Finding, Severity, data, initial_scale, weight_growth};
 use crate::{
-    activation::Family,
     experiment::{Experiment, Init},
     record::Epoch,
 };
@@ -299,18 +298,9 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
             "begin with biases of 0".to_owned()
         }
         "initial-weights-too-small" | "initial-weights-too-large" => {
-            let family = case
-                .run
-                .activation
-                .parse()
-                .map_or(Family::Rectifier, |activation: crate::activation::Activation| activation.family());
-            let init = match family {
-                Family::Rectifier => Init::HeNormal,
-                Family::Sigmoidal => Init::XavierNormal,
-                Family::SelfNormalizing => Init::LecunNormal,
-            };
-            set("init", init.to_string().into());
-            format!("draw the initial weights by {init}")
+            set("init", Init::Auto.to_string().into());
+            let resolved = case.run.activation.parse().map(|activation| Init::Auto.resolve(&activation).to_string());
+            format!("draw the initial weights by {}", resolved.as_deref().unwrap_or("what suits the activation"))
         }
         "weight-decay-too-strong" => {
             set("weight_decay", 0.0.into());

@@ -1,8 +1,8 @@
 //! What is wrong with the data themselves.
 
 use super::{
-    Case, Detected, Detector, Severity, Symptom, dead_units, initial_scale, noisy_gradient,
-    noisy_gradient::noise_scale, saturated_units, update_too_small,
+    Case, Detected, Detector, Severity, Symptom, case::mean, dead_units, initial_scale, noisy_gradient,
+    noisy_gradient::noise_scale, not_learning, saturated_units, update_too_small,
 };
 use crate::{
     judge::number::{number, percent},
@@ -74,6 +74,22 @@ fn detect(case: &Case) -> Detected {
     Ok(found)
 }
 
+/// Of guessing's loss: a network whose loss falls by more over the second half of the training has not yet said what can
+/// be learned.
+const FALLS: f64 = 0.05;
+
+/// Whether the loss still fell over the second half; not, where single steps were not kept.
+fn still_learns(case: &Case) -> bool {
+    let steps = case.losses.len();
+    let tenth = steps.div_ceil(10);
+    let Some(middle) = case.losses.get(steps / 2..(steps / 2 + tenth).min(steps)).filter(|part| !part.is_empty())
+    else {
+        return false;
+    };
+    let fell = case.final_loss().ok().zip(case.guessing_loss().ok());
+    fell.is_some_and(|(end, guessing)| (mean(middle) - end) / guessing > FALLS)
+}
+
 /// Where everything is sound and the loss is high all the same, batches contradict each other.
 pub(super) fn independent_labels(case: &Case) -> Option<Symptom> {
     let remaining = case.remaining().ok()?;
@@ -82,6 +98,8 @@ pub(super) fn independent_labels(case: &Case) -> Option<Symptom> {
     let batch = end.gradient.as_ref()?.batch_size as f64;
     let moves = end.layers.iter().filter_map(|layer: &Layer| layer.update_to_weight_ratio).fold(0.0, f64::max);
     let sound = case.run.status == Status::Completed
+        && case.run.steps >= not_learning::STEPS
+        && !still_learns(case)
         && remaining > REMAINING
         && moves > update_too_small::SMALL
         && noise > CONTRADICT * batch;

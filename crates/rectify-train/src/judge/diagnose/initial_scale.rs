@@ -1,18 +1,15 @@
 //! Initial weights and biases that let signals or gradients shrink or grow from layer to layer.
 
 use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, case::median};
-use crate::{
-    activation::{Activation, Family},
-    judge::number::number,
-    record::Layer,
-};
+use crate::{activation::Activation, experiment::auto_gain, judge::number::number, record::Layer};
 
 /// A signal passes about six depth scales ξ (Schoenholz et al. 2017, section 5), over which its mean square changes by
 /// e⁶: between first and last layer its RMS may change by e³ = 20.
 pub(super) const SIX_DEPTH_SCALES: f64 = 20.085_536_923_187_668;
-/// Gain: the weights' deviation times √fan_in, over what keeps a signal's variance (√2 for the ReLU family, else 1).
-/// Every published initialisation lies between 0.3 (PyTorch's for layers that widen) and 1.5 (Xavier's for layers that
-/// narrow); half of the one and double of the other are mistakes.
+/// Gain: the weights' deviation times √fan_in, over what the activation's own moments ask for
+/// ([`Moments::gain`](crate::experiment::Moments::gain); √2 for ReLU). Every published initialisation lies between 0.3
+/// (Xavier's for sigmoid) and 1.5 (Xavier's for layers that narrow); less than two thirds of the one and more than the
+/// other by a third are mistakes.
 pub(super) const GAIN: [f64; 2] = [0.2, 2.0];
 /// A bias that is larger than the deviation of the pre-activations decides their sign, and the input does not.
 pub(super) const BIAS: f64 = 1.0;
@@ -23,10 +20,10 @@ pub const DETECTOR: Detector = Detector {
                   factor that depends on its weights' variance and on its activation: χ on the way back. Below 1 \
                   signals die out after some layers, above 1 they explode; the depth scale ξ = 1/|ln χ| says after \
                   how many, and networks much deeper than 6 ξ do not train. He's and Xavier's initialisations are \
-                  those for which χ is about 1. Sigmoid, whose slope is at most a quarter, has no such initialisation \
-                  in common use.",
+                  those for which χ is about 1 for ReLU and tanh; for other functions `auto` draws what their own \
+                  moments ask for, which for sigmoid is three times as much as Xavier's.",
     remedies: &[
-        "use the initialisation that goes with the activation (He for ReLU, Xavier for tanh)",
+        "use the initialisation that goes with the activation (`auto`; He for ReLU, Xavier for tanh)",
         "begin with biases of 0",
         "use fewer layers, or an activation with a slope of about 1",
     ],
@@ -42,8 +39,7 @@ pub(super) fn gain(case: &Case) -> Option<f64> {
 
 fn layer_gain(case: &Case, layer: &Layer) -> Option<f64> {
     let activation: Activation = layer.activation.as_deref().unwrap_or(&case.run.activation).parse().ok()?;
-    let keeps = if activation.family() == Family::Rectifier { 2f64.sqrt() } else { 1.0 };
-    Some(layer.weight_rms? * (layer.fan_in? as f64).sqrt() / keeps)
+    Some(layer.weight_rms? * (layer.fan_in? as f64).sqrt() / auto_gain(&activation))
 }
 
 /// The largest over the hidden layers of initial bias over the deviation of the pre-activations.

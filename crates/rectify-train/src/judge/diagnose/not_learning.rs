@@ -8,7 +8,7 @@ use crate::{judge::number::number, record::Status};
 const REMAINING: f64 = 0.97;
 /// Before so many steps no network need have learned anything: at the usual rate of change of a weight, a thousandth
 /// of itself a step, none has moved by more than a twentieth.
-const STEPS: usize = 50;
+pub(super) const STEPS: usize = 50;
 
 pub const DETECTOR: Detector = Detector {
     id: "not-learning",
