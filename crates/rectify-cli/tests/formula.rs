@@ -24,7 +24,7 @@ fn formulas_are_compared_resumed_and_reported_under_their_labels_and_kept_in_ful
         .success();
     let table = stdout(&run);
     assert!(table.contains("│ bent ") && table.contains("│ max(x,0.1*x) ") && !table.contains("sqrt"), "{table}");
-    assert!(stderr(&run).contains("note: bent: its weights begin as N(0, "), "{}", stderr(&run));
+    assert!(stderr(&run).contains("note: bent: its weights begin as `gain:"), "{}", stderr(&run));
     let results = place.results("f");
     let names: Vec<&str> = results.runs.iter().map(|run| run.activation.as_str()).collect();
     assert_eq!(names, ["relu", "max(x,0.1*x)", bent]);
