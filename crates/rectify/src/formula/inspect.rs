@@ -74,7 +74,9 @@ fn mismatch(value: &Program, slope: &Program) -> Option<String> {
         let (wide, left, right) = ((f[4] - f[0]) / (2.0 * h), (f[2] - f[1]) / (h / 2.0), (f[3] - f[2]) / (h / 2.0));
         // Differences that have not settled say nothing; nor do those of numbers that are not finite.
         let settled = |other: f64| (other - difference).abs() <= 1e-3 * difference.abs().max(1e-3);
-        let tolerance = 1e-4 * difference.abs().max(slope.abs()) + 1e-9 * f[2].abs() + 1e-9;
+        // Twice the step has four times the error.
+        let curvature = (wide - difference).abs();
+        let tolerance = curvature + 1e-4 * difference.abs().max(slope.abs()) + 1e-9 * f[2].abs() + 1e-9;
         let disagree = settled(wide) && settled(left) && settled(right) && (difference - slope).abs() > tolerance;
         disagree.then(|| {
             format!("its derivative is {slope} at x = {x}, where differences of the formula itself give {difference}")
