@@ -2,7 +2,7 @@
 
 use crate::{
     activation::Activation,
-    experiment::{Experiment, Init, ModelKind, OptimizerKind},
+    experiment::{Experiment, Init, ModelKind, OptimizerKind, auto_gain},
 };
 
 /// One kind of training of the matrix.
@@ -68,9 +68,10 @@ fn faults() -> Vec<Plant> {
             plant(format!("weights of deviation {std}"), "initial-weights-too-small", small, Harm::None);
         }
     }
-    for (activation, keeps) in [("relu", 0.125), ("tanh", 0.0884)] {
+    for activation in ["relu", "tanh"] {
+        let keeps = activation.parse().map_or(1.0, |activation: Activation| auto_gain(&activation));
         for gain in [3.0, 5.0] {
-            let large = Experiment { init: Init::Normal(gain * keeps), ..experiment(activation, Sgd) };
+            let large = Experiment { init: Init::Gain(gain * keeps), ..experiment(activation, Sgd) };
             plant(format!("gain {gain}"), "initial-weights-too-large", large, Harm::None);
         }
     }
