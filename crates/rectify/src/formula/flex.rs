@@ -1,5 +1,7 @@
 //! The CPU kernels of the Flex backend: parts of a tensor on threads, blocks of a part in cache.
 
+use std::ops::Range;
+
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
     tensor::{DType, Element},
@@ -8,7 +10,6 @@ use burn_flex::FlexTensor;
 use bytemuck::Pod;
 use half::{bf16, f16};
 use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 
 use super::{
     Formula,
@@ -16,23 +17,12 @@ use super::{
     evaluate::{self, Stored},
     program::Program,
 };
-use crate::relu::flex::{dense, tensor};
+use crate::relu::flex::{by_dtype, dense, in_parts, tensor};
 
-/// Elements that a thread takes at a time; fewer than two parts are not worth waking one.
+/// Elements that a thread takes at a time.
 const PART: usize = 1 << 14;
-
-/// Calls `$kernel::<F>` with the float type of a tensor.
-macro_rules! by_dtype {
-    ($dtype:expr, $kernel:ident($($argument:expr),*)) => {
-        match $dtype {
-            DType::F32 => $kernel::<f32>($($argument),*),
-            DType::F64 => $kernel::<f64>($($argument),*),
-            DType::F16 => $kernel::<f16>($($argument),*),
-            DType::BF16 => $kernel::<bf16>($($argument),*),
-            dtype => unreachable!("a float tensor of burn-flex is not of {dtype:?}"),
-        }
-    };
-}
+/// Fewer than two parts are not worth waking a thread.
+const FROM: usize = 2 * PART;
 
 impl FormulaOps for Flex {
     fn rectify_formula(x: FloatTensor<Self>, formula: Formula) -> FloatTensor<Self> {
@@ -47,14 +37,13 @@ impl FormulaOps for Flex {
 fn forward<F: Stored + Element + Pod>(x: FlexTensor, program: &Program) -> FlexTensor {
     let mut x = dense(x);
     if let Some(elements) = x.try_storage_mut::<F>() {
-        parts(elements, |_, elements| Arch::new().dispatch(InPlace { program, elements }));
+        in_parts(elements, PART, FROM, |elements, _| Arch::new().dispatch(InPlace { program, elements }));
         return x;
     }
     let input = x.storage::<F>();
     let mut output = vec![F::zeroed(); input.len()];
-    parts(&mut output, |begin, output| {
-        let input = &input[begin..begin + output.len()];
-        Arch::new().dispatch(MapInto { program, input, output });
+    in_parts(&mut output, PART, FROM, |output, range| {
+        Arch::new().dispatch(MapInto { program, input: &input[range], output });
     });
     tensor(output, x.shape())
 }
@@ -62,25 +51,16 @@ fn forward<F: Stored + Element + Pod>(x: FlexTensor, program: &Program) -> FlexT
 fn backward<F: Stored + Element + Pod>(x: FlexTensor, grad: FlexTensor, program: &Program) -> FlexTensor {
     let (x, mut grad) = (dense(x), dense(grad));
     let input = x.storage::<F>();
-    let multiply = |begin: usize, grad: &mut [F]| {
-        let input = &input[begin..begin + grad.len()];
-        Arch::new().dispatch(Multiply { program, input, grad });
+    let multiply = |grad: &mut [F], range: Range<usize>| {
+        Arch::new().dispatch(Multiply { program, input: &input[range], grad });
     };
     if let Some(elements) = grad.try_storage_mut::<F>() {
-        parts(elements, multiply);
+        in_parts(elements, PART, FROM, multiply);
         return grad;
     }
     let mut output = grad.storage::<F>().to_vec();
-    parts(&mut output, multiply);
+    in_parts(&mut output, PART, FROM, multiply);
     tensor(output, grad.shape())
-}
-
-/// Calls `work` with parts of `elements` and where they begin, on the threads of the current pool where it is worth it.
-fn parts<F: Send>(elements: &mut [F], work: impl Fn(usize, &mut [F]) + Sync) {
-    if elements.len() < 2 * PART || rayon::current_num_threads() == 1 {
-        return work(0, elements);
-    }
-    elements.par_chunks_mut(PART).enumerate().for_each(|(i, part)| work(i * PART, part));
 }
 
 // Functors and not closures, which the compiler need not inline into the code for the processor's vectors.

@@ -30,6 +30,7 @@ macro_rules! by_dtype {
         }
     };
 }
+pub(crate) use by_dtype;
 
 impl ReluOps for Flex {
     fn rectify_relu(x: FloatTensor<Self>, _rule: GradientRule) -> FloatTensor<Self> {
@@ -48,7 +49,7 @@ impl ReluOps for Flex {
 fn forward<F: Real>(x: FlexTensor) -> FlexTensor {
     let mut x = dense(x);
     if let Some(elements) = x.try_storage_mut::<F>() {
-        in_parts(elements, IN_PLACE_FROM, |elements, _| Arch::new().dispatch(Forward(elements)));
+        in_parts(elements, PART, IN_PLACE_FROM, |elements, _| Arch::new().dispatch(Forward(elements)));
         return x;
     }
     let input = x.storage::<F>();
@@ -110,7 +111,7 @@ impl<F: Real> Apply<F> for Pair {
     fn apply(mut self, df: impl Fn(F, F) -> F + Sync) -> FlexTensor {
         let kept = self.kept.storage::<F>();
         if let Some(grad) = self.grad.try_storage_mut::<F>() {
-            in_parts(grad, IN_PLACE_FROM, |grad, range| {
+            in_parts(grad, PART, IN_PLACE_FROM, |grad, range| {
                 Arch::new().dispatch(Backward { kept: &kept[range], grad, df: &df })
             });
             return self.grad;
@@ -175,15 +176,20 @@ const PART: usize = 1 << 17;
 const FRESH_FROM: usize = 2 * PART;
 const IN_PLACE_FROM: usize = 4 * PART;
 
-/// Calls `work` with parts of `elements` and where they are: all at once, or if there are at least `from` on the threads
-/// of the current pool.
-fn in_parts<T: Send>(elements: &mut [T], from: usize, work: impl Fn(&mut [T], Range<usize>) + Sync) {
+/// Calls `work` with parts of `elements`, of `size` each, and where they are: all at once, or if there are at least `from`
+/// on the threads of the current pool.
+pub(crate) fn in_parts<T: Send>(
+    elements: &mut [T],
+    size: usize,
+    from: usize,
+    work: impl Fn(&mut [T], Range<usize>) + Sync,
+) {
     let len = elements.len();
     if len < from || rayon::current_num_threads() == 1 {
         return work(elements, 0..len);
     }
-    elements.par_chunks_mut(PART).enumerate().for_each(|(i, part)| {
-        let begin = i * PART;
+    elements.par_chunks_mut(size).enumerate().for_each(|(i, part)| {
+        let begin = i * size;
         let end = begin + part.len();
         work(part, begin..end);
     });
@@ -210,7 +216,7 @@ const STREAM_FROM: usize = 1 << 25;
 unsafe fn fresh<F: Real>(len: usize, write: impl Fn(&mut [MaybeUninit<F>], Range<usize>, Way) + Sync) -> Vec<F> {
     let mut output = Vec::with_capacity(len);
     let way = if len * size_of::<F>() > STREAM_FROM { Way::Stream } else { Way::Cached };
-    in_parts(&mut output.spare_capacity_mut()[..len], FRESH_FROM, |output, range| write(output, range, way));
+    in_parts(&mut output.spare_capacity_mut()[..len], PART, FRESH_FROM, |output, range| write(output, range, way));
     // SAFETY: there is room for `len` elements; the parts of `in_parts` are all of them, and each is written whole, as
     // the caller vouches for.
     unsafe { output.set_len(len) };
