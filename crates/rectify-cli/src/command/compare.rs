@@ -83,12 +83,14 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
     let Outcome { results, interrupted, mut failures } = outcome;
     let mut code = ExitCode::SUCCESS;
     let printed = show(&results, &folder, &args.output, &mut failures);
-    let diagnoses = diagnoses(&results, &[&folder]);
-    if !args.output.quiet && !interrupted && diagnoses.iter().any(|run| !run.healthy) {
-        note(format_args!("diagnosis: {}", over_all(&diagnoses)));
-        note(format_args!("to see why: rectify diagnose {}", folder.display()));
-    }
     if !args.output.quiet {
+        if !interrupted {
+            let diagnoses = diagnoses(&results, &[&folder]);
+            if diagnoses.iter().any(|run| !run.healthy) {
+                note(format_args!("diagnosis: {}", over_all(&diagnoses)));
+                note(format_args!("to see why: rectify diagnose {}", folder.display()));
+            }
+        }
         let evaluates = results.runs.iter().any(|run| run.status == Status::Completed);
         if command == "train" && evaluates && !interrupted {
             note(format_args!("to evaluate it: rectify eval {}", folder.display()));

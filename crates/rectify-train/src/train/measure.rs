@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Samples a batch where only outputs are wanted.
-const EVALUATION_BATCH: usize = 1000;
+pub(super) const EVALUATION_BATCH: usize = 1000;
 
 /// Samples that an epoch's gradients are of, rounded up to whole batches. Differentiating all 6000 of a default
 /// validation set costs 8 % of a default training, these a quarter of that.
@@ -62,11 +62,6 @@ pub(super) fn evaluate_by<N: Network>(
         scores.add(network, outputs(network, images, &mut Trace::off()), labels);
     }
     Some(scores.read(samples.len()))
-}
-
-/// [`evaluate`] on the test set's batches.
-pub(super) fn test<N: Network>(network: &N, samples: &DeviceSamples, stop: &AtomicBool) -> Option<Evaluation> {
-    evaluate_by(network, samples, EVALUATION_BATCH, stop)
 }
 
 /// Loss, accuracy and every layer over all `samples`, with the gradients of the mean objective over the first of them and

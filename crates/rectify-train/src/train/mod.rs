@@ -26,7 +26,7 @@ use burn::{
     tensor::{Int, Tensor, TensorData},
 };
 
-use self::measure::{evaluate_by, finite, look, test};
+use self::measure::{EVALUATION_BATCH, evaluate_by, finite, look};
 pub use self::{
     confusion::confusion,
     learner::{Learner, Step, gradients},
@@ -420,7 +420,7 @@ impl<'a, N: Network> Trainer<'a, N> {
             }
             None => (evaluate_by(&network.valid(), validation, batch_size, stop)?, None, Vec::new()),
         };
-        let test = test(&network.valid(), &self.data.test, stop)?;
+        let test = evaluate_by(&network.valid(), &self.data.test, EVALUATION_BATCH, stop)?;
         Some(Epoch {
             epoch: self.run.epochs.len(),
             step: self.run.steps,

@@ -1,7 +1,9 @@
 //! Initial weights and biases that let signals or gradients shrink or grow from layer to layer.
 
+use std::collections::BTreeMap;
+
 use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, case::median};
-use crate::{activation::Activation, experiment::auto_gain, judge::number::number, record::Layer};
+use crate::{activation::Activation, experiment::auto_gain, judge::number::number};
 
 /// A signal passes about six depth scales ξ (Schoenholz et al. 2017, section 5), over which its mean square changes by
 /// e⁶: between first and last layer its RMS may change by e³ = 20.
@@ -34,12 +36,14 @@ pub const DETECTOR: Detector = Detector {
 /// The median over the hidden layers of the initial weights' gain.
 pub(super) fn gain(case: &Case) -> Option<f64> {
     let hidden = case.hidden(case.start().ok()?).ok()?;
-    median(hidden.iter().filter_map(|layer| layer_gain(case, layer)).collect())
-}
-
-fn layer_gain(case: &Case, layer: &Layer) -> Option<f64> {
-    let activation: Activation = layer.activation.as_deref().unwrap_or(&case.run.activation).parse().ok()?;
-    Some(layer.weight_rms? * (layer.fan_in? as f64).sqrt() / auto_gain(&activation))
+    // Most layers have the same activation, and what it asks for is an integral.
+    let mut asked: BTreeMap<&str, Option<f64>> = BTreeMap::new();
+    let gains = hidden.into_iter().filter_map(|layer| {
+        let name = layer.activation.as_deref().unwrap_or(&case.run.activation);
+        let asked = asked.entry(name).or_insert_with(|| Some(auto_gain(&name.parse::<Activation>().ok()?)));
+        Some(layer.weight_rms? * (layer.fan_in? as f64).sqrt() / (*asked)?)
+    });
+    median(gains.collect())
 }
 
 /// The largest over the hidden layers of initial bias over the deviation of the pre-activations.
