@@ -204,17 +204,6 @@ fn both(first: Experiment, second: &Experiment) -> Experiment {
 /// A run that is not done, by what it measured so far.
 fn so_far(activation: &str, seed: u64, lines: Vec<Line>) -> Run {
     let Measured { epochs, probes, steps } = Measured::of(lines);
-    Run {
-        activation: activation.to_owned(),
-        seed,
-        status: Status::Interrupted,
-        diverged_at_step: None,
-        divergence: None,
-        wall_seconds: epochs.iter().map(|epoch| epoch.seconds).sum(),
-        steps,
-        parameters: 0,
-        kept_epoch: None,
-        epochs,
-        probes,
-    }
+    let wall_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
+    Run { wall_seconds, steps, epochs, probes, ..Run::new(activation, seed) }
 }

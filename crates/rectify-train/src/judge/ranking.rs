@@ -92,17 +92,10 @@ mod tests {
 
     fn runs(accuracies: &[(&str, &[f64])]) -> Vec<Run> {
         let run = |activation: &str, seed: usize, accuracy: f64| Run {
-            activation: activation.to_owned(),
-            seed: seed as u64,
             status: if accuracy > 0.0 { Status::Completed } else { Status::Diverged },
-            diverged_at_step: None,
-            divergence: None,
-            wall_seconds: 1.0,
             steps: 10,
-            parameters: 1,
-            kept_epoch: None,
             epochs: vec![Epoch { epoch: 1, step: 10, test_accuracy: Some(accuracy), ..Epoch::default() }],
-            probes: Vec::new(),
+            ..Run::new(activation, seed as u64)
         };
         let of = |(name, values): &(&str, &[f64])| -> Vec<Run> {
             values.iter().enumerate().map(|(seed, accuracy)| run(name, seed, *accuracy)).collect()

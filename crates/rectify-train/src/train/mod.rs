@@ -163,19 +163,7 @@ impl<'a, N: Network> Trainer<'a, N> {
     ) -> Self {
         let parameters = trainable(&network);
         let learner = Learner::new(network, experiment).with_seed(seed);
-        let run = Run {
-            activation: activation.to_string(),
-            seed,
-            status: Status::Interrupted,
-            diverged_at_step: None,
-            divergence: None,
-            wall_seconds: 0.0,
-            steps: 0,
-            parameters,
-            kept_epoch: None,
-            epochs: Vec::new(),
-            probes: Vec::new(),
-        };
+        let run = Run { parameters, ..Run::new(activation.to_string(), seed) };
         Self {
             experiment,
             data,
