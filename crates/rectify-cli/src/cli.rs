@@ -1,6 +1,8 @@
 //! The flags, and how they and a config file become one checked [`Experiment`].
 
 mod diagnose;
+mod experiment;
+mod export;
 mod value;
 
 use std::{
@@ -13,19 +15,17 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rectify_train::{
     backend, data,
-    experiment::{
-        Dtype, Experiment, ExperimentError, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Shard, Tune,
-    },
+    experiment::{Dtype, Experiment, ExperimentError},
     words::Vocabulary,
 };
-use serde::Serialize;
 use strum::VariantNames;
 
 use crate::note;
 
 pub use diagnose::DiagnoseArgs;
+use experiment::ExperimentFlags;
+pub use export::ExportArgs;
 pub use value::Activations;
-use value::Widths;
 
 /// An activation laboratory: trains small networks and shows vanishing gradients, saturation, sparsity and dead units.
 #[derive(Debug, Parser)]
@@ -61,6 +61,9 @@ pub enum Command {
     Diagnose(DiagnoseArgs),
     /// Results and report of one or many folders of runs, again and without training
     Report(ReportArgs),
+    /// Metrics as CSV or Parquet, weights as safetensors for PyTorch
+    #[command(after_help = export::SEQUENTIAL)]
+    Export(ExportArgs),
     /// Draw activations and their derivatives as SVG, PNG or HTML, by the file's ending
     Plot(PlotArgs),
     /// Hold explicit gradients against numeric ones
@@ -131,165 +134,6 @@ pub struct ReportArgs {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
-}
-
-/// The experiment flags. What is not given is left to the config file and then to the defaults.
-#[derive(Debug, Default, Args, Serialize)]
-#[command(next_help_heading = "Experiment")]
-pub struct ExperimentFlags {
-    /// mnist, fashion-mnist, or a folder with four IDX files of bytes, grey or in colour, in at most 256 classes, where
-    /// several sets lie in a folder DIR/PREFIX as in DIR/emnist-letters; or a folder with a folder of PNG or JPEG files
-    /// for each class, with or without train/ and test/ around them [default: mnist]
-    #[arg(long, value_name = "SET", value_parser = value::text())]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dataset: Option<String>,
-    /// Resize the pictures of a folder to so many pixels a side [default: they have one size]
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image_size: Option<usize>,
-    /// Kind of network [default: mlp]
-    #[arg(long, value_parser = value::word::<ModelKind>(ModelKind::VARIANTS))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<ModelKind>,
-    /// Widths of the hidden layers, or none [default: 128,128,128,128,128; cnn: 120,84]
-    #[arg(long, value_name = "N,N,…", value_parser = value::widths(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hidden: Option<Widths>,
-    /// What normalises the pre-activations of hidden layers, in training over the batch or over the layer [default: none]
-    #[arg(long, value_parser = value::word::<NormKind>(NormKind::VARIANTS))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    norm: Option<NormKind>,
-    /// Add the input of each fully connected hidden layer to its output, where it is as wide
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    residual: bool,
-    /// Fraction of the outputs of each fully connected hidden layer that a training step sets to 0 [default: 0]
-    #[arg(long, value_name = "P", value_parser = value::number(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dropout: Option<f64>,
-    /// Names or formulas, as in relu,leaky-relu:0.1,'x*sigmoid(b*x); b=2', or all of them: all [default:
-    /// relu,sigmoid,tanh; train: relu]
-    #[arg(
-        long,
-        visible_alias = "activation",
-        value_name = "NAME,…",
-        value_parser = value::activations(),
-        hide_possible_values = true
-    )]
-    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "Activations::serialize_all")]
-    activations: Vec<Activations>,
-    /// Initial weights [default: auto]
-    #[arg(long, value_parser = value::word::<Init>(&Init::names()))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    init: Option<Init>,
-    /// Initial value of every bias, also where --init draws them [default: 0, or as --init draws]
-    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bias_init: Option<f64>,
-    /// What turns gradients into steps [default: sgd]
-    #[arg(long, value_parser = value::word::<OptimizerKind>(OptimizerKind::VARIANTS))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    optimizer: Option<OptimizerKind>,
-    /// Learning rate [default: sgd 0.1, momentum 0.05, adam and adamw 0.001]
-    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lr: Option<f64>,
-    /// How the learning rate goes: as it is, down to 0 along half a cosine, or to a tenth at half of the steps and to a
-    /// hundredth at three quarters [default: constant]
-    #[arg(long, value_parser = value::word::<Schedule>(Schedule::VARIANTS))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    schedule: Option<Schedule>,
-    /// Train each activation at its own best value of lr, of weight-decay, or of both between commas, by validation
-    /// accuracy on two seeds that are not reported; as in lr, lr=0.01..1, lr,weight-decay=1e-5..1e-2
-    #[arg(long, value_name = "WHAT", value_parser = value::word::<Tune>(&["lr", "weight-decay"]), hide_possible_values = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tune: Option<Tune>,
-    /// Of --optimizer momentum [default: 0.9]
-    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    momentum: Option<f64>,
-    /// L2 penalty, decoupled with adamw [default: 0]
-    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    weight_decay: Option<f64>,
-    /// Largest L2 norm of the whole gradient
-    #[arg(long, value_name = "F", value_parser = value::number(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clip_norm: Option<f64>,
-    /// Samples a step [default: 128]
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    batch_size: Option<usize>,
-    /// Passes over the training set; 0 measures the initial network [default: 5]
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    epochs: Option<usize>,
-    /// Training steps, in place of epochs
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    steps: Option<usize>,
-    /// End after so many epochs without a better validation accuracy
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patience: Option<usize>,
-    /// With --patience: save and report the last network, and not the best by validation accuracy
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    keep_last: bool,
-    /// How many seeds: 0, 1, 2, … [default: 3; train: 1]
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seeds: Option<usize>,
-    /// The seeds themselves, in place of --seeds
-    #[arg(
-        long,
-        value_name = "A,B,…",
-        value_delimiter = ',',
-        value_parser = value::whole::<u64>(),
-        allow_negative_numbers = true,
-        conflicts_with = "seeds"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<Vec<u64>>,
-    /// Do every Nth of the trainings, from the Ith of 0 to N-1 on; `rectify report` joins the folders [default: all]
-    #[arg(long, value_name = "I/N", value_parser = value::word::<Shard>(&[]))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shard: Option<Shard>,
-    /// flex, ndarray, wgpu, wgpu:1, auto, …: see `rectify backends` [default: flex]
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_parser = value::word::<String>(backend::NAMES),
-        hide_possible_values = true
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    backend: Option<String>,
-    /// Type of weights and activations [default: f32]
-    #[arg(long, value_parser = value::word::<Dtype>(Dtype::VARIANTS))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dtype: Option<Dtype>,
-    /// Training samples to use [default: all but the validation samples]
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    train_size: Option<usize>,
-    /// Trainings side by side; results do not depend on it [default: one a core; GPU: 1]
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jobs: Option<usize>,
-    /// Threads a training: each takes a part of every batch; results depend on it to rounding [default: 1]
-    #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    threads: Option<usize>,
-    /// When to look at the layers: off, epoch, or every so many steps [default: epoch]
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_parser = value::word::<ProbeEvery>(&["off", "epoch"]),
-        allow_negative_numbers = true,
-        hide_possible_values = true
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    probe_every: Option<ProbeEvery>,
 }
 
 /// Flags of `claims`.
@@ -460,11 +304,18 @@ impl TrainArgs {
     /// effect, several trainings where there can be but one.
     pub fn resolve(&self, defaults: Experiment, trainings: Trainings) -> anyhow::Result<Experiment> {
         let mut settings = toml::Table::try_from(defaults)?;
-        if let Some(path) = &self.config {
-            merge(&mut settings, read_config(path)?);
-        }
         let flags = toml::Table::try_from(&self.experiment)?;
-        merge(&mut settings, flags.clone());
+        let mut given = match &self.config {
+            Some(path) => read_config(path)?,
+            None => toml::Table::new(),
+        };
+        merge(&mut given, flags.clone());
+        if let Some(toml::Value::String(from)) = given.get("from")
+            && trainings == Trainings::One
+        {
+            merge(&mut settings, experiment::of_checkpoint(from, given.contains_key("dataset"))?);
+        }
+        merge(&mut settings, given);
         let mut experiment = settings.try_into::<Experiment>()?;
         experiment.check()?;
         if trainings == Trainings::One {

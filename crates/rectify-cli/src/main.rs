@@ -23,6 +23,7 @@ use rectify_train::{
     compare::{CompareError, JoinError},
     data::DataError,
     experiment::ExperimentError,
+    export::WeightsExportError,
     store::StoreError,
 };
 
@@ -92,6 +93,11 @@ fn is_usage(error: &(dyn Error + 'static)) -> bool {
         Some(JoinError::Differs { .. }) => return true,
         Some(JoinError::Empty(_)) | None => {}
     }
+    match error.downcast_ref() {
+        Some(WeightsExportError::Experiment(_)) => return true,
+        Some(WeightsExportError::Store(error)) => return store(error),
+        None => {}
+    }
     error.is::<Usage>()
         || error.is::<ExperimentError>()
         || error.downcast_ref().is_some_and(backend)
@@ -116,6 +122,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             plot::derivatives(&activations, args.quiet)
         }
         Command::Report(args) => command::report::report(&args),
+        Command::Export(args) => command::export::export(&args),
         Command::Gradcheck(args) => gradcheck::gradcheck(&args),
         Command::Backends(output) => listing::backends(&output),
         Command::Data(args) => listing::data(&args),

@@ -310,6 +310,38 @@ impl Activation {
         }
     }
 
+    /// How PyTorch makes the module, as in `LeakyReLU(0.1)`; `None` for formulas and for what PyTorch has no module for
+    /// (its `Hardsigmoid` has the slope 1/6, and the one here 0.2). Gradient rules of ReLU are not PyTorch's: forward it is
+    /// `ReLU()`.
+    pub fn torch(&self) -> Option<String> {
+        Some(match &self.function {
+            Function::Identity => "Identity()".to_owned(),
+            Function::Relu(_) => "ReLU()".to_owned(),
+            Function::LeakyRelu { slope } => format!("LeakyReLU({slope})"),
+            Function::PRelu { slope } => format!("PReLU(init={slope})"),
+            Function::Relu6 => "ReLU6()".to_owned(),
+            Function::Elu { alpha } => format!("ELU({alpha})"),
+            Function::Celu { alpha } => format!("CELU({alpha})"),
+            Function::Selu => "SELU()".to_owned(),
+            Function::Gelu => "GELU()".to_owned(),
+            Function::GeluApproximate => "GELU(approximate='tanh')".to_owned(),
+            Function::Silu => "SiLU()".to_owned(),
+            Function::Mish => "Mish()".to_owned(),
+            Function::Softplus { beta } => format!("Softplus({beta})"),
+            Function::Softsign => "Softsign()".to_owned(),
+            Function::Sigmoid => "Sigmoid()".to_owned(),
+            Function::Tanh => "Tanh()".to_owned(),
+            Function::HardTanh => "Hardtanh()".to_owned(),
+            Function::HardSwish => "Hardswish()".to_owned(),
+            Function::HardSigmoid | Function::Formula(_) => return None,
+        })
+    }
+
+    /// Whether it has a parameter that is trained: PReLU's slope.
+    pub(crate) fn learns(&self) -> bool {
+        matches!(self.function, Function::PRelu { .. })
+    }
+
     /// The family whose initialisation `--init auto` takes.
     pub fn family(&self) -> Family {
         match self.function {

@@ -32,6 +32,8 @@
 //! [`store`] is the only one that writes: whole files or none, metrics line by line, the state that resuming needs,
 //! checkpoints, locks.
 //!
+//! [`export`] gives what is stored in the formats of other tools: a table, weights for PyTorch.
+//!
 //! [`judge`] reads records only: statistics over seeds, paired differences, curves, verdicts, sentences. It can be run
 //! again on what lies on disk without training.
 //!
@@ -49,6 +51,7 @@ pub mod data;
 pub mod environment;
 pub mod examine;
 pub mod experiment;
+pub mod export;
 pub mod judge;
 mod memory;
 pub mod network;

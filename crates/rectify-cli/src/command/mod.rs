@@ -4,6 +4,7 @@ pub mod claims;
 pub mod compare;
 pub mod diagnose;
 pub mod eval;
+pub mod export;
 pub mod gradcheck;
 pub mod listing;
 pub mod live;

@@ -25,6 +25,7 @@ fn settings(experiment: &Experiment) -> Markup {
     let Experiment {
         dataset,
         image_size,
+        from,
         model,
         hidden: _,
         norm,
@@ -70,6 +71,7 @@ fn settings(experiment: &Experiment) -> Markup {
     let rows = [
         ("dataset", dataset.clone()),
         ("image_size", or(*image_size, "as they are")),
+        ("from", or(from.as_ref(), "drawn weights")),
         ("train_size", or(*train_size, "all")),
         ("model", model.to_string()),
         ("hidden", list(&experiment.hidden())),

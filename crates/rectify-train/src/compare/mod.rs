@@ -22,44 +22,37 @@
 //! activations to it; [`join`] reads one or many folders again without training.
 
 mod extend;
+mod job;
 mod join;
 mod measured;
+mod start;
 mod tune;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Mutex, atomic::AtomicBool},
+    time::Duration,
 };
 
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
 
 pub use self::{
     extend::ExtendError,
     join::{JoinError, Joined, join},
 };
 use self::{
-    measured::{Measured, patience_ended},
+    job::{Job, LastWritten},
+    start::Start,
     tune::{Tuned, Tuner, tuned_trainings},
 };
 use crate::{
     backend::{self, BackendError},
-    data::{DataError, Dataset, DeviceDataset},
+    data::{DataError, Dataset},
     environment,
     experiment::{Experiment, ExperimentError},
-    judge,
-    network::{Model, Shape},
-    record::{DataRecord, Environment, Results, Run, Status, Tuning},
-    store::{self, Checkpoint, Line, Mark, MetricsWriter, RunFolder, StoreError},
-    train::{
-        self, Event, SAVE_EVERY, State, Trainer,
-        grid::{self, Training},
-        total_steps,
-    },
+    record::{DataRecord, Results, Run},
+    store::{RunFolder, StoreError},
+    train::{Event, SAVE_EVERY, grid::Training, total_steps},
 };
 
 /// Why an experiment cannot be run.
@@ -138,6 +131,7 @@ pub struct Compare {
 struct Prepared {
     device: Device,
     dataset: Dataset,
+    start: Option<Start>,
 }
 
 impl Prepared {
@@ -150,16 +144,9 @@ impl Prepared {
         if backend::adapter_name(&device).is_none() {
             experiment.fits(shape, dataset.train.len())?;
         }
-        Ok(Self { device, dataset })
+        let start = Start::of(experiment, &dataset)?;
+        Ok(Self { device, dataset, start })
     }
-}
-
-/// What a run's `state/` says beside the networks.
-#[derive(Serialize, Deserialize)]
-struct Meta {
-    progress: train::Progress,
-    metrics: Mark,
-    data: DataRecord,
 }
 
 impl Compare {
@@ -215,12 +202,13 @@ impl Compare {
     /// What must be there before anything is trained is not: backend, data, sound files of runs that were trained before.
     pub fn run(self, stop: &AtomicBool, observe: &(dyn Fn(Progress) + Sync)) -> Result<Outcome, CompareError> {
         let experiment = self.folder.experiment();
-        let Prepared { device, dataset } = match self.prepared {
+        let Prepared { device, dataset, start } = match self.prepared {
             Some(prepared) => prepared,
             None => Prepared::new(experiment)?,
         };
         let (shape, record) = (dataset.shape(), dataset.record());
-        let notes = [dataset.notes.clone(), experiment.notes(dataset.train.len())].concat();
+        let mut notes = [dataset.notes.clone(), experiment.notes(dataset.train.len())].concat();
+        notes.extend(start.iter().map(|start| start.note.clone()));
         let (class_labels, class_names) = (dataset.class_labels.clone(), dataset.class_names.clone());
         let total_steps = total_steps(experiment, dataset.train.len());
         let tuning = Tuner { folder: &self.folder, steps: total_steps, save_every: self.save_every };
@@ -243,245 +231,11 @@ impl Compare {
             class_labels,
             class_names,
             device,
-            results: Mutex::new(LastWritten { runs: Vec::new(), at: Instant::now(), took: Duration::ZERO }),
+            start,
+            results: Mutex::new(LastWritten::never()),
             failures: Mutex::new(failures),
         };
         let outcome = job.run(&notes, stop, observe)?;
         Ok(Outcome { interrupted: interrupted || outcome.interrupted, ..outcome })
     }
-}
-
-/// One process's work on an experiment.
-struct Job<'a> {
-    experiment: &'a Experiment,
-    folder: &'a RunFolder,
-    environment: Environment,
-    trainings: Vec<Training>,
-    tuning: Vec<Tuning>,
-    /// By training; `None` before it has begun, and after a write failed.
-    writers: Vec<Mutex<Option<MetricsWriter>>>,
-    save_every: Duration,
-    shape: Shape,
-    total_steps: usize,
-    data: &'a DeviceDataset,
-    record: DataRecord,
-    class_labels: Vec<u8>,
-    class_names: Vec<String>,
-    device: Device,
-    results: Mutex<LastWritten>,
-    failures: Mutex<Vec<StoreError>>,
-}
-
-/// The runs so far, by training, and when they were last written.
-struct LastWritten {
-    runs: Vec<Option<Run>>,
-    at: Instant,
-    took: Duration,
-}
-
-/// `results.json` is written so seldom that writing it takes at most one in so many parts of the time.
-const SHARE: u32 = 20;
-
-impl Job<'_> {
-    fn run(
-        mut self,
-        notes: &[String],
-        stop: &AtomicBool,
-        observe: &(dyn Fn(Progress) + Sync),
-    ) -> Result<Outcome, CompareError> {
-        let mut kept = Vec::new();
-        let mut pending = Vec::new();
-        let mut taken = 0;
-        for (i, training) in self.trainings.iter().enumerate() {
-            let run = self.kept(training)?;
-            match &run {
-                Some(run) => taken += self.total_steps.max(run.steps),
-                None => {
-                    taken += self.state(training)?.map_or(0, |(meta, _)| meta.progress.steps);
-                    pending.push(i);
-                }
-            }
-            kept.push(run);
-        }
-        self.writers = self.trainings.iter().map(|_| Mutex::default()).collect();
-        lock(&self.results).runs = kept;
-        let steps = self.total_steps.saturating_mul(self.trainings.len());
-        observe(Progress::Begins { steps, taken: taken.min(steps), notes });
-
-        let job = &self;
-        let begin = |i: usize| job.begin(i);
-        let watch = |i: usize, event: Event| {
-            job.store(i, &event);
-            observe(Progress::Training(&job.trainings[i], &event));
-        };
-        let finished = |i: usize, run: Run, model: Model| -> Result<(), CompareError> {
-            observe(Progress::Ended(&run));
-            job.finish(i, run, model);
-            Ok(())
-        };
-        let jobs = grid::jobs(self.experiment, &self.device);
-        grid::run(jobs, &pending, stop, &begin, &watch, &finished)?;
-
-        let results = self.write_results();
-        let interrupted = stop.load(Ordering::Relaxed)
-            && (results.runs.len() < self.trainings.len()
-                || results.runs.iter().any(|run| run.status == Status::Interrupted));
-        let failures = self.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Outcome { results, interrupted, failures })
-    }
-
-    /// The record of a run that needs no more training.
-    fn kept(&self, training: &Training) -> Result<Option<Run>, CompareError> {
-        let name = training.activation.name();
-        let Some(record) = self.folder.read_record(name, training.seed)? else { return Ok(None) };
-        if let Some(then) = record.data {
-            self.same_data(then, self.folder.run_path(name, training.seed).join("run.json"))?;
-        }
-        let run = record.run;
-        let ended = run.status == Status::Diverged
-            || run.steps >= self.total_steps
-            || self.experiment.patience.is_some_and(|patience| patience_ended(&run.epochs, patience));
-        Ok(ended.then_some(run))
-    }
-
-    /// The state of a run that is not done, with the folder of its networks.
-    fn state(&self, training: &Training) -> Result<Option<(Meta, PathBuf)>, CompareError> {
-        let path = self.folder.run_path(training.activation.name(), training.seed);
-        let Some((meta, folder)) = store::load_state::<Meta>(&path)? else { return Ok(None) };
-        self.same_data(meta.data, folder.join("state.json"))?;
-        Ok(Some((meta, folder)))
-    }
-
-    fn same_data(&self, then: DataRecord, path: PathBuf) -> Result<(), CompareError> {
-        let (now, dataset) = (self.record, self.experiment.dataset.clone());
-        if then == now {
-            Ok(())
-        } else {
-            Err(CompareError::OtherData { path, dataset, then: Box::new(then), now: Box::new(now) })
-        }
-    }
-
-    /// A training from its beginning or from its last state.
-    fn begin(&self, i: usize) -> Result<Trainer<'_, Model>, CompareError> {
-        let training = &self.trainings[i];
-        let Training { experiment, activation, seed } = training;
-        let state = self.state(training)?;
-        let at = state.as_ref().map_or_else(Mark::default, |(meta, _)| meta.metrics.clone());
-        // An error in what is there ends the experiment; one in writing ends only the writing.
-        if state.is_some() {
-            *lock(&self.writers[i]) = Some(self.folder.metrics(activation.name(), *seed, &at)?);
-        } else {
-            let writer = self.folder.metrics(activation.name(), *seed, &at);
-            *lock(&self.writers[i]) = writer.map_err(|error| self.fail(error)).ok();
-        }
-        let device = self.device.clone().autodiff();
-        let network = Model::new(experiment, activation, self.shape, *seed, &device);
-        let trainer = Trainer::new(network, activation, *seed, experiment, self.data).save_every(self.save_every);
-        let Some((meta, folder)) = state else { return Ok(trainer) };
-
-        let metrics = self.folder.run_path(activation.name(), *seed).join("metrics.jsonl");
-        let Measured { epochs, probes, .. } = Measured::of(store::metrics::read(&metrics)?.0);
-        let state = State { progress: meta.progress, records: store::load_records(&folder)?, epochs, probes };
-        let resumed = trainer.resume(state);
-        resumed.map_err(|error| StoreError::Damaged { path: folder, reason: error.to_string() }.into())
-    }
-
-    /// Writes what happened.
-    fn store(&self, i: usize, event: &Event) {
-        let mut writer = lock(&self.writers[i]);
-        let Some(open) = writer.as_mut() else { return };
-        let written = match event {
-            Event::Losses(losses) => open.append(&Line::Losses((*losses).clone())),
-            Event::Probe(probe) => open.append(&Line::Step((*probe).clone())),
-            Event::Epoch(epoch) => open.append(&Line::Epoch((*epoch).clone())),
-            Event::Save(snapshot) => open.sync().and_then(|()| {
-                let meta = Meta { progress: snapshot.progress.clone(), metrics: open.mark(), data: self.record };
-                let Training { activation, seed, .. } = &self.trainings[i];
-                let path = self.folder.run_path(activation.name(), *seed);
-                store::save_state(&path, &meta, &mut |folder| store::save_records(snapshot.records(), folder))
-            }),
-            Event::Steps(_) | Event::Step { .. } => Ok(()),
-        };
-        if let Err(error) = written {
-            // A line is missing now: what follows could not be gone on with.
-            *writer = None;
-            drop(writer);
-            self.fail(error);
-        }
-    }
-
-    /// Writes a run that has ended, and the results when it is time.
-    fn finish(&self, i: usize, run: Run, model: Model) {
-        if run.status != Status::Interrupted
-            && let Err(error) = self.write_run(i, &run, model)
-        {
-            self.fail(error);
-        }
-        let mut results = lock(&self.results);
-        results.runs[i] = Some(run);
-        let due = results.at.elapsed() >= results.took * SHARE;
-        drop(results);
-        if due {
-            self.write_results();
-        }
-    }
-
-    fn write_run(&self, i: usize, run: &Run, model: Model) -> Result<(), StoreError> {
-        let Training { experiment, activation, seed } = &self.trainings[i];
-        let path = self.folder.run_path(activation.name(), *seed);
-        let checkpoint = Checkpoint {
-            experiment: experiment.clone(),
-            activation: activation.clone(),
-            seed: *seed,
-            steps: run.outcome().map_or(run.steps, |epoch| epoch.step),
-            channels: self.shape.channels,
-            height: self.shape.height,
-            width: self.shape.width,
-            classes: self.shape.classes,
-            class_labels: self.class_labels.clone(),
-            class_names: self.class_names.clone(),
-            mean: self.record.mean,
-            std: self.record.std,
-        };
-        checkpoint.save(&path, model)?;
-        // Without all of its metrics it is not done.
-        let Some(writer) = lock(&self.writers[i]).take() else { return Ok(()) };
-        writer.sync()?;
-        self.folder.write_run(experiment, run, writer.mark(), &self.environment, self.record)?;
-        if run.status == Status::Diverged {
-            store::remove_state(&path)?;
-        }
-        Ok(())
-    }
-
-    fn write_results(&self) -> Results {
-        let mut last = lock(&self.results);
-        let began = Instant::now();
-        let runs = last.runs.iter().flatten().cloned().collect();
-        let results = judge::results(
-            self.environment.clone(),
-            self.experiment.clone(),
-            Some(self.record),
-            self.tuning.clone(),
-            runs,
-        );
-        if let Err(error) = self.folder.save_results(&results) {
-            self.fail(error);
-        }
-        (last.at, last.took) = (Instant::now(), began.elapsed());
-        results
-    }
-
-    /// Notes a failure, once each.
-    fn fail(&self, error: StoreError) {
-        let mut failures = lock(&self.failures);
-        if failures.iter().all(|other| other.to_string() != error.to_string()) {
-            failures.push(error);
-        }
-    }
-}
-
-/// What these locks guard is whole after every change: a panic elsewhere has broken nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -58,6 +58,10 @@ pub struct Experiment {
     /// Side of the square that the pictures of a folder are resized to. Without it they have one size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
+    /// What the networks begin with, in place of drawn weights: a checkpoint's folder, or a safetensors file with the names
+    /// of PyTorch's `nn.Sequential`. The output layer is drawn where the classes are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The kind of network.
     pub model: ModelKind,
     /// Widths of the hidden layers; for the CNN, of the layers behind the convolutions. Empty is softmax regression.
@@ -139,6 +143,7 @@ impl Default for Experiment {
         Self {
             dataset: "mnist".to_owned(),
             image_size: None,
+            from: None,
             model: ModelKind::Mlp,
             hidden: None,
             norm: NormKind::None,
@@ -299,6 +304,11 @@ impl Experiment {
         }
         let side = self.image_size.unwrap_or(1);
         ensure((1..=1024).contains(&side), "image_size", format!("must be in 1..=1024, got {side}"))?;
+        if self.from.is_some() {
+            let reason =
+                format!("weights are of one network, and {} activations are asked for", self.activations.len());
+            ensure(self.activations.len() == 1, "from", reason)?;
+        }
         let hidden = self.hidden();
         for &width in &hidden {
             ensure(width > 0, "hidden", "a layer has at least 1 unit, got 0; `none` is no hidden layer".to_owned())?;

@@ -10,7 +10,9 @@ mod cnn;
 mod init;
 mod mlp;
 mod norm;
+mod sequential;
 mod stages;
+mod weights;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -27,7 +29,9 @@ pub use self::{
     cnn::{Cnn, ConvBlock},
     mlp::{Dense, Mlp, parameters},
     norm::Norm,
+    sequential::{SequentialModule, SequentialParameter, sequential},
     stages::{Explicit, Stack, Stacked, Stages},
+    weights::{Weights, WeightsError},
 };
 use self::{init::Draw, mlp::fuse};
 use crate::{

@@ -233,7 +233,7 @@ impl<'a, N: Network> Trainer<'a, N> {
     fn turn(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> (Self, Option<Status>) {
         if self.run.epochs.is_empty() {
             let sample = self.data.train.slice(0..self.data.train.len().min(INITIAL_SAMPLE));
-            if self.experiment.norm == NormKind::Batch {
+            if self.experiment.norm == NormKind::Batch && self.experiment.from.is_none() {
                 // Running means that are those of no batch would show a network without normalisation.
                 self.learner = self.learner.calibrate(sample.clone());
             }

@@ -69,6 +69,9 @@ fn forward(case: &Case) -> Option<f64> {
 }
 
 fn detect(case: &Case) -> Detected {
+    if case.experiment.is_some_and(|experiment| experiment.from.is_some()) {
+        return Err(NotMeasured("the weights that it began with were trained before, and not drawn"));
+    }
     let start = case.start()?;
     let hidden = case.hidden(start)?;
     let names: Vec<String> = hidden.iter().map(|layer| layer.layer.clone()).collect();

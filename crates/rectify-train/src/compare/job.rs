@@ -1,0 +1,287 @@
+//! One process's work on an experiment: trainings side by side, and what is written of them.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CompareError, Outcome, Progress,
+    measured::{Measured, patience_ended},
+    start::Start,
+};
+use crate::{
+    data::DeviceDataset,
+    experiment::Experiment,
+    judge,
+    network::{Model, Shape},
+    record::{DataRecord, Environment, Results, Run, Status, Tuning},
+    store::{self, Checkpoint, Line, Mark, MetricsWriter, RunFolder, StoreError},
+    train::{
+        self, Event, State, Trainer,
+        grid::{self, Training},
+    },
+};
+
+/// What a run's `state/` says beside the networks.
+#[derive(Serialize, Deserialize)]
+struct Meta {
+    progress: train::Progress,
+    metrics: Mark,
+    data: DataRecord,
+}
+
+/// One process's work on an experiment.
+pub(super) struct Job<'a> {
+    pub(super) experiment: &'a Experiment,
+    pub(super) folder: &'a RunFolder,
+    pub(super) environment: Environment,
+    pub(super) trainings: Vec<Training>,
+    pub(super) tuning: Vec<Tuning>,
+    /// By training; `None` before it has begun, and after a write failed.
+    pub(super) writers: Vec<Mutex<Option<MetricsWriter>>>,
+    pub(super) save_every: Duration,
+    pub(super) shape: Shape,
+    pub(super) total_steps: usize,
+    pub(super) data: &'a DeviceDataset,
+    pub(super) record: DataRecord,
+    pub(super) class_labels: Vec<u8>,
+    pub(super) class_names: Vec<String>,
+    pub(super) device: Device,
+    /// What networks begin with, where that is not drawn.
+    pub(super) start: Option<Start>,
+    pub(super) results: Mutex<LastWritten>,
+    pub(super) failures: Mutex<Vec<StoreError>>,
+}
+
+/// The runs so far, by training, and when they were last written.
+pub(super) struct LastWritten {
+    runs: Vec<Option<Run>>,
+    at: Instant,
+    took: Duration,
+}
+
+impl LastWritten {
+    /// Never.
+    pub(super) fn never() -> Self {
+        Self { runs: Vec::new(), at: Instant::now(), took: Duration::ZERO }
+    }
+}
+
+/// `results.json` is written so seldom that writing it takes at most one in so many parts of the time.
+const SHARE: u32 = 20;
+
+impl Job<'_> {
+    pub(super) fn run(
+        mut self,
+        notes: &[String],
+        stop: &AtomicBool,
+        observe: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Outcome, CompareError> {
+        let mut kept = Vec::new();
+        let mut pending = Vec::new();
+        let mut taken = 0;
+        for (i, training) in self.trainings.iter().enumerate() {
+            let run = self.kept(training)?;
+            match &run {
+                Some(run) => taken += self.total_steps.max(run.steps),
+                None => {
+                    taken += self.state(training)?.map_or(0, |(meta, _)| meta.progress.steps);
+                    pending.push(i);
+                }
+            }
+            kept.push(run);
+        }
+        self.writers = self.trainings.iter().map(|_| Mutex::default()).collect();
+        lock(&self.results).runs = kept;
+        let steps = self.total_steps.saturating_mul(self.trainings.len());
+        observe(Progress::Begins { steps, taken: taken.min(steps), notes });
+
+        let job = &self;
+        let begin = |i: usize| job.begin(i);
+        let watch = |i: usize, event: Event| {
+            job.store(i, &event);
+            observe(Progress::Training(&job.trainings[i], &event));
+        };
+        let finished = |i: usize, run: Run, model: Model| -> Result<(), CompareError> {
+            observe(Progress::Ended(&run));
+            job.finish(i, run, model);
+            Ok(())
+        };
+        let jobs = grid::jobs(self.experiment, &self.device);
+        grid::run(jobs, &pending, stop, &begin, &watch, &finished)?;
+
+        let results = self.write_results();
+        let interrupted = stop.load(Ordering::Relaxed)
+            && (results.runs.len() < self.trainings.len()
+                || results.runs.iter().any(|run| run.status == Status::Interrupted));
+        let failures = self.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Outcome { results, interrupted, failures })
+    }
+
+    /// The record of a run that needs no more training.
+    fn kept(&self, training: &Training) -> Result<Option<Run>, CompareError> {
+        let name = training.activation.name();
+        let Some(record) = self.folder.read_record(name, training.seed)? else { return Ok(None) };
+        if let Some(then) = record.data {
+            self.same_data(then, self.folder.run_path(name, training.seed).join("run.json"))?;
+        }
+        let run = record.run;
+        let ended = run.status == Status::Diverged
+            || run.steps >= self.total_steps
+            || self.experiment.patience.is_some_and(|patience| patience_ended(&run.epochs, patience));
+        Ok(ended.then_some(run))
+    }
+
+    /// The state of a run that is not done, with the folder of its networks.
+    fn state(&self, training: &Training) -> Result<Option<(Meta, PathBuf)>, CompareError> {
+        let path = self.folder.run_path(training.activation.name(), training.seed);
+        let Some((meta, folder)) = store::load_state::<Meta>(&path)? else { return Ok(None) };
+        self.same_data(meta.data, folder.join("state.json"))?;
+        Ok(Some((meta, folder)))
+    }
+
+    fn same_data(&self, then: DataRecord, path: PathBuf) -> Result<(), CompareError> {
+        let (now, dataset) = (self.record, self.experiment.dataset.clone());
+        if then == now {
+            Ok(())
+        } else {
+            Err(CompareError::OtherData { path, dataset, then: Box::new(then), now: Box::new(now) })
+        }
+    }
+
+    /// A training from its beginning or from its last state.
+    fn begin(&self, i: usize) -> Result<Trainer<'_, Model>, CompareError> {
+        let training = &self.trainings[i];
+        let Training { experiment, activation, seed } = training;
+        let state = self.state(training)?;
+        let at = state.as_ref().map_or_else(Mark::default, |(meta, _)| meta.metrics.clone());
+        // An error in what is there ends the experiment; one in writing ends only the writing.
+        if state.is_some() {
+            *lock(&self.writers[i]) = Some(self.folder.metrics(activation.name(), *seed, &at)?);
+        } else {
+            let writer = self.folder.metrics(activation.name(), *seed, &at);
+            *lock(&self.writers[i]) = writer.map_err(|error| self.fail(error)).ok();
+        }
+        let device = self.device.clone().autodiff();
+        let network = Model::new(experiment, activation, self.shape, *seed, &device);
+        let network = match &self.start {
+            Some(start) => start.network(network)?,
+            None => network,
+        };
+        let trainer = Trainer::new(network, activation, *seed, experiment, self.data).save_every(self.save_every);
+        let Some((meta, folder)) = state else { return Ok(trainer) };
+
+        let metrics = self.folder.run_path(activation.name(), *seed).join("metrics.jsonl");
+        let Measured { epochs, probes, .. } = Measured::of(store::metrics::read(&metrics)?.0);
+        let state = State { progress: meta.progress, records: store::load_records(&folder)?, epochs, probes };
+        let resumed = trainer.resume(state);
+        resumed.map_err(|error| StoreError::Damaged { path: folder, reason: error.to_string() }.into())
+    }
+
+    /// Writes what happened.
+    fn store(&self, i: usize, event: &Event) {
+        let mut writer = lock(&self.writers[i]);
+        let Some(open) = writer.as_mut() else { return };
+        let written = match event {
+            Event::Losses(losses) => open.append(&Line::Losses((*losses).clone())),
+            Event::Probe(probe) => open.append(&Line::Step((*probe).clone())),
+            Event::Epoch(epoch) => open.append(&Line::Epoch((*epoch).clone())),
+            Event::Save(snapshot) => open.sync().and_then(|()| {
+                let meta = Meta { progress: snapshot.progress.clone(), metrics: open.mark(), data: self.record };
+                let Training { activation, seed, .. } = &self.trainings[i];
+                let path = self.folder.run_path(activation.name(), *seed);
+                store::save_state(&path, &meta, &mut |folder| store::save_records(snapshot.records(), folder))
+            }),
+            Event::Steps(_) | Event::Step { .. } => Ok(()),
+        };
+        if let Err(error) = written {
+            // A line is missing now: what follows could not be gone on with.
+            *writer = None;
+            drop(writer);
+            self.fail(error);
+        }
+    }
+
+    /// Writes a run that has ended, and the results when it is time.
+    fn finish(&self, i: usize, run: Run, model: Model) {
+        if run.status != Status::Interrupted
+            && let Err(error) = self.write_run(i, &run, model)
+        {
+            self.fail(error);
+        }
+        let mut results = lock(&self.results);
+        results.runs[i] = Some(run);
+        let due = results.at.elapsed() >= results.took * SHARE;
+        drop(results);
+        if due {
+            self.write_results();
+        }
+    }
+
+    fn write_run(&self, i: usize, run: &Run, model: Model) -> Result<(), StoreError> {
+        let Training { experiment, activation, seed } = &self.trainings[i];
+        let path = self.folder.run_path(activation.name(), *seed);
+        let checkpoint = Checkpoint {
+            experiment: experiment.clone(),
+            activation: activation.clone(),
+            seed: *seed,
+            steps: run.outcome().map_or(run.steps, |epoch| epoch.step),
+            channels: self.shape.channels,
+            height: self.shape.height,
+            width: self.shape.width,
+            classes: self.shape.classes,
+            class_labels: self.class_labels.clone(),
+            class_names: self.class_names.clone(),
+            mean: self.record.mean,
+            std: self.record.std,
+        };
+        checkpoint.save(&path, model)?;
+        // Without all of its metrics it is not done.
+        let Some(writer) = lock(&self.writers[i]).take() else { return Ok(()) };
+        writer.sync()?;
+        self.folder.write_run(experiment, run, writer.mark(), &self.environment, self.record)?;
+        if run.status == Status::Diverged {
+            store::remove_state(&path)?;
+        }
+        Ok(())
+    }
+
+    fn write_results(&self) -> Results {
+        let mut last = lock(&self.results);
+        let began = Instant::now();
+        let runs = last.runs.iter().flatten().cloned().collect();
+        let results = judge::results(
+            self.environment.clone(),
+            self.experiment.clone(),
+            Some(self.record),
+            self.tuning.clone(),
+            runs,
+        );
+        if let Err(error) = self.folder.save_results(&results) {
+            self.fail(error);
+        }
+        (last.at, last.took) = (Instant::now(), began.elapsed());
+        results
+    }
+
+    /// Notes a failure, once each.
+    fn fail(&self, error: StoreError) {
+        let mut failures = lock(&self.failures);
+        if failures.iter().all(|other| other.to_string() != error.to_string()) {
+            failures.push(error);
+        }
+    }
+}
+
+/// What these locks guard is whole after every change: a panic elsewhere has broken nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
