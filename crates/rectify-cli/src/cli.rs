@@ -175,6 +175,9 @@ pub struct EvalArgs {
     /// Another data set than it was trained on
     #[arg(long, value_name = "SET", value_parser = value::text())]
     pub dataset: Option<String>,
+    /// The column of a table that holds the labels [default: as it was trained]
+    #[arg(long, value_name = "COLUMN", value_parser = value::text())]
+    pub label_column: Option<String>,
     /// Another backend than it was trained on
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,
@@ -191,6 +194,9 @@ pub struct DataArgs {
     /// Resize the pictures of a folder to so many pixels a side
     #[arg(long, value_name = "N", value_parser = value::count(), allow_negative_numbers = true, requires = "set")]
     pub image_size: Option<usize>,
+    /// The column of a table that holds the labels [default: label, class, target, species or y, otherwise the last]
+    #[arg(long, value_name = "COLUMN", value_parser = value::text(), requires = "set")]
+    pub label_column: Option<String>,
     /// Write some pictures of each class, as they are read, to a PNG file
     #[arg(long, value_name = "FILE", requires = "set")]
     pub contact_sheet: Option<PathBuf>,

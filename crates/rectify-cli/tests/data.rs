@@ -91,7 +91,10 @@ fn a_checkpoint_refuses_other_channels_and_labels_and_takes_fewer() {
         }
     };
     folder("grey", &[10, SIDE, SIDE, 1], &|_| 1);
-    eval("grey").failure().code(1).stderr(contains("8 × 8, and the checkpoint takes 8 × 8 × 3 channels"));
+    eval("grey")
+        .failure()
+        .code(1)
+        .stderr(contains("pictures of 8 × 8, and the checkpoint takes pictures of 8 × 8 × 3 channels"));
     folder("others", &[10, SIDE, SIDE, 3], &|sample| [1, 4, 8, 10][sample % 4]);
     eval("others").failure().code(1).stderr(contains("labels 4, 10").and(contains("knows only 1 to 3, 7 to 9")));
     // The classes 8 and 2 are the fifth and second of training, whatever they are among themselves.

@@ -242,7 +242,10 @@ fn an_unknown_key_of_a_config_file_is_told_with_the_nearest() {
         ("optimiser = \"adam\"\n", "unknown setting `optimiser`; did you mean `optimizer`?"),
         ("batch-sizes = 3\n", "unknown setting `batch-sizes`; did you mean `batch_size`?"),
         ("learning_rate = 3\n", "unknown setting `learning_rate`; did you mean `lr`?"),
-        ("colour = 3\n", "unknown setting `colour`; known are dataset, image_size, from, model, hidden, norm"),
+        (
+            "colour = 3\n",
+            "unknown setting `colour`; known are dataset, image_size, label_column, from, model, hidden, norm",
+        ),
         ("optimizer = \"adm\"\n", "did you mean `adam`"),
         ("epochs = 1\nlr = \"fast\"\n", "line 2"),
         ("epochs = -1\n", "line 1"),

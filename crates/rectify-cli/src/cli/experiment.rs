@@ -17,9 +17,10 @@ use super::value::{self, Activations, Widths};
 #[derive(Debug, Default, Args, Serialize)]
 #[command(next_help_heading = "Experiment")]
 pub struct ExperimentFlags {
-    /// mnist, fashion-mnist, or a folder with four IDX files of bytes, grey or in colour, in at most 256 classes, where
-    /// several sets lie in a folder DIR/PREFIX as in DIR/emnist-letters; or a folder with a folder of PNG or JPEG files
-    /// for each class, with or without train/ and test/ around them [default: mnist]
+    /// mnist, fashion-mnist, or a folder with four IDX files of bytes, grey or in colour, where several sets lie in a
+    /// folder DIR/PREFIX as in DIR/emnist-letters; a folder with a folder of PNG or JPEG files for each class, with or
+    /// without train/ and test/ around them; a table in .csv (or .parquet, where the program was built with that feature)
+    /// or a folder with train.csv and test.csv. At most 1000 classes [default: mnist]
     #[arg(long, value_name = "SET", value_parser = value::text())]
     #[serde(skip_serializing_if = "Option::is_none")]
     dataset: Option<String>,
@@ -27,6 +28,11 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     image_size: Option<usize>,
+    /// The column of a table that holds the labels: its name, or its place from 1 [default: label, class, target, species
+    /// or y, otherwise the last]
+    #[arg(long, value_name = "COLUMN", value_parser = value::text())]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_column: Option<String>,
     /// Begin with the weights of a checkpoint (the folder of a run, of its checkpoint, or of an experiment with one), or of
     /// a .safetensors file with the names of PyTorch's nn.Sequential; `train` takes the checkpoint's settings as defaults
     #[arg(long, value_name = "CHECKPOINT", value_parser = value::text())]
@@ -190,7 +196,7 @@ pub fn of_checkpoint(from: &str, other_data: bool) -> anyhow::Result<toml::Table
     let settings = Experiment { activations: vec![checkpoint.activation], ..checkpoint.experiment };
     let mut settings = toml::Table::try_from(settings)?;
     let of_process = ["from", "epochs", "steps", "seeds", "seed", "shard", "tune", "jobs", "threads"];
-    let of_data = ["dataset", "image_size", "train_size"];
+    let of_data = ["dataset", "image_size", "label_column", "train_size"];
     let left = of_process.iter().chain(if other_data { &of_data[..] } else { &[] });
     left.for_each(|setting| {
         settings.remove(*setting);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{anyhow, ensure};
 use rectify_train::{
     backend,
-    data::{Dataset, label_ranges, size_in_words},
+    data::{DataOptions, Dataset, inputs_in_words, label_ranges},
     judge::number::fixed,
     store::SavedCheckpoint,
     train::{Evaluation, confusion, evaluate, evaluate_in_batches},
@@ -61,18 +61,29 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let device = backend::open(args.backend.as_ref().unwrap_or(&checkpoint.experiment.backend))?;
     backend::supports(&device, checkpoint.experiment.dtype)?;
     let name = args.dataset.as_ref().unwrap_or(&checkpoint.experiment.dataset);
-    let dataset = Dataset::load_resized(name, None, checkpoint.experiment.image_size)?;
+    let mut options = DataOptions { train_size: None, ..checkpoint.experiment.data_options() };
+    if let Some(column) = &args.label_column {
+        options.label_column = Some(column.clone());
+    }
+    let dataset = Dataset::load_with(name, &options)?;
     if !args.output.quiet {
         dataset.notes.iter().for_each(note);
     }
     let [here, there] = [dataset.shape(), checkpoint.shape()].map(|shape| [shape.channels, shape.height, shape.width]);
+    let same_kind = dataset.feature_names.is_empty() == checkpoint.feature_names.is_empty();
     ensure!(
-        here == there,
-        "--dataset {name}: pictures of {}, and the checkpoint takes {}",
-        size_in_words(here),
-        size_in_words(there)
+        here == there && same_kind,
+        "--dataset {name}: {}, and the checkpoint takes {}",
+        dataset.inputs_in_words(),
+        inputs_in_words(there, &checkpoint.feature_names)
     );
     let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    ensure!(
+        dataset.feature_names == checkpoint.feature_names,
+        "--dataset {name}: its columns are {}, and the checkpoint's {}",
+        names(&dataset.feature_names),
+        names(&checkpoint.feature_names)
+    );
     ensure!(
         dataset.class_names == checkpoint.class_names,
         "--dataset {name}: its classes have the names {}, and the checkpoint's {}",
@@ -84,8 +95,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         let [foreign, known] = [&foreign, &labels].map(|labels| label_ranges(labels));
         anyhow!("--dataset {name}: pictures have the labels {foreign}, and the checkpoint knows only {known}")
     })?;
-    // Inputs are standardised as they were in training, whatever this set's own mean is.
-    let dataset = Dataset { mean: checkpoint.mean, std: checkpoint.std, ..dataset };
+    let dataset = checkpoint.standardise(dataset);
     let data = dataset.to_device(&device, checkpoint.experiment.dtype.into());
     let model = saved.load_model(&device)?;
     let Evaluation { loss: validation_loss, accuracy: validation_accuracy } =

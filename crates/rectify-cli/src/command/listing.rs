@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use rectify_train::{
     backend::{self, SelfTest},
-    data::{self, Dataset},
+    data::{self, DataOptions, Dataset},
     judge::number::ABSENT,
 };
 
@@ -65,7 +65,12 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
 pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
     let sets = match &args.set {
         Some(set) => {
-            let dataset = Dataset::load_resized(set, None, args.image_size)?;
+            let options = DataOptions {
+                image_size: args.image_size,
+                label_column: args.label_column.clone(),
+                ..DataOptions::default()
+            };
+            let dataset = Dataset::load_with(set, &options)?;
             if let Some(sheet) = &args.contact_sheet {
                 dataset.write_contact_sheet(sheet)?;
             }
@@ -89,15 +94,26 @@ pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
                     _ => format!(" labelled {}", data::label_ranges(&contents.class_labels)),
                 };
                 let checksums = if contents.verified { "checksums right" } else { "checksums not known" };
+                let size = [contents.channels, contents.height, contents.width];
                 text += &format!(
-                    "{}: {}, {checksums}\n  pictures of {}, {} classes{labels}; training pixels: mean {:.4}, std {:.4}\n",
+                    "{}: {}, {checksums}\n  {}, {} classes{labels}; {:.1} MB of memory\n",
                     set.name,
                     contents.source.display(),
-                    data::size_in_words([contents.channels, contents.height, contents.width]),
+                    data::inputs_in_words(size, &contents.feature_names),
                     contents.classes,
-                    contents.mean,
-                    contents.std
+                    contents.memory_bytes as f64 / 1e6
                 );
+                let moments = |mean: f64, std: f64| format!("mean {mean:.4}, std {std:.4}");
+                let each =
+                    contents.channel_means.iter().zip(&contents.channel_stds).map(|(&mean, &std)| moments(mean, std));
+                let named = contents.feature_names.iter().zip(each.clone());
+                match contents.feature_names.is_empty() {
+                    true if contents.channels == 1 => {
+                        text += &format!("  training pixels: {}\n", moments(contents.mean, contents.std));
+                    }
+                    true => text += &format!("  training pixels by channel: {}\n", each.collect::<Vec<_>>().join("; ")),
+                    false => named.for_each(|(name, moments)| text += &format!("  {name}: {moments}\n")),
+                }
                 for (part, info) in
                     [("train", &contents.train), ("validation", &contents.validation), ("test", &contents.test)]
                 {

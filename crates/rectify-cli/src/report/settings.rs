@@ -25,6 +25,7 @@ fn settings(experiment: &Experiment) -> Markup {
     let Experiment {
         dataset,
         image_size,
+        label_column,
         from,
         model,
         hidden: _,
@@ -71,6 +72,7 @@ fn settings(experiment: &Experiment) -> Markup {
     let rows = [
         ("dataset", dataset.clone()),
         ("image_size", or(*image_size, "as they are")),
+        ("label_column", or(label_column.as_ref(), "by its name, or the last")),
         ("from", or(from.as_ref(), "drawn weights")),
         ("train_size", or(*train_size, "all")),
         ("model", model.to_string()),

@@ -52,13 +52,21 @@ pub(super) struct Job<'a> {
     pub(super) total_steps: usize,
     pub(super) data: &'a DeviceDataset,
     pub(super) record: DataRecord,
-    pub(super) class_labels: Vec<u8>,
-    pub(super) class_names: Vec<String>,
+    pub(super) labelled: Labelled,
     pub(super) device: Device,
     /// What networks begin with, where that is not drawn.
     pub(super) start: Option<Start>,
     pub(super) results: Mutex<LastWritten>,
     pub(super) failures: Mutex<Vec<StoreError>>,
+}
+
+/// What a checkpoint says of its data.
+pub(super) struct Labelled {
+    pub(super) class_labels: Vec<u16>,
+    pub(super) class_names: Vec<String>,
+    pub(super) feature_names: Vec<String>,
+    pub(super) channel_means: Vec<f64>,
+    pub(super) channel_stds: Vec<f64>,
 }
 
 /// The runs so far, by training, and when they were last written.
@@ -229,6 +237,7 @@ impl Job<'_> {
     fn write_run(&self, i: usize, run: &Run, model: Model) -> Result<(), StoreError> {
         let Training { experiment, activation, seed } = &self.trainings[i];
         let path = self.folder.run_path(activation.name(), *seed);
+        let labelled = &self.labelled;
         let checkpoint = Checkpoint {
             experiment: experiment.clone(),
             activation: activation.clone(),
@@ -238,10 +247,13 @@ impl Job<'_> {
             height: self.shape.height,
             width: self.shape.width,
             classes: self.shape.classes,
-            class_labels: self.class_labels.clone(),
-            class_names: self.class_names.clone(),
+            class_labels: labelled.class_labels.clone(),
+            class_names: labelled.class_names.clone(),
+            feature_names: labelled.feature_names.clone(),
             mean: self.record.mean,
             std: self.record.std,
+            channel_means: labelled.channel_means.clone(),
+            channel_stds: labelled.channel_stds.clone(),
         };
         checkpoint.save(&path, model)?;
         // Without all of its metrics it is not done.

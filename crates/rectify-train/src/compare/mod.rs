@@ -41,7 +41,7 @@ pub use self::{
     join::{JoinError, Joined, join},
 };
 use self::{
-    job::{Job, LastWritten},
+    job::{Job, Labelled, LastWritten},
     start::Start,
     tune::{Tuned, Tuner, tuned_trainings},
 };
@@ -49,7 +49,7 @@ use crate::{
     backend::{self, BackendError},
     data::{DataError, Dataset},
     environment,
-    experiment::{Experiment, ExperimentError},
+    experiment::{Experiment, ExperimentError, ModelKind},
     record::{DataRecord, Results, Run},
     store::{RunFolder, StoreError},
     train::{Event, SAVE_EVERY, grid::Training, total_steps},
@@ -138,8 +138,13 @@ impl Prepared {
     fn new(experiment: &Experiment) -> Result<Self, CompareError> {
         let device = backend::open(&experiment.backend)?;
         backend::supports(&device, experiment.dtype)?;
-        let dataset = Dataset::load_resized(&experiment.dataset, experiment.train_size, experiment.image_size)?;
+        let dataset = Dataset::load_with(&experiment.dataset, &experiment.data_options())?;
         let shape = dataset.shape();
+        if experiment.model == ModelKind::Cnn && !dataset.feature_names.is_empty() {
+            let inputs = dataset.inputs_in_words();
+            let reason = format!("`cnn` needs pictures, and a sample of {} is {inputs}; `mlp` takes it", dataset.name);
+            return Err(ExperimentError { field: "model", reason }.into());
+        }
         shape.check(experiment.model)?;
         if backend::adapter_name(&device).is_none() {
             experiment.fits(shape, dataset.train.len())?;
@@ -209,7 +214,13 @@ impl Compare {
         let (shape, record) = (dataset.shape(), dataset.record());
         let mut notes = [dataset.notes.clone(), experiment.notes(dataset.train.len())].concat();
         notes.extend(start.iter().map(|start| start.note.clone()));
-        let (class_labels, class_names) = (dataset.class_labels.clone(), dataset.class_names.clone());
+        let labelled = Labelled {
+            class_labels: dataset.class_labels.clone(),
+            class_names: dataset.class_names.clone(),
+            feature_names: dataset.feature_names.clone(),
+            channel_means: dataset.channel_means.clone(),
+            channel_stds: dataset.channel_stds.clone(),
+        };
         let total_steps = total_steps(experiment, dataset.train.len());
         let tuning = Tuner { folder: &self.folder, steps: total_steps, save_every: self.save_every };
         let Tuned { tunings: tuning, interrupted, failures } = tuning.run(stop, observe)?;
@@ -228,8 +239,7 @@ impl Compare {
             total_steps,
             data: &data,
             record,
-            class_labels,
-            class_names,
+            labelled,
             device,
             start,
             results: Mutex::new(LastWritten::never()),

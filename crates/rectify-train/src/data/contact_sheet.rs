@@ -17,8 +17,12 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`DataError::Io`] where the file cannot be written.
+    /// [`DataError::File`] where there are no pictures, [`DataError::Io`] where the file cannot be written.
     pub fn write_contact_sheet(&self, path: &Path) -> Result<(), DataError> {
+        if self.train.pixels().is_empty() {
+            let reason = "a table has no pictures".to_owned();
+            return Err(DataError::File { path: self.source.clone(), field: "contact sheet", reason });
+        }
         let [cell_width, cell_height] = [self.width + GAP, self.height + GAP];
         let size = [COLUMNS * cell_width + GAP, self.classes * cell_height + GAP].map(|side| side as u32);
         let mut sheet = RgbImage::from_pixel(size[0], size[1], Rgb([128; 3]));

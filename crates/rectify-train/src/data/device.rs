@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Element, ElementConversion, Int, Tensor, Tenso
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::{Dataset, Samples};
+use super::{Dataset, Samples, samples::Features};
 use crate::{backend, network::Shape};
 
 /// Every part of a [`Dataset`] on a device. A clone shares the memory.
@@ -18,7 +18,7 @@ pub struct DeviceDataset {
     pub validation: DeviceSamples,
     /// To judge by.
     pub test: DeviceSamples,
-    /// Channels of a picture.
+    /// Channels of a picture, or columns of numbers of a table, whose height and width are 1.
     pub channels: usize,
     /// Rows of a picture.
     pub height: usize,
@@ -48,13 +48,28 @@ enum Images {
 #[derive(Debug)]
 struct Bytes {
     pixels: Vec<u8>,
-    /// Pixels of an image.
+    /// Pixels of an image, all channels together.
     width: usize,
-    /// The number that each byte stands for.
+    /// By channel.
+    scales: Vec<Scale>,
+    device: Device,
+}
+
+/// The numbers that the bytes of a channel stand for.
+#[derive(Debug)]
+struct Scale {
     values: [f32; 256],
     /// Factor and summand that give the same numbers, to the bit, where there are such.
     line: Option<[f64; 2]>,
-    device: Device,
+}
+
+impl Scale {
+    fn new(values: &[f64; 256]) -> Self {
+        let line = [(values[255] - values[0]) / 255.0, values[0]];
+        let values = values.map(|value| value as f32);
+        let same = (0..=255).all(|pixel| on(line, pixel) == values[usize::from(pixel)]);
+        Self { values, line: same.then_some(line) }
+    }
 }
 
 impl Bytes {
@@ -63,29 +78,30 @@ impl Bytes {
         let count = indices.len();
         let mut numbers = Vec::with_capacity(count * self.width);
         let rows = indices.map(|index| &self.pixels[index * self.width..(index + 1) * self.width]);
-        match self.line {
-            Some(line) => Arch::new().dispatch(OnLine { rows, line, numbers: &mut numbers }),
-            None => rows.for_each(|row| numbers.extend(row.iter().map(|&pixel| self.values[usize::from(pixel)]))),
-        }
+        let plane = self.width / self.scales.len();
+        let planes = rows.flat_map(|row| row.chunks(plane).zip(&self.scales));
+        Arch::new().dispatch(LookUp { planes, numbers: &mut numbers });
         Tensor::from_data(TensorData::new(numbers, [count, self.width]), (&self.device, DType::F32))
     }
 }
 
-/// The numbers of rows of pixels by a product and a sum, which vectorise, as a look-up does not.
-struct OnLine<'a, R> {
-    rows: R,
-    line: [f64; 2],
+/// The numbers of pixels, where it can be by a product and a sum, which vectorise as a look-up does not.
+struct LookUp<'a, P> {
+    planes: P,
     numbers: &'a mut Vec<f32>,
 }
 
 // A functor and not a closure, which the compiler need not inline into the code for the processor's vectors.
-impl<'a, R: Iterator<Item = &'a [u8]>> NullaryFnOnce for OnLine<'_, R> {
+impl<'a, P: Iterator<Item = (&'a [u8], &'a Scale)>> NullaryFnOnce for LookUp<'_, P> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Self { rows, line, numbers } = self;
-        rows.for_each(|row| numbers.extend(row.iter().map(|&pixel| on(line, pixel))));
+        let Self { planes, numbers } = self;
+        planes.for_each(|(plane, scale)| match scale.line {
+            Some(line) => numbers.extend(plane.iter().map(|&pixel| on(line, pixel))),
+            None => numbers.extend(plane.iter().map(|&pixel| scale.values[usize::from(pixel)])),
+        });
     }
 }
 
@@ -107,19 +123,30 @@ pub struct Batch {
 }
 
 impl Dataset {
-    /// Copies the set to a device as numbers of a float `dtype`, standardised with the training set's figures:
-    /// (pixel / 255 − mean) / std, the same for every channel.
+    /// Copies the set to a device as numbers of a float `dtype`, standardised with the training set's figures by channel
+    /// or by column: (pixel / 255 − mean) / std, (number − mean) / std.
     ///
-    /// If all training pixels are equal, `std` is 0 and 1 takes its place, so that they become 0 and not NaN.
+    /// If all training values are equal, `std` is 0 and 1 takes its place, so that they become 0 and not NaN.
     pub fn to_device(&self, device: &Device, dtype: DType) -> DeviceDataset {
-        let std = if self.std > 0.0 { self.std } else { 1.0 };
-        let standardised: [f64; 256] = std::array::from_fn(|pixel| (pixel as f64 / 255.0 - self.mean) / std);
-        let pixels = self.channels * self.height * self.width;
-        let copy = |samples: &Samples| DeviceSamples::new(samples, pixels, &standardised, device, dtype);
+        let stds = self.channel_stds.iter().map(|&std| if std > 0.0 { std } else { 1.0 });
+        let moments: Vec<(f64, f64)> = self.channel_means.iter().copied().zip(stds).collect();
+        let of_channel = |&(mean, std): &(f64, f64)| std::array::from_fn(|pixel| (pixel as f64 / 255.0 - mean) / std);
+        let standardised: Vec<[f64; 256]> = moments.iter().map(of_channel).collect();
+        let width = self.channels * self.height * self.width;
+        let copy = |samples: &Samples| match &samples.features {
+            Features::Pixels(_) => DeviceSamples::new(samples, width, &standardised, device, dtype),
+            Features::Numbers(numbers) => {
+                let rows = numbers.iter().zip(moments.iter().cycle());
+                let numbers: Vec<f64> = rows.map(|(number, (mean, std))| (number - mean) / std).collect();
+                let data = TensorData::new(numbers, [samples.len(), width]).convert_dtype(dtype);
+                let images = Images::Blocks(vec![Tensor::from_data(data, (device, dtype))]);
+                DeviceSamples { images, labels: labels(samples, device) }
+            }
+        };
         // Of the others, batches are slices: views of numbers that are there.
-        let train = match dtype {
-            DType::F32 if backend::adapter_name(device).is_none() => {
-                DeviceSamples::bytes(&self.train, pixels, &standardised, device)
+        let train = match (dtype, &self.train.features) {
+            (DType::F32, Features::Pixels(_)) if backend::adapter_name(device).is_none() => {
+                DeviceSamples::bytes(&self.train, width, &standardised, device)
             }
             _ => copy(&self.train),
         };
@@ -143,7 +170,7 @@ impl DeviceDataset {
 }
 
 impl DeviceSamples {
-    fn new(samples: &Samples, pixels: usize, values: &[f64; 256], device: &Device, dtype: DType) -> Self {
+    fn new(samples: &Samples, pixels: usize, values: &[[f64; 256]], device: &Device, dtype: DType) -> Self {
         let largest = if backend::adapter_name(device).is_some() { LARGEST_ON_GPU } else { usize::MAX };
         let columns = (largest / (samples.len() * dtype.size())).clamp(1, pixels);
         let blocks = (0..pixels).step_by(columns).map(|begin| {
@@ -160,12 +187,9 @@ impl DeviceSamples {
         Self { images: Images::Blocks(blocks.collect()), labels: labels(samples, device) }
     }
 
-    fn bytes(samples: &Samples, width: usize, values: &[f64; 256], device: &Device) -> Self {
-        let line = [(values[255] - values[0]) / 255.0, values[0]];
-        let values = values.map(|value| value as f32);
-        let same = (0..=255).all(|pixel| on(line, pixel) == values[usize::from(pixel)]);
-        let line = same.then_some(line);
-        let bytes = Bytes { pixels: samples.pixels().to_vec(), width, values, line, device: device.clone() };
+    fn bytes(samples: &Samples, width: usize, values: &[[f64; 256]], device: &Device) -> Self {
+        let scales = values.iter().map(Scale::new).collect();
+        let bytes = Bytes { pixels: samples.pixels().to_vec(), width, scales, device: device.clone() };
         Self { images: Images::Bytes(Arc::new(bytes)), labels: labels(samples, device) }
     }
 
@@ -246,15 +270,25 @@ fn join(mut blocks: Vec<Tensor<2>>) -> Tensor<2> {
     }
 }
 
-/// Some columns of the pixels as numbers.
-fn look_up<E: Element>(pixels: &[u8], width: usize, columns: Range<usize>, values: &[f64; 256]) -> TensorData {
-    let values: [E; 256] = values.map(|value| value.elem());
+/// Some columns of the pixels as numbers; `values` are by channel.
+fn look_up<E: Element>(pixels: &[u8], width: usize, columns: Range<usize>, values: &[[f64; 256]]) -> TensorData {
+    let plane = width / values.len();
+    let values: Vec<[E; 256]> = values.iter().map(|values| values.map(|value| value.elem())).collect();
     // Allocated once in its full size: collected, every number would be held twice for a moment.
     let mut numbers = vec![E::from_elem(0.0); pixels.len() / width * columns.len()];
     let rows = numbers.par_chunks_mut(columns.len()).zip(pixels.par_chunks(width));
     rows.with_min_len(1 << 7).for_each(|(numbers, row)| {
-        for (number, &pixel) in numbers.iter_mut().zip(&row[columns.clone()]) {
-            *number = values[usize::from(pixel)];
+        for (channel, values) in values.iter().enumerate() {
+            // What of the columns is of this channel.
+            let begin = columns.start.max(channel * plane);
+            let end = columns.end.min((channel + 1) * plane);
+            if begin >= end {
+                continue;
+            }
+            let numbers = &mut numbers[begin - columns.start..end - columns.start];
+            for (number, &pixel) in numbers.iter_mut().zip(&row[begin..end]) {
+                *number = values[usize::from(pixel)];
+            }
         }
     });
     TensorData::new(numbers, [pixels.len() / width, columns.len()])

@@ -81,7 +81,10 @@ impl Source {
             Ok(found) if found.is_dir() => (path, None),
             Ok(_) => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                return Err(unknown(format!("; it is a file: the folder is `{}`", folder.display())));
+                return Err(unknown(format!(
+                    "; it is a file, and no table in .csv or .parquet: the folder is `{}`",
+                    folder.display()
+                )));
             }
             Err(_) => match (path.parent(), path.file_name().and_then(OsStr::to_str)) {
                 (Some(folder), Some(prefix)) if folder.as_os_str().is_empty() => (Path::new("."), Some(prefix)),

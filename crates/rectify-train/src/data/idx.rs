@@ -64,16 +64,16 @@ impl Idx {
     }
 
     /// Each sample's label, if the array is one of labels; or which one is no label.
-    pub(super) fn into_labels(self) -> Result<Vec<u8>, String> {
+    pub(super) fn into_labels(self) -> Result<Vec<u16>, String> {
         let columns = self.dims.get(1).copied().unwrap_or(1);
         if self.dtype == UNSIGNED_BYTE {
             // `read_idx` lets no more than one column pass.
-            return Ok(self.bytes);
+            return Ok(self.bytes.into_iter().map(u16::from).collect());
         }
         let (numbers, _) = self.bytes.as_chunks();
         let labels = numbers.iter().step_by(columns).enumerate().map(|(sample, &number)| {
             let label = i32::from_be_bytes(number);
-            u8::try_from(label).map_err(|_| format!("sample {sample} (from 0) has label {label}, expected 0 to 255"))
+            u16::try_from(label).map_err(|_| format!("sample {sample} (from 0) has label {label}, expected 0 to 65535"))
         });
         labels.collect()
     }

@@ -1,5 +1,5 @@
-//! Data sets of small pictures, grey or in colour, in up to 256 classes: MNIST, everything that comes in its format, and
-//! folders of PNG and JPEG files.
+//! Data sets of small pictures, grey or in colour, or of rows of numbers, in up to 1000 classes: MNIST, everything that
+//! comes in its format, folders of PNG and JPEG files, and tables in CSV or Parquet.
 //!
 //! # What is read
 //!
@@ -22,7 +22,7 @@
 //!
 //! Images are unsigned bytes, `[n, height, width]` or in colour `[n, height, width, channels]`, or
 //! `[n, channels, height, width]`: with four dimensions the last is the channels if it is 1 to 4, otherwise the second
-//! is if it is 1, 3 or 4. Labels are unsigned bytes, `[n]`, or 32-bit integers from 0 to 255, `[n]` or, as QMNIST's,
+//! is if it is 1, 3 or 4. Labels are unsigned bytes, `[n]`, or 32-bit integers from 0 to 65535, `[n]` or, as QMNIST's,
 //! `[n, 8]` with the class in front. The distinct labels of the training files, in ascending order, are the classes:
 //! they need not begin at 0. EMNIST has its pictures column by column; they are read as they lie. Images of several
 //! sizes, floats, and labels that are no numbers are not read.
@@ -30,8 +30,14 @@
 //! A folder with a folder of PNG or JPEG files for each class is read too: `FOLDER/CLASS/FILE.png`, or
 //! `FOLDER/train/CLASS/FILE.png` and `FOLDER/test/CLASS/FILE.png`. Classes have the names of their folders and are in
 //! alphabetical order. Without `train/` and `test/` a fifth of each class is drawn to test with, the same every time.
-//! All pictures have one size, or are resized to a square ([`Dataset::load_resized`]), whatever their shape was. If any is
+//! All pictures have one size, or are resized to a square ([`DataOptions::image_size`]), whatever their shape was. If any is
 //! in colour all are; 16 bits a channel become 8, and transparency is left out.
+//!
+//! A table is a file `FILE.csv` (between commas, semicolons or tabs) or, with the feature `parquet`, `FILE.parquet`, or a
+//! folder with `train.csv` and `test.csv`. A row is a sample: numbers, and its label in one column
+//! ([`DataOptions::label_column`]). The first row of a CSV file are names if no cell of it is a number; a column without a
+//! name, as pandas writes its index, is passed over. Without a file of its own a fifth of each class is drawn to test
+//! with, the same every time. Text among the numbers and cells that are empty end the load, with their line.
 //!
 //! # What becomes of it
 //!
@@ -54,18 +60,18 @@
 mod classes;
 mod contact_sheet;
 mod device;
+mod error;
 mod find;
 mod gzip;
 mod idx;
 mod layout;
 mod pictures;
+mod samples;
 mod split;
 mod survey;
+mod table;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -73,127 +79,39 @@ use rayon::prelude::*;
 
 use self::{
     classes::Classes,
-    find::{Source, names, vocabulary},
+    find::{Source, names},
     layout::Layout,
     pictures::Pictures,
+    samples::Features,
     split::split,
+    table::Table,
 };
 pub use self::{
     classes::label_ranges,
     device::{Batch, DeviceDataset, DeviceSamples},
+    error::DataError,
     find::{DATA_VARIABLE, FILES, canonical},
     idx::{Idx, IdxContent, MAX_ELEMENTS, read_idx},
     layout::size_in_words,
+    samples::Samples,
     survey::{DatasetContents, DatasetInfo, SamplesInfo, inspect, survey},
 };
 use crate::network::Shape;
 use crate::record::DataRecord;
 
-/// Why a data set cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// A file cannot be opened.
-    #[error("{}: {cause}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        cause: io::Error,
-    },
-    /// A file's contents are not what they must be.
-    #[error("{}: {field}: {reason}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The part of it that is wrong.
-        field: &'static str,
-        /// What was expected and what was found.
-        reason: String,
-    },
-    /// A file is sound but not the one that was published.
-    #[error("{}: SHA-256 of the uncompressed contents: expected {expected}, found {found}", .path.display())]
-    Checksum {
-        /// The file.
-        path: PathBuf,
-        /// The published checksum.
-        expected: &'static str,
-        /// The file's own.
-        found: String,
-    },
-    /// A known set is in none of its places.
-    #[error(
-        "data set `{name}`: not found; {remedy}, or set {DATA_VARIABLE} to the folder that holds `{name}`; looked in{}",
-        .searched.iter().map(|place| format!("\n  {}", place.display())).collect::<String>()
-    )]
-    NotFound {
-        /// The set.
-        name: String,
-        /// The folders looked in.
-        searched: Vec<PathBuf>,
-        /// How to get it.
-        remedy: &'static str,
-    },
-    /// Neither a known set nor a folder.
-    #[error(
-        "data set `{name}`: neither a known set ({known}) nor a folder{hint}{question}",
-        known = names().join(", "),
-        question = vocabulary(&names()).question(.name)
-    )]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// What may have been meant; empty if nothing comes near.
-        hint: String,
-    },
-    /// More training samples asked for than there are, or none.
-    #[error(
-        "train_size: must be in 1..={available}, got {asked}; the training files hold {}, and {validation} of them \
-         are set aside for validation", *.available + *.validation
-    )]
-    TrainSize {
-        /// The number asked for.
-        asked: usize,
-        /// The number there is.
-        available: usize,
-        /// Samples set aside.
-        validation: usize,
-    },
-}
+/// Most classes of a data set.
+pub const MOST_CLASSES: usize = 1000;
 
-/// Pictures and their labels, as bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Samples {
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
-    /// Of the whole data set.
-    classes: usize,
-}
-
-impl Samples {
-    /// Number of samples, at least 1.
-    #[expect(clippy::len_without_is_empty, reason = "a data set's samples are never empty")]
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// All pictures one after the other, each channel by channel and row by row; 0 to 255.
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
-    }
-
-    /// The class of each picture, under [`Dataset::classes`].
-    pub fn labels(&self) -> &[u8] {
-        &self.labels
-    }
-
-    /// How many samples each class has.
-    pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.classes];
-        for &label in &self.labels {
-            counts[usize::from(label)] += 1;
-        }
-        counts
-    }
+/// How a data set is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DataOptions {
+    /// Training samples that are kept, the first ones once validation is set aside; without it all.
+    pub train_size: Option<usize>,
+    /// Side of the square that the pictures of a folder are resized to; without it they have one size.
+    pub image_size: Option<usize>,
+    /// The column of a table with the labels: its name, or its place from 1. Without it the one that is called `label`,
+    /// `class`, `target`, `species` or `y`, otherwise the last.
+    pub label_column: Option<String>,
 }
 
 /// A data set in memory, read and checked.
@@ -205,28 +123,34 @@ pub struct Dataset {
     pub source: PathBuf,
     /// Whether its SHA-256 checksums are known; they were right if so.
     pub verified: bool,
-    /// Channels of a picture: 1 if it is grey.
+    /// Channels of a picture: 1 if it is grey. Of a table, its columns of numbers.
     pub channels: usize,
-    /// Rows of a picture.
+    /// Rows of a picture; 1 of a table.
     pub height: usize,
-    /// Columns of a picture.
+    /// Columns of a picture; 1 of a table.
     pub width: usize,
-    /// Number of classes, 1 to 256.
+    /// Number of classes, 1 to [`MOST_CLASSES`].
     pub classes: usize,
     /// The label that each class has in the files, ascending.
-    pub class_labels: Vec<u8>,
-    /// The name of each class, that of its folder; empty where classes have labels only.
+    pub class_labels: Vec<u16>,
+    /// The name of each class, that of its folder or its label in a table; empty where classes have numbers only.
     pub class_names: Vec<String>,
+    /// The names of a table's columns of numbers; empty for pictures.
+    pub feature_names: Vec<String>,
     /// To train on, in the order of the file.
     pub train: Samples,
     /// A tenth of the training files, at least one sample, drawn at random but the same in every experiment.
     pub validation: Samples,
     /// The test files.
     pub test: Samples,
-    /// Mean of all pixels of `train`, where a pixel is 0 to 1.
+    /// Mean of all pixels of `train`, where a pixel is 0 to 1, or of all its numbers.
     pub mean: f64,
-    /// Standard deviation (of the population) of all pixels of `train`, where a pixel is 0 to 1.
+    /// Standard deviation (of the population) of the same.
     pub std: f64,
+    /// The mean by channel of the pictures, or by column of the table.
+    pub channel_means: Vec<f64>,
+    /// The standard deviation by channel or column.
+    pub channel_stds: Vec<f64>,
     /// What a person ought to know of the files though they can be used: garbage behind a gzip stream, labels that
     /// nothing has.
     pub notes: Vec<String>,
@@ -249,22 +173,30 @@ impl Dataset {
     /// in number or the two parts in the size of their images, the test files have a label that the training files have
     /// not, `train_size` is out of range.
     pub fn load(name_or_path: &str, train_size: Option<usize>) -> Result<Self, DataError> {
-        Self::load_resized(name_or_path, train_size, None)
+        Self::load_with(name_or_path, &DataOptions { train_size, ..DataOptions::default() })
     }
 
-    /// [`load`](Self::load), with the pictures of a folder made so many pixels wide and high.
+    /// [`load`](Self::load), with what else can be asked for.
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load); IDX files are not resized.
-    pub fn load_resized(
-        name_or_path: &str,
-        train_size: Option<usize>,
-        image_size: Option<usize>,
-    ) -> Result<Self, DataError> {
+    /// As [`load`](Self::load); an option that such a set does not have.
+    pub fn load_with(name_or_path: &str, options: &DataOptions) -> Result<Self, DataError> {
         let path = Path::new(name_or_path);
-        if !names().contains(&&*canonical(name_or_path.to_owned())) && pictures::is_pictures(path) {
-            return Self::of_pictures(name_or_path, pictures::read(path, image_size)?, train_size);
+        let DataOptions { train_size, image_size, label_column } = options;
+        let is_known = names().contains(&&*canonical(name_or_path.to_owned()));
+        let refuse = |field, reason: &str| DataError::File { path: path.to_owned(), field, reason: reason.to_owned() };
+        if !is_known && table::is_table(path) {
+            if image_size.is_some() {
+                return Err(refuse("image_size", "only folders of PNG and JPEG files are resized; this is a table"));
+            }
+            return Self::of_table(name_or_path, table::read(path, label_column.as_deref())?, *train_size);
+        }
+        if label_column.is_some() {
+            return Err(refuse("label_column", "only tables in CSV or Parquet have columns; this set has pictures"));
+        }
+        if !is_known && pictures::is_pictures(path) {
+            return Self::of_pictures(name_or_path, pictures::read(path, *image_size)?, *train_size);
         }
         let source = Source::find(name_or_path)?;
         if image_size.is_some() {
@@ -309,6 +241,10 @@ impl Dataset {
 
         // Before the split, so that it makes no difference which samples are kept.
         let classes = Classes::of(&train.labels);
+        if classes.len() > MOST_CLASSES {
+            let reason = format!("{} different labels; a set has at most {MOST_CLASSES} classes", classes.len());
+            return Err(DataError::File { path: train_labels_path.clone(), field: "label", reason });
+        }
         notes.extend(classes.note().map(|note| format!("{}: {note}", train_labels_path.display())));
         let classified = train.classify(&classes).and_then(|()| test.classify(&classes));
         let class_labels = classes.labels();
@@ -321,51 +257,33 @@ impl Dataset {
             ),
         })?;
 
-        let validation = split(&mut train, train_layout.pixels(), train_size)?;
-        let (mean, std) = mean_and_std(&train.pixels);
         let verified = source.checksum(0).is_some();
-        Ok(Self {
-            name: name_or_path.to_owned(),
-            source: source.folder,
-            verified,
-            channels,
-            height,
-            width,
-            classes: class_labels.len(),
-            class_labels,
-            class_names: Vec::new(),
-            train,
-            validation,
-            test,
-            mean,
-            std,
-            notes,
-        })
+        let whole = Whole { size: [channels, height, width], class_labels, train, test, notes };
+        Ok(Self { verified, ..whole.into_dataset(name_or_path, source.folder, *train_size)? })
     }
 
     fn of_pictures(name: &str, read: Pictures, train_size: Option<usize>) -> Result<Self, DataError> {
-        let Pictures { class_names, mut train, test, size, notes } = read;
-        let [channels, height, width] = size;
-        let validation = split(&mut train, channels * height * width, train_size)?;
-        let (mean, std) = mean_and_std(&train.pixels);
-        Ok(Self {
-            name: name.to_owned(),
-            source: PathBuf::from(name),
-            verified: false,
-            channels,
-            height,
-            width,
-            classes: class_names.len(),
-            // At most 256, as was checked where they were read.
-            class_labels: (0..class_names.len()).map(|class| class as u8).collect(),
-            class_names,
-            train,
-            validation,
-            test,
-            mean,
-            std,
-            notes,
-        })
+        let Pictures { class_names, train, test, size, notes } = read;
+        let whole = Whole { size, class_labels: numbered(&class_names), train, test, notes };
+        Ok(Self { class_names, ..whole.into_dataset(name, PathBuf::from(name), train_size)? })
+    }
+
+    fn of_table(name: &str, read: Table, train_size: Option<usize>) -> Result<Self, DataError> {
+        let Table { class_names, feature_names, train, test, notes } = read;
+        let size = [feature_names.len(), 1, 1];
+        let whole = Whole { size, class_labels: numbered(&class_names), train, test, notes };
+        let mut dataset = whole.into_dataset(name, PathBuf::from(name), train_size)?;
+        let constant = feature_names.iter().zip(&dataset.channel_stds).filter(|(_, std)| **std == 0.0);
+        let constant: Vec<String> = constant.map(|(name, _)| format!("`{name}`")).collect();
+        if !constant.is_empty() {
+            dataset.notes.push(format!("{name}: the same in all training samples: {}", constant.join(", ")));
+        }
+        Ok(Self { class_names, feature_names, ..dataset })
+    }
+
+    /// What a sample is, as in `pictures of 28 × 28` or `4 numbers`.
+    pub fn inputs_in_words(&self) -> String {
+        inputs_in_words([self.channels, self.height, self.width], &self.feature_names)
     }
 
     /// What a model has to fit.
@@ -392,7 +310,7 @@ impl Dataset {
     /// # Errors
     ///
     /// The labels that have no class there.
-    pub fn with_classes_of(mut self, class_labels: &[u8]) -> Result<Self, Vec<u8>> {
+    pub fn with_classes_of(mut self, class_labels: &[u16]) -> Result<Self, Vec<u16>> {
         let there = Classes::of(class_labels);
         let foreign = self.class_labels.iter().copied().filter(|label| !class_labels.contains(label));
         match foreign.collect::<Vec<_>>() {
@@ -408,6 +326,59 @@ impl Dataset {
         self.class_labels = there.labels();
         self.classes = self.class_labels.len();
         Ok(self)
+    }
+}
+
+/// What a sample is, as in `pictures of 28 × 28` or, where there are names of columns, `4 numbers`.
+pub fn inputs_in_words(size: [usize; 3], feature_names: &[String]) -> String {
+    match feature_names.len() {
+        0 => format!("pictures of {}", size_in_words(size)),
+        1 => "1 number".to_owned(),
+        count => format!("{count} numbers"),
+    }
+}
+
+/// Labels for classes that have names.
+fn numbered(class_names: &[String]) -> Vec<u16> {
+    // As many as `MOST_CLASSES`, as was checked where they were read.
+    (0..class_names.len()).map(|class| class as u16).collect()
+}
+
+/// A set whose validation samples are not set aside yet.
+struct Whole {
+    size: [usize; 3],
+    class_labels: Vec<u16>,
+    train: Samples,
+    test: Samples,
+    notes: Vec<String>,
+}
+
+impl Whole {
+    fn into_dataset(self, name: &str, source: PathBuf, train_size: Option<usize>) -> Result<Dataset, DataError> {
+        let Self { size: [channels, height, width], class_labels, mut train, test, notes } = self;
+        let validation = split(&mut train, channels * height * width, train_size)?;
+        let (mean, std) = train.mean_and_std();
+        let (channel_means, channel_stds) = train.means_and_stds(channels, height * width).into_iter().unzip();
+        Ok(Dataset {
+            name: name.to_owned(),
+            source,
+            verified: false,
+            channels,
+            height,
+            width,
+            classes: class_labels.len(),
+            class_labels,
+            class_names: Vec::new(),
+            feature_names: Vec::new(),
+            train,
+            validation,
+            test,
+            mean,
+            std,
+            channel_means,
+            channel_stds,
+            notes,
+        })
     }
 }
 
@@ -432,33 +403,7 @@ fn pair(images: Idx, layout: Layout, labels: Idx, labels_path: &Path) -> Result<
     let labels = labels.into_labels().map_err(|reason| wrong("label", reason))?;
     let mut pixels = images.bytes;
     layout.arrange(&mut pixels);
-    Ok(Samples { pixels, labels, classes: 0 })
-}
-
-impl Samples {
-    /// Puts classes in place of labels, or gives the first sample that has none and its label.
-    fn classify(&mut self, classes: &Classes) -> Result<(), (usize, u8)> {
-        self.classes = classes.len();
-        classes.replace(&mut self.labels).map_err(|sample| (sample, self.labels[sample]))
-    }
-}
-
-/// Mean and population standard deviation of pixels scaled to 0..=1, from exact integer sums.
-fn mean_and_std(pixels: &[u8]) -> (f64, f64) {
-    // The squares of one chunk fit a u32, so that the compiler can use its narrow vector lanes.
-    const CHUNK: usize = (u32::MAX / (255 * 255)) as usize;
-    let (sum, squares) = pixels
-        .par_chunks(CHUNK)
-        .map(|chunk| {
-            let sum: u32 = chunk.iter().map(|&pixel| u32::from(pixel)).sum();
-            let squares: u32 = chunk.iter().map(|&pixel| u32::from(pixel) * u32::from(pixel)).sum();
-            (u64::from(sum), u64::from(squares))
-        })
-        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-    let n = pixels.len() as f64;
-    // n Σx² − (Σx)² in integers: no digits cancel.
-    let spread = u128::from(pixels.len() as u64) * u128::from(squares) - u128::from(sum) * u128::from(sum);
-    (sum as f64 / n / 255.0, (spread as f64).sqrt() / n / 255.0)
+    Ok(Samples { features: Features::Pixels(pixels), labels, classes: 0 })
 }
 
 /// The order of samples in an epoch: a permutation of `0..len` that `seed` and `epoch` decide, the same on every

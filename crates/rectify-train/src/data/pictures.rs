@@ -8,15 +8,12 @@ use std::{
 use image::{ColorType, DynamicImage, imageops::FilterType};
 use rayon::prelude::*;
 
-use super::{DataError, MAX_ELEMENTS, Samples, shuffled};
+use super::{DataError, MAX_ELEMENTS, MOST_CLASSES, Samples, samples::Features, shuffled};
 
 /// Seed of the order of samples, and of the test set where none is there. Fixed, so that every experiment has the same.
 const SEED: u64 = 0x7069_6374_7572_6573;
 /// One in this many pictures of each class is set aside for the test, where no folders part them.
 const TEST_SHARE: usize = 5;
-/// Labels are bytes.
-const MOST_CLASSES: usize = 256;
-
 /// The pictures of a folder, read.
 pub struct Pictures {
     /// By name.
@@ -73,8 +70,8 @@ pub fn read(folder: &Path, side: Option<usize>) -> Result<Pictures, DataError> {
     if class_names.len() > MOST_CLASSES {
         return Err(wrong(folder, "classes", format!("at most {MOST_CLASSES}, found {}", class_names.len())));
     }
-    let labelled = |listing: Listing| -> Vec<(PathBuf, u8)> {
-        let class = |name: &str| class_names.iter().position(|other| other == name).unwrap_or(0) as u8;
+    let labelled = |listing: Listing| -> Vec<(PathBuf, u16)> {
+        let class = |name: &str| class_names.iter().position(|other| other == name).unwrap_or(0) as u16;
         listing.into_iter().flat_map(|(name, files)| files.into_iter().map(move |file| (file, class(&name)))).collect()
     };
     let (train, test) = (labelled(train), labelled(test));
@@ -86,7 +83,7 @@ pub fn read(folder: &Path, side: Option<usize>) -> Result<Pictures, DataError> {
     let order = shuffled(train.len(), SEED, 0);
     let train: Vec<_> = order.into_iter().map(|i| train[i as usize].clone()).collect();
 
-    let all: Vec<&(PathBuf, u8)> = train.iter().chain(&test).collect();
+    let all: Vec<&(PathBuf, u16)> = train.iter().chain(&test).collect();
     let decoded: Vec<Result<DynamicImage, DataError>> = all.par_iter().map(|(path, _)| decode(path, side)).collect();
     let mut images = Vec::with_capacity(decoded.len());
     for image in decoded {
@@ -110,8 +107,8 @@ pub fn read(folder: &Path, side: Option<usize>) -> Result<Pictures, DataError> {
         return Err(wrong(folder, "dimensions", reason));
     }
     let mut images = images.into_iter();
-    let mut samples = |of: &[(PathBuf, u8)]| Samples {
-        pixels: images.by_ref().take(of.len()).flat_map(|image| pixels(&image, colour)).collect(),
+    let mut samples = |of: &[(PathBuf, u16)]| Samples {
+        features: Features::Pixels(images.by_ref().take(of.len()).flat_map(|image| pixels(&image, colour)).collect()),
         labels: of.iter().map(|(_, label)| *label).collect(),
         classes: class_names.len(),
     };

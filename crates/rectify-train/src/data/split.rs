@@ -1,6 +1,6 @@
 //! Which training samples are set aside for validation.
 
-use super::{DataError, Samples, shuffled};
+use super::{DataError, Samples, samples::Features, shuffled};
 
 /// One in this many samples of the training files is set aside for validation.
 const VALIDATION_SHARE: usize = 10;
@@ -8,8 +8,8 @@ const VALIDATION_SHARE: usize = 10;
 /// Seed of the validation split. Fixed, so that every experiment validates on the same samples.
 const VALIDATION_SEED: u64 = 0x7265_6374_6966_7900;
 
-/// Takes the validation samples out of `train` and keeps the first `train_size` of the rest.
-pub(super) fn split(train: &mut Samples, pixels: usize, train_size: Option<usize>) -> Result<Samples, DataError> {
+/// Takes the validation samples out of `train`, which has so many values a sample, and keeps the first `train_size` of the rest.
+pub(super) fn split(train: &mut Samples, size: usize, train_size: Option<usize>) -> Result<Samples, DataError> {
     let total = train.len();
     let count = (total / VALIDATION_SHARE).max(1);
     let available = total - count;
@@ -24,26 +24,29 @@ pub(super) fn split(train: &mut Samples, pixels: usize, train_size: Option<usize
         is_validation[sample as usize] = true;
     }
 
-    let mut validation = Samples {
-        pixels: Vec::with_capacity(count * pixels),
-        labels: Vec::with_capacity(count),
-        classes: train.classes,
+    let features = match &mut train.features {
+        Features::Pixels(pixels) => Features::Pixels(part(pixels, size, &is_validation, kept)),
+        Features::Numbers(numbers) => Features::Numbers(part(numbers, size, &is_validation, kept)),
     };
+    let labels = part(&mut train.labels, 1, &is_validation, kept);
+    Ok(Samples { features, labels, classes: train.classes })
+}
+
+/// Takes those samples, of so many values each, out that are set aside, and keeps so many of the others.
+fn part<T: Copy>(values: &mut Vec<T>, size: usize, is_aside: &[bool], kept: usize) -> Vec<T> {
+    let mut aside = Vec::with_capacity(is_aside.iter().filter(|&&is_aside| is_aside).count() * size);
     let mut next = 0;
-    for (sample, &aside) in is_validation.iter().enumerate() {
-        let range = sample * pixels..(sample + 1) * pixels;
-        if aside {
-            validation.pixels.extend_from_slice(&train.pixels[range]);
-            validation.labels.push(train.labels[sample]);
+    for (sample, &is_aside) in is_aside.iter().enumerate() {
+        let range = sample * size..(sample + 1) * size;
+        if is_aside {
+            aside.extend_from_slice(&values[range]);
         } else if next < kept {
             // In place: the samples that stay move up into the gaps.
-            train.pixels.copy_within(range, next * pixels);
-            train.labels[next] = train.labels[sample];
+            values.copy_within(range, next * size);
             next += 1;
         }
     }
-    train.pixels.truncate(kept * pixels);
-    train.pixels.shrink_to_fit();
-    train.labels.truncate(kept);
-    Ok(validation)
+    values.truncate(kept * size);
+    values.shrink_to_fit();
+    aside
 }

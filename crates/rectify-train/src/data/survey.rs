@@ -27,7 +27,7 @@ pub struct DatasetContents {
     pub source: PathBuf,
     /// Whether its checksums are known; they are right if so, as a set with wrong ones cannot be used.
     pub verified: bool,
-    /// Channels of a picture.
+    /// Channels of a picture, or columns of numbers of a table, whose `height` and `width` are 1.
     pub channels: usize,
     /// Rows of a picture.
     pub height: usize,
@@ -36,13 +36,21 @@ pub struct DatasetContents {
     /// Number of classes.
     pub classes: usize,
     /// The label that each class has in the files, ascending.
-    pub class_labels: Vec<u8>,
+    pub class_labels: Vec<u16>,
     /// The name of each class; empty where classes have labels only.
     pub class_names: Vec<String>,
-    /// Mean of the training pixels, from 0 to 1.
+    /// The names of a table's columns of numbers; empty for pictures.
+    pub feature_names: Vec<String>,
+    /// Mean of the training pixels, from 0 to 1, or of the training numbers.
     pub mean: f64,
-    /// Standard deviation of the training pixels, from 0 to 1.
+    /// Standard deviation of the same.
     pub std: f64,
+    /// Mean by channel or column, by which samples are standardised.
+    pub channel_means: Vec<f64>,
+    /// Standard deviation by channel or column.
+    pub channel_stds: Vec<f64>,
+    /// Bytes of memory that the samples take as they are read.
+    pub memory_bytes: usize,
     /// To train on.
     pub train: SamplesInfo,
     /// Set aside from the training files.
@@ -96,8 +104,12 @@ impl Dataset {
             classes: self.classes,
             class_labels: self.class_labels.clone(),
             class_names: self.class_names.clone(),
+            feature_names: self.feature_names.clone(),
             mean: self.mean,
             std: self.std,
+            channel_means: self.channel_means.clone(),
+            channel_stds: self.channel_stds.clone(),
+            memory_bytes: [&self.train, &self.validation, &self.test].map(Samples::bytes).iter().sum(),
             train: SamplesInfo::of(&self.train),
             validation: SamplesInfo::of(&self.validation),
             test: SamplesInfo::of(&self.test),

@@ -44,6 +44,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     activation::{self, Activation},
+    data::DataOptions,
     words::entries,
 };
 
@@ -53,11 +54,15 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Experiment {
-    /// `mnist`, `fashion-mnist`, a folder with the four IDX files, or one with a folder of pictures for each class.
+    /// `mnist`, `fashion-mnist`, a folder with the four IDX files, one with a folder of pictures for each class, or a table.
     pub dataset: String,
     /// Side of the square that the pictures of a folder are resized to. Without it they have one size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
+    /// The column of a table with the labels: its name, or its place from 1. Without it the one that is called `label`,
+    /// `class`, `target`, `species` or `y`, otherwise the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
     /// What the networks begin with, in place of drawn weights: a checkpoint's folder, or a safetensors file with the names
     /// of PyTorch's `nn.Sequential`. The output layer is drawn where the classes are others.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,6 +148,7 @@ impl Default for Experiment {
         Self {
             dataset: "mnist".to_owned(),
             image_size: None,
+            label_column: None,
             from: None,
             model: ModelKind::Mlp,
             hidden: None,
@@ -228,6 +234,15 @@ impl Experiment {
             seeds: self.seeds().len(),
             ..self
         })
+    }
+
+    /// How its data set is read.
+    pub fn data_options(&self) -> DataOptions {
+        DataOptions {
+            train_size: self.train_size,
+            image_size: self.image_size,
+            label_column: self.label_column.clone(),
+        }
     }
 
     /// The epochs, given or the default; `steps` count in their place where they are given.

@@ -22,46 +22,16 @@ struct Row<'a> {
     batch_loss: Option<f64>,
 }
 
-type OfEpoch = fn(&Epoch) -> Option<f64>;
-type OfLayer<T> = fn(&Layer) -> Option<T>;
+/// How a layer's count is read.
+type OfLayer = fn(&Layer) -> Option<u64>;
 
-const OF_EPOCH: [(&str, OfEpoch); 7] = [
-    ("seconds", |epoch| Some(epoch.seconds)),
-    ("learning_rate", |epoch| epoch.learning_rate),
-    ("train_loss", |epoch| epoch.train_loss),
-    ("validation_loss", |epoch| epoch.validation_loss),
-    ("validation_accuracy", |epoch| epoch.validation_accuracy),
-    ("test_loss", |epoch| epoch.test_loss),
-    ("test_accuracy", |epoch| epoch.test_accuracy),
-];
-
-const COUNTS_OF_LAYER: [(&str, OfLayer<u64>); 6] = [
+const COUNTS_OF_LAYER: [(&str, OfLayer); 6] = [
     ("fan_in", |layer| layer.fan_in.map(|count| count as u64)),
     ("fan_out", |layer| layer.fan_out.map(|count| count as u64)),
     ("units", |layer| Some(layer.units as u64)),
     ("nonfinite_weights", |layer| Some(layer.nonfinite_weights)),
     ("nonfinite_gradients", |layer| Some(layer.nonfinite_gradients)),
     ("nonfinite_activations", |layer| Some(layer.nonfinite_activations)),
-];
-
-/// The numbers of a layer by their names in `results.json`.
-pub(crate) const OF_LAYER: [(&str, OfLayer<f64>); 16] = [
-    ("weight_rms", |layer| layer.weight_rms),
-    ("bias_rms", |layer| layer.bias_rms),
-    ("weight_grad_rms", |layer| layer.weight_grad_rms),
-    ("weight_grad_norm", |layer| layer.weight_grad_norm),
-    ("batch_weight_grad_rms", |layer| layer.batch_weight_grad_rms),
-    ("preactivation_grad_rms", |layer| layer.preactivation_grad_rms),
-    ("preactivation_grad_norm", |layer| layer.preactivation_grad_norm),
-    ("preactivation_mean", |layer| layer.preactivation_mean),
-    ("preactivation_std", |layer| layer.preactivation_std),
-    ("activation_mean", |layer| layer.activation_mean),
-    ("activation_std", |layer| layer.activation_std),
-    ("zero_fraction", |layer| layer.zero_fraction),
-    ("dead_fraction", |layer| layer.dead_fraction),
-    ("saturated_fraction", |layer| layer.saturated_fraction),
-    ("update_to_weight_ratio", |layer| layer.update_to_weight_ratio),
-    ("effective_rank", |layer| layer.effective_rank),
 ];
 
 /// Runs with the losses of their steps, as one table with a column `kind`:
@@ -91,10 +61,10 @@ pub fn metrics(runs: &[(Run, Vec<f64>)]) -> Table {
         whole("step", &|row| Some(row.step as u64)),
         number("batch_loss", &|row| row.batch_loss),
     ];
-    columns.extend(OF_EPOCH.map(|(name, of)| number(name, &|row| row.network.and_then(of))));
+    columns.extend(Epoch::METRICS.map(|(name, of)| number(name, &|row| row.network.and_then(of))));
     columns.push(text("layer", &|row| row.layer.map(|layer| layer.layer.clone())));
     columns.extend(COUNTS_OF_LAYER.map(|(name, of)| whole(name, &|row| row.layer.and_then(of))));
-    columns.extend(OF_LAYER.map(|(name, of)| number(name, &|row| row.layer.and_then(of))));
+    columns.extend(Layer::METRICS.map(|(name, of)| number(name, &|row| row.layer.and_then(of))));
     Table(columns)
 }
 

@@ -28,7 +28,7 @@ impl fmt::Display for DataRecord {
         let Self { train, validation, test, classes, mean, std, .. } = self;
         write!(
             f,
-            "{train} + {validation} + {test} samples of {classes} classes, pixels of mean {mean:.4} and deviation {std:.4}"
+            "{train} + {validation} + {test} samples of {classes} classes, inputs of mean {mean:.4} and deviation {std:.4}"
         )
     }
 }

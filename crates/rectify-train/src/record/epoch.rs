@@ -37,6 +37,19 @@ pub struct Epoch {
     pub layers: Vec<Layer>,
 }
 
+impl Epoch {
+    /// Its numbers by their names in `results.json`.
+    pub const METRICS: [(&'static str, fn(&Self) -> Option<f64>); 7] = [
+        ("seconds", |epoch| Some(epoch.seconds)),
+        ("learning_rate", |epoch| epoch.learning_rate),
+        ("train_loss", |epoch| epoch.train_loss),
+        ("validation_loss", |epoch| epoch.validation_loss),
+        ("validation_accuracy", |epoch| epoch.validation_accuracy),
+        ("test_loss", |epoch| epoch.test_loss),
+        ("test_accuracy", |epoch| epoch.test_accuracy),
+    ];
+}
+
 /// The first training samples as the network gets them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct InputSample {

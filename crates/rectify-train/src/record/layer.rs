@@ -96,6 +96,26 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// What was measured of it, by the names in `results.json`.
+    pub const METRICS: [(&'static str, fn(&Self) -> Option<f64>); 16] = [
+        ("weight_rms", |layer| layer.weight_rms),
+        ("bias_rms", |layer| layer.bias_rms),
+        ("weight_grad_rms", |layer| layer.weight_grad_rms),
+        ("weight_grad_norm", |layer| layer.weight_grad_norm),
+        ("batch_weight_grad_rms", |layer| layer.batch_weight_grad_rms),
+        ("preactivation_grad_rms", |layer| layer.preactivation_grad_rms),
+        ("preactivation_grad_norm", |layer| layer.preactivation_grad_norm),
+        ("preactivation_mean", |layer| layer.preactivation_mean),
+        ("preactivation_std", |layer| layer.preactivation_std),
+        ("activation_mean", |layer| layer.activation_mean),
+        ("activation_std", |layer| layer.activation_std),
+        ("zero_fraction", |layer| layer.zero_fraction),
+        ("dead_fraction", |layer| layer.dead_fraction),
+        ("saturated_fraction", |layer| layer.saturated_fraction),
+        ("update_to_weight_ratio", |layer| layer.update_to_weight_ratio),
+        ("effective_rank", |layer| layer.effective_rank),
+    ];
+
     /// What it is for, also for a layer of an older record.
     pub fn role(&self) -> Role {
         self.role.unwrap_or(if self.layer == "output" { Role::Output } else { Role::Hidden })

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     activation::Activation,
+    data::{Dataset, MOST_CLASSES},
     experiment::{Experiment, ModelKind},
     network::{Model, Shape},
     record::SCHEMA_VERSION,
@@ -40,7 +41,7 @@ pub struct Checkpoint {
     pub seed: u64,
     /// Training steps taken.
     pub steps: usize,
-    /// Channels of an image; 1 where none is written, as there was a time without.
+    /// Channels of an image, or columns of numbers of a table; 1 where none is written, as there was a time without.
     #[serde(default = "one_channel")]
     pub channels: usize,
     /// Rows of an image.
@@ -51,14 +52,24 @@ pub struct Checkpoint {
     pub classes: usize,
     /// The label that each class has in the data set's files; empty where that is its number.
     #[serde(default)]
-    pub class_labels: Vec<u8>,
-    /// The name of each class, that of its folder of pictures; empty where classes have labels only.
+    pub class_labels: Vec<u16>,
+    /// The name of each class, that of its folder of pictures or its label in a table; empty where classes have numbers only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub class_names: Vec<String>,
-    /// Mean of the training pixels, which inputs are standardised with.
+    /// The names of a table's columns of numbers; empty for pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feature_names: Vec<String>,
+    /// Mean of the training pixels or numbers.
     pub mean: f64,
-    /// Standard deviation of the training pixels.
+    /// Standard deviation of the same.
     pub std: f64,
+    /// Mean by channel or column, which inputs are standardised with; empty where all have `mean`, as there was a time
+    /// with one for all.
+    #[serde(default)]
+    pub channel_means: Vec<f64>,
+    /// Standard deviation by channel or column.
+    #[serde(default)]
+    pub channel_stds: Vec<f64>,
 }
 
 fn one_channel() -> usize {
@@ -116,11 +127,26 @@ impl Checkpoint {
     }
 
     /// The label that each class has in the data set's files.
-    pub fn class_labels(&self) -> Vec<u8> {
+    pub fn class_labels(&self) -> Vec<u16> {
         match self.class_labels.is_empty() {
-            // At most 256, as is checked where it is read.
-            true => (0..self.classes).map(|class| class as u8).collect(),
+            // At most `MOST_CLASSES`, as is checked where it is read.
+            true => (0..self.classes).map(|class| class as u16).collect(),
             false => self.class_labels.clone(),
+        }
+    }
+
+    /// A data set that is standardised as the checkpoint's was in training, whatever its own figures are.
+    pub fn standardise(&self, dataset: Dataset) -> Dataset {
+        let by_channel = |values: &[f64], all: f64| match values.is_empty() {
+            true => vec![all; self.channels],
+            false => values.to_vec(),
+        };
+        Dataset {
+            mean: self.mean,
+            std: self.std,
+            channel_means: by_channel(&self.channel_means, self.mean),
+            channel_stds: by_channel(&self.channel_stds, self.std),
+            ..dataset
         }
     }
 
@@ -156,10 +182,18 @@ impl SavedCheckpoint {
         let (labels, classes) = (&checkpoint.class_labels, checkpoint.classes);
         if !labels.is_sorted_by(|one, next| one < next)
             || !labels.is_empty() && labels.len() != classes
-            || classes > 256
+            || classes > MOST_CLASSES
         {
             let reason = format!("{classes} classes with the labels {labels:?}: expected an ascending label each");
             return Err(StoreError::damaged(&file, reason));
+        }
+        for (field, values) in
+            [("channel_means", &checkpoint.channel_means), ("channel_stds", &checkpoint.channel_stds)]
+        {
+            if !values.is_empty() && values.len() != checkpoint.channels {
+                let reason = format!("{field}: {} numbers for {} channels", values.len(), checkpoint.channels);
+                return Err(StoreError::damaged(&file, reason));
+            }
         }
         Ok(Self { checkpoint, folder, weights })
     }

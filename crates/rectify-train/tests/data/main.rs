@@ -4,6 +4,7 @@ mod classes;
 mod gzip;
 mod names;
 mod pictures;
+mod tables;
 
 use std::{
     env, fs,
@@ -333,7 +334,7 @@ fn the_first_digits_of_mnist_are_5_0_4_1_9() {
     // Training samples stay in the file's order, so without the validation samples among them they are a subsequence.
     let mnist = mnist();
     let mut file = labels.bytes.iter();
-    assert!(mnist.train.labels().iter().all(|label| file.any(|other| other == label)));
+    assert!(mnist.train.labels().iter().all(|label| file.any(|other| u16::from(*other) == *label)));
 }
 
 #[test]

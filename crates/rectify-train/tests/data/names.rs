@@ -77,11 +77,16 @@ fn qmnist_has_its_labels_in_the_first_of_eight_columns() {
     let plain = load(&folder_of(&sound_files())).expect("the set is sound");
     assert_eq!([dataset.train, dataset.test], [plain.train, plain.test]);
 
-    files[TEST_LABELS] = labels(&[9, 256]);
-    let error = load(&folder_named(&names, &files)).expect_err("no byte").to_string();
-    holds(&error, &[&names[TEST_LABELS], "sample 1", "label 256", "0 to 255"]);
+    files[TEST_LABELS] = labels(&[9, 65536]);
+    let error = load(&folder_named(&names, &files)).expect_err("too large").to_string();
+    holds(&error, &[&names[TEST_LABELS], "sample 1", "label 65536", "0 to 65535"]);
     files[TEST_LABELS] = labels(&[-1, 9]);
-    holds(&load(&folder_named(&names, &files)).expect_err("no byte").to_string(), &["sample 0", "label -1"]);
+    holds(&load(&folder_named(&names, &files)).expect_err("negative").to_string(), &["sample 0", "label -1"]);
+    // More classes than a byte has values.
+    files[TRAIN_LABELS] = labels(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 300, 999]);
+    files[TEST_LABELS] = labels(&[999, 300]);
+    let dataset = load(&folder_named(&names, &files)).expect("any labels are classes");
+    assert_eq!((dataset.class_labels[10], dataset.test.labels()), (999, &[10, 9][..]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
-use rectify_train::data::Dataset;
+use rectify_train::data::{DataOptions, Dataset};
 use tempfile::TempDir;
 
 fn grey(path: &Path, size: [u32; 2], value: u8) {
@@ -21,7 +21,8 @@ fn save(path: &Path, image: DynamicImage) {
 }
 
 fn load(folder: &Path, side: Option<usize>) -> Result<Dataset, String> {
-    Dataset::load_resized(folder.to_str().expect("UTF-8"), None, side).map_err(|error| error.to_string())
+    let options = DataOptions { image_size: side, ..DataOptions::default() };
+    Dataset::load_with(folder.to_str().expect("UTF-8"), &options).map_err(|error| error.to_string())
 }
 
 /// Ten grey pictures of 3 × 2 in each of two classes.
@@ -49,7 +50,7 @@ fn class_folders_are_a_data_set_whose_split_is_the_same_every_time() {
             // By row, and of the class that its folder says.
             let first = pixels[0];
             assert_eq!(pixels, [0, 1, 10, 11, 20, 21].map(|offset| first + offset));
-            assert_eq!(u8::from(first >= 100), *label);
+            assert_eq!(u16::from(first >= 100), *label);
         }
     }
     let again = load(folder.path(), None).expect("it is sound");
@@ -120,6 +121,8 @@ fn what_is_no_picture_is_named() {
     ] {
         assert!(parts.iter().all(|part| found.contains(part)), "{found}");
     }
-    let idx = Dataset::load_resized("mnist", None, Some(14)).expect_err("bytes are not resized").to_string();
+    let idx = Dataset::load_with("mnist", &DataOptions { image_size: Some(14), ..DataOptions::default() })
+        .expect_err("bytes are not resized")
+        .to_string();
     assert!(idx.contains("image_size: only folders of PNG and JPEG files are resized"), "{idx}");
 }
