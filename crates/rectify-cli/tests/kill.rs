@@ -20,7 +20,9 @@ use serde_json::Value;
 
 /// Six trainings that save their states all the time.
 fn experiment() -> String {
-    format!("{SMALL} --activations relu,tanh,gelu --seeds 2 --epochs 30 --optimizer adam --probe-every 40 --jobs 2")
+    format!(
+        "{SMALL} --activations relu,tanh,gelu --seeds 2 --epochs 30 --optimizer adam --probe-every 40 --jobs 2 --log tensorboard"
+    )
 }
 
 fn rectify(place: &Place, arguments: &str) -> Child {
@@ -113,12 +115,25 @@ fn left_behind(out: &Path) -> Vec<(String, Value)> {
             line
         });
         all.push((name("metrics.jsonl"), lines.collect()));
+        let events = fs::read(run.join("events.out.tfevents.rectify")).expect("there are events");
+        all.push((name("events"), lengths(&events).into()));
         let weights = fs::read(run.join("checkpoint/model.bpk")).expect("there is a checkpoint");
         // The last bytes are the last tensors, to the bit.
         all.push((name("model.bpk"), weights[weights.len() - 256..].into()));
     }
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
+}
+
+/// How long each record of an event file is. What is in one depends on the clock.
+fn lengths(events: &[u8]) -> Vec<usize> {
+    let (mut lengths, mut rest) = (Vec::new(), events);
+    while let Some((length, _)) = rest.split_first_chunk::<8>() {
+        let length = u64::from_le_bytes(*length) as usize;
+        rest = rest.get(16 + length..).expect("no record is torn");
+        lengths.push(length);
+    }
+    lengths
 }
 
 fn killed_and_resumed(kills: usize, seed: u64) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use rectify_train::{
     backend,
-    experiment::{Dtype, Experiment, Init, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Shard, Tune},
+    experiment::{Dtype, Experiment, Init, Log, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Shard, Tune},
     store::SavedCheckpoint,
 };
 use serde::Serialize;
@@ -159,6 +159,10 @@ pub struct ExperimentFlags {
     #[arg(long, value_parser = value::word::<Dtype>(Dtype::VARIANTS))]
     #[serde(skip_serializing_if = "Option::is_none")]
     dtype: Option<Dtype>,
+    /// Write each run's metrics as an event file of TensorBoard too, into the run's folder
+    #[arg(long, value_parser = value::word::<Log>(Log::VARIANTS))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<Log>,
     /// Training samples to use [default: all but the validation samples]
     #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -56,6 +56,7 @@ fn settings(experiment: &Experiment) -> Markup {
         jobs,
         threads,
         probe_every,
+        log,
     } = experiment;
     let init = match init {
         Init::Auto => {
@@ -98,6 +99,7 @@ fn settings(experiment: &Experiment) -> Markup {
         ("seeds", list(&experiment.seeds())),
         ("shard", or(shard.as_ref(), "all trainings")),
         ("probe_every", probe_every.to_string()),
+        ("log", or(*log, "metrics.jsonl alone")),
         ("backend", backend.clone()),
         ("dtype", dtype.to_string()),
         ("jobs", or(*jobs, "the backend's default")),

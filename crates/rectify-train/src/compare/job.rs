@@ -19,11 +19,11 @@ use super::{
 };
 use crate::{
     data::DeviceDataset,
-    experiment::Experiment,
+    experiment::{Experiment, Log},
     judge,
     network::{Model, Shape},
     record::{DataRecord, Environment, Results, Run, Status, Tuning},
-    store::{self, Checkpoint, Line, Mark, MetricsWriter, RunFolder, StoreError},
+    store::{self, Checkpoint, EventWriter, Line, Mark, MetricsWriter, RunFolder, StoreError},
     train::{
         self, Event, State, Trainer,
         grid::{self, Training},
@@ -47,6 +47,8 @@ pub(super) struct Job<'a> {
     pub(super) tuning: Vec<Tuning>,
     /// By training; `None` before it has begun, and after a write failed.
     pub(super) writers: Vec<Mutex<Option<MetricsWriter>>>,
+    /// By training, where the experiment has them: `None` as of `writers`.
+    pub(super) events: Vec<Mutex<Option<EventWriter>>>,
     pub(super) save_every: Duration,
     pub(super) shape: Shape,
     pub(super) total_steps: usize,
@@ -108,6 +110,7 @@ impl Job<'_> {
             kept.push(run);
         }
         self.writers = self.trainings.iter().map(|_| Mutex::default()).collect();
+        self.events = self.trainings.iter().map(|_| Mutex::default()).collect();
         lock(&self.results).runs = kept;
         let steps = self.total_steps.saturating_mul(self.trainings.len());
         observe(Progress::Begins { steps, taken: taken.min(steps), notes });
@@ -178,6 +181,9 @@ impl Job<'_> {
             let writer = self.folder.metrics(activation.name(), *seed, &at);
             *lock(&self.writers[i]) = writer.map_err(|error| self.fail(error)).ok();
         }
+        if experiment.log == Some(Log::Tensorboard) {
+            *lock(&self.events[i]) = self.begin_events(training).map_err(|error| self.fail(error)).ok();
+        }
         let device = self.device.clone().autodiff();
         let network = Model::new(experiment, activation, self.shape, *seed, &device);
         let network = match &self.start {
@@ -194,14 +200,34 @@ impl Job<'_> {
         resumed.map_err(|error| StoreError::Damaged { path: folder, reason: error.to_string() }.into())
     }
 
+    /// The events of a run, as far as its metrics go.
+    fn begin_events(&self, training: &Training) -> Result<EventWriter, StoreError> {
+        let folder = self.folder.run_path(training.activation.name(), training.seed);
+        let (lines, _) = store::metrics::read(&folder.join("metrics.jsonl"))?;
+        EventWriter::open(&folder, &lines)
+    }
+
+    /// Appends what was measured.
+    fn append(&self, i: usize, metrics: &mut MetricsWriter, line: &Line) -> Result<(), StoreError> {
+        metrics.append(line)?;
+        let mut events = lock(&self.events[i]);
+        let failed = events.as_mut().and_then(|events| events.append(line).err());
+        if let Some(error) = failed {
+            // An event is missing now. The metrics are not, of which all are made again when the run is resumed.
+            *events = None;
+            self.fail(error);
+        }
+        Ok(())
+    }
+
     /// Writes what happened.
     fn store(&self, i: usize, event: &Event) {
         let mut writer = lock(&self.writers[i]);
         let Some(open) = writer.as_mut() else { return };
         let written = match event {
-            Event::Losses(losses) => open.append(&Line::Losses((*losses).clone())),
-            Event::Probe(probe) => open.append(&Line::Step((*probe).clone())),
-            Event::Epoch(epoch) => open.append(&Line::Epoch((*epoch).clone())),
+            Event::Losses(losses) => self.append(i, open, &Line::Losses((*losses).clone())),
+            Event::Probe(probe) => self.append(i, open, &Line::Step((*probe).clone())),
+            Event::Epoch(epoch) => self.append(i, open, &Line::Epoch((*epoch).clone())),
             Event::Save(snapshot) => open.sync().and_then(|()| {
                 let meta = Meta { progress: snapshot.progress.clone(), metrics: open.mark(), data: self.record };
                 let Training { activation, seed, .. } = &self.trainings[i];

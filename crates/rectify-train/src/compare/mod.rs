@@ -234,6 +234,7 @@ impl Compare {
             trainings: if interrupted { Vec::new() } else { tuned_trainings(experiment, &tuning) },
             tuning,
             writers: Vec::new(),
+            events: Vec::new(),
             save_every: self.save_every,
             shape,
             total_steps,

@@ -75,6 +75,15 @@ pub enum NormKind {
     Layer,
 }
 
+/// What metrics are written as, beside what they are always written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, VariantNames, VariantArray)]
+#[serde(try_from = "String", into = "String")]
+#[strum(serialize_all = "lowercase")]
+pub enum Log {
+    /// Event files of TensorBoard.
+    Tensorboard,
+}
+
 /// Float types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, VariantNames, VariantArray)]
 #[serde(try_from = "String", into = "String")]
@@ -146,6 +155,14 @@ impl FromStr for NormKind {
     fn from_str(text: &str) -> Result<Self, String> {
         let aliases = [("batch-norm", "batch"), ("layer-norm", "layer"), ("bn", "batch"), ("ln", "layer")];
         choose("norm", text, &aliases, &[("group", &["layer"]), ("instance", &["layer"]), ("rms", &["layer"])])
+    }
+}
+
+impl FromStr for Log {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        choose("log", text, &[("tb", "tensorboard"), ("tfevents", "tensorboard")], &[("wandb", &["tensorboard"])])
     }
 }
 
@@ -247,4 +264,4 @@ impl fmt::Display for ProbeEvery {
     }
 }
 
-super::as_string!(ModelKind, OptimizerKind, Schedule, NormKind, Dtype, ProbeEvery);
+super::as_string!(ModelKind, OptimizerKind, Schedule, NormKind, Log, Dtype, ProbeEvery);

@@ -30,7 +30,7 @@ mod shard;
 mod size;
 mod tune;
 
-pub use choice::{Dtype, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule};
+pub use choice::{Dtype, Log, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule};
 pub use init::Init;
 pub(crate) use init::auto_gain;
 pub use moments::Moments;
@@ -141,6 +141,9 @@ pub struct Experiment {
     pub threads: usize,
     /// When layers are looked at.
     pub probe_every: ProbeEvery,
+    /// What metrics are written as too. Results do not depend on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
 }
 
 impl Default for Experiment {
@@ -179,6 +182,7 @@ impl Default for Experiment {
             jobs: None,
             threads: 1,
             probe_every: ProbeEvery::Epoch,
+            log: None,
         }
     }
 }

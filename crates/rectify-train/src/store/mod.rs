@@ -8,6 +8,7 @@
 //!     run.json                 the run's record, written whole when it ends; its presence means "done"
 //!     state/                   what resuming needs, replaced whole
 //!     checkpoint/              the network at the end
+//!     events.out.tfevents.…    with `--log tensorboard`: the metrics again, for TensorBoard
 //!   results.json, report.html  derived
 //!   lock                       while a process works here
 //! ```
@@ -19,6 +20,7 @@
 pub mod atomic;
 mod checkpoint;
 mod error;
+mod events;
 mod evidence;
 mod folder;
 mod lock;
@@ -30,6 +32,7 @@ pub use self::{
     atomic::write,
     checkpoint::{Checkpoint, SavedCheckpoint, find, load_module, load_record, save_module, save_record},
     error::StoreError,
+    events::EventWriter,
     evidence::Evidence,
     folder::{Difference, RunFolder, RunRecord, Stage, difference, run_name, run_path},
     lock::{Holder, Lock, is_locked},
