@@ -126,7 +126,8 @@ pub struct TrainArgs {
 /// Flags of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Folders of one experiment, as in runs/2026-01-31-compare-mnist
+    /// Folders of one experiment, as in runs/2026-01-31-compare-mnist; or of experiments on several data sets, whose
+    /// activations are ranked over them
     #[arg(value_name = "DIR", required = true)]
     pub folders: Vec<PathBuf>,
     /// Folder for results.json and report.html [default: the folder itself, if it is one]

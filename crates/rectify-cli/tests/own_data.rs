@@ -144,3 +144,34 @@ fn other_classes_get_an_output_layer_of_their_own() {
     assert!(scores["test_accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.9), "{scores}");
     place.refuses("train --from three --dataset digits", 2, &["from", "another network", "[144, 8]", "[2, 8]"]);
 }
+
+#[test]
+fn experiments_on_several_data_sets_are_ranked_together() {
+    let place = Place::new();
+    write_table(&place, "iris.csv", &["setosa", "versicolor", "virginica"]);
+    let flags = "--hidden 8 --batch-size 12 --epochs 3 --seeds 2 --activations relu,tanh,sigmoid,x*sigmoid(2*x)";
+    for set in ["digits", "iris.csv"] {
+        place.run(&format!("compare --dataset {set} {flags} --out runs/{set}")).success();
+    }
+    let across = json(&place, "report runs/digits runs/iris.csv --out both");
+    assert_eq!(across["datasets"], serde_json::json!(["digits", "iris.csv"]));
+    let ranks: Vec<f64> = across["activations"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| one["rank"].as_f64().expect("a rank"))
+        .collect();
+    assert_eq!((ranks.len(), ranks.iter().sum::<f64>()), (4, 10.0));
+    assert!(
+        ranks.is_sorted()
+            && across["critical_difference"].as_f64().is_some_and(|difference| (difference - 3.317).abs() < 1e-2)
+    );
+    let page = place.read("both/report.html");
+    assert!(
+        page.contains("<svg role=\"img\" aria-label=\"Average ranks: ")
+            && page.contains("href=\"iris.csv/report.html\"")
+    );
+    assert!(place.read("both/iris.csv/report.html").contains("on iris.csv"));
+    assert_eq!(place.results("both/digits"), place.results("runs/digits"));
+    place.refuses("report runs/digits runs/iris.csv --out runs/digits", 2, &["holds one of the experiments"]);
+}

@@ -1,17 +1,24 @@
 //! `rectify report`.
 
-use std::process::ExitCode;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::anyhow;
 use rectify_train::{
     compare::{Joined, join},
-    store::{self, RunFolder},
+    judge::{across::across, sentences::sentences},
+    record::Results,
+    store::{self, RunFolder, StoreError},
 };
 
 use crate::{
-    cli::{ReportArgs, Usage},
+    cli::{Format, Output, ReportArgs, Usage},
     command::compare::show,
-    note,
+    note, print,
+    report::{self, across as page},
 };
 
 /// Reads one or many folders of runs, judges them anew and writes results and report. Trains nothing.
@@ -25,23 +32,90 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
             );
         }
     };
-    let Joined { results, notes } = join(&args.folders)?;
-    if !args.output.quiet {
-        notes.iter().for_each(note);
-    }
-    // Not beside a process that writes the same files.
-    let _lock = match args.folders.contains(out) {
-        true => Some(RunFolder::open(out).map_err(|error| anyhow!("{error}; or write elsewhere by --out"))?),
-        false => None,
-    };
+    let by_dataset = by_dataset(&args.folders)?;
     let mut failures = Vec::new();
-    let written =
-        std::fs::create_dir_all(out).map_err(|cause| store::StoreError::Io { path: out.clone(), cause }).and_then(
-            |()| store::write(&out.join("results.json"), &serde_json::to_vec_pretty(&results).unwrap_or_default()),
-        );
-    failures.extend(written.err());
-    let printed = show(&results, out, &args.output, &mut failures);
+    let printed = match &by_dataset[..] {
+        [(_, folders)] => {
+            let results = read(folders, args)?;
+            // Not beside a process that writes the same files.
+            let _lock = match args.folders.contains(out) {
+                true => Some(RunFolder::open(out).map_err(|error| anyhow!("{error}; or write elsewhere by --out"))?),
+                false => None,
+            };
+            failures.extend(write_json(out, "results.json", &results).err());
+            show(&results, out, &args.output, &mut failures).map(|_| ())
+        }
+        several => {
+            let all: Vec<Results> = several.iter().map(|(_, folders)| read(folders, args)).collect::<Result<_, _>>()?;
+            if args.folders.contains(out) {
+                let reason = format!("--out {}: holds one of the experiments; take another folder", out.display());
+                return Err(Usage(reason).into());
+            }
+            over_data_sets(&all, out, &args.output, &mut failures)
+        }
+    };
     failures.iter().for_each(|failure| note(format_args!("error: {failure}")));
     printed?;
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Folders by the data set that their experiments are on, in the order that they first come.
+fn by_dataset(folders: &[PathBuf]) -> Result<Vec<(String, Vec<PathBuf>)>, StoreError> {
+    let mut all: Vec<(String, Vec<PathBuf>)> = Vec::new();
+    for folder in folders {
+        let dataset = RunFolder::read(folder)?.experiment().dataset.clone();
+        match all.iter_mut().find(|(other, _)| *other == dataset) {
+            Some((_, folders)) => folders.push(folder.clone()),
+            None => all.push((dataset, vec![folder.clone()])),
+        }
+    }
+    Ok(all)
+}
+
+fn read(folders: &[PathBuf], args: &ReportArgs) -> anyhow::Result<Results> {
+    let Joined { results, notes } = join(folders)?;
+    if !args.output.quiet {
+        notes.iter().for_each(note);
+    }
+    Ok(results)
+}
+
+/// A page over data sets, and beside it a folder with the results and the report of each.
+fn over_data_sets(all: &[Results], out: &Path, output: &Output, failures: &mut Vec<StoreError>) -> anyhow::Result<()> {
+    let Some(across) = across(all) else {
+        let sets: Vec<&str> = all.iter().map(|results| results.experiment.dataset.as_str()).collect();
+        let reason = format!("fewer than two activations were measured on all of {}", sets.join(", "));
+        return Err(Usage(reason).into());
+    };
+    let mut names: Vec<String> = Vec::new();
+    for results in all {
+        let dataset = Path::new(&results.experiment.dataset);
+        let name = dataset.file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned());
+        let numbered = (2..).map(|n| format!("{name}-{n}"));
+        let name = std::iter::once(name.clone()).chain(numbered).find(|name| !names.contains(name)).unwrap_or(name);
+        let folder = out.join(&name);
+        failures.extend(write_json(&folder, "results.json", results).err());
+        let shown = results.labelled();
+        let html = report::html(&shown, &sentences(&shown))?;
+        failures.extend(store::write(&folder.join("report.html"), html.as_bytes()).err());
+        names.push(name);
+    }
+    failures.extend(write_json(out, "across.json", &across).err());
+    let pages: Vec<String> = names.iter().map(|name| format!("{name}/report.html")).collect();
+    let path = out.join("report.html");
+    failures.extend(store::write(&path, page::html(&across, &pages).as_bytes()).err());
+    match output.format {
+        Format::Json => print(serde_json::to_string_pretty(&across)? + "\n")?,
+        Format::Text => print(page::text(&across))?,
+    };
+    if !output.quiet && failures.is_empty() {
+        note(format_args!("report:  {}", path.display()));
+        note(format_args!("results: {}", out.join("across.json").display()));
+    }
+    Ok(())
+}
+
+fn write_json(folder: &Path, name: &str, value: &impl serde::Serialize) -> Result<(), StoreError> {
+    fs::create_dir_all(folder).map_err(|cause| StoreError::Io { path: folder.to_owned(), cause })?;
+    store::write(&folder.join(name), &serde_json::to_vec_pretty(value).unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! Loss and accuracy by epoch.
 
-use maud::html;
+use maud::{Markup, html};
 use plotly::layout::{Axis, AxisType};
 use rectify_train::{
     judge::{
@@ -10,14 +10,21 @@ use rectify_train::{
     record::{Epoch, Status},
 };
 
-use super::{Report, at_step, layers::epoch_axis};
+use super::{
+    Report, at_step,
+    layers::{epoch_axis, shared_axis, shared_log_axis},
+};
 use crate::draw::{
     curve,
     page::{Figure, Section, axis},
+    style::{Dash, Style},
 };
 
 /// A figure: id, title, metric, vertical axis, number as text, whether it starts with the second half of training.
 type Kind = (&'static str, &'static str, fn(&Epoch) -> Option<f64>, fn() -> Axis, fn(f64) -> String, bool);
+
+/// More activations than this have a figure each.
+const MOST_LINES: usize = 8;
 
 const KINDS: [Kind; 4] = [
     ("train-loss", "Training loss", |epoch| epoch.train_loss, loss, nats, false),
@@ -69,7 +76,12 @@ pub fn section(report: &Report) -> Section {
         id: "learning-curves",
         title: "Learning curves",
         body: html! {
-            div class="grid" { @for kind in KINDS { (figure(kind).html()) } }
+            @if report.groups.len() > MOST_LINES {
+                // The first and the last: what is trained on, and what is judged by.
+                @for kind in [KINDS[0], KINDS[3]] { (small_multiples(report, kind)) }
+            } @else {
+                div class="grid" { @for kind in KINDS { (figure(kind).html()) } }
+            }
             p class="note" {
                 "Lines are means over seeds; bands reach from the least to the greatest seed. Epoch 0 is the network \
                  before training. The training loss is, from epoch 1 on, the mean over the epoch's batches as they were \
@@ -84,5 +96,49 @@ pub fn section(report: &Report) -> Section {
                 }
             }
         },
+    }
+}
+
+/// A figure for each activation, all with the same axes, with the curve of the one that is best at the end in each.
+fn small_multiples(report: &Report, (id, title, metric, _, words, _): Kind) -> Markup {
+    let curves: Vec<Curve> = report.groups.iter().map(|group| group.runs.by_epoch(arithmetic, metric)).collect();
+    let end = |curve: &Curve| curve.points.last().map(|(_, y)| *y);
+    let ends = curves.iter().enumerate().filter_map(|(at, curve)| Some((at, end(curve)?)));
+    // Of losses the least is the best, of accuracies the greatest.
+    let best = match id.ends_with("loss") {
+        true => ends.min_by(|a, b| a.1.total_cmp(&b.1)),
+        false => ends.max_by(|a, b| a.1.total_cmp(&b.1)),
+    };
+    let values = || curves.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y);
+    let y = || match id.ends_with("loss") {
+        true => shared_log_axis("nats a sample", values()),
+        false => shared_axis("accuracy", values()).tick_format(".2~%").hover_format(".2%"),
+    };
+    let last_epoch = curves.iter().filter_map(|curve| curve.points.last()).map(|(x, _)| *x).fold(0.0, f64::max);
+    let grey = Style { rgb: [150; 3], dash: Dash::Dashed };
+    let figure = |at: usize| {
+        let (group, own) = (&report.groups[at], &curves[at]);
+        let reference =
+            best.filter(|(place, _)| *place != at).map(|(place, _)| curve::traces(&curves[place], grey, None));
+        let traces = reference.into_iter().flatten().chain(curve::traces(own, group.style, Some(group.name())));
+        Figure {
+            id: &format!("{id}-{at}"),
+            title: group.name(),
+            alternative: curve::ends(std::slice::from_ref(own), words),
+            traces: traces.collect(),
+            x: epoch_axis(last_epoch),
+            y: y(),
+            zoom: None,
+            height: 220,
+        }
+        .html()
+    };
+    let best = best.map_or(String::new(), |(place, _)| {
+        format!(" The dashed line is {}, the best at the end.", report.groups[place].name())
+    });
+    html! {
+        h3 { (title) }
+        div class="grid three" { @for at in 0..curves.len() { (figure(at)) } }
+        p class="note" { "A figure for each activation, all with the same axes." (best) }
     }
 }

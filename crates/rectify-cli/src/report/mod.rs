@@ -9,6 +9,7 @@ use rectify_train::{
     record::{Layer, Results, Run},
 };
 
+pub mod across;
 mod activations;
 mod again;
 pub mod claims;

@@ -80,7 +80,7 @@ fn groups(count: usize, apart: &[(usize, usize)]) -> Vec<(usize, usize)> {
 }
 
 /// `a` to `z`, then `aa`.
-fn letter(group: usize) -> String {
+pub(super) fn letter(group: usize) -> String {
     let last = char::from(b'a' + (group % 26) as u8);
     if group < 26 { last.to_string() } else { letter(group / 26 - 1) + &last.to_string() }
 }

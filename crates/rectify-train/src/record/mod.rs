@@ -4,6 +4,7 @@
 //! [`judge`](crate::judge) derives, and is what `results.json` holds. Accuracies and fractions are in `0..=1`, times in
 //! seconds, losses are means per sample in nats. Fields may be added; those that are here stay.
 
+mod across;
 mod data;
 mod epoch;
 pub(crate) mod float;
@@ -15,6 +16,7 @@ mod tuning;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    across::{Across, AverageRank},
     data::DataRecord,
     epoch::{Epoch, GradientSample, InputSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},
