@@ -461,6 +461,11 @@ fn mean_and_std(pixels: &[u8]) -> (f64, f64) {
     (sum as f64 / n / 255.0, (spread as f64).sqrt() / n / 255.0)
 }
 
+/// Whether the files of a data set are where they are looked for. Whether they are sound is another question.
+pub fn is_here(name_or_path: &str) -> bool {
+    find::Source::find(name_or_path).is_ok()
+}
+
 /// The order of samples in an epoch: a permutation of `0..len` that `seed` and `epoch` decide, the same on every
 /// machine (ChaCha8 keyed by the seed, the epoch as its stream).
 ///
