@@ -120,7 +120,7 @@ impl Study for CnnAndMlp {
         let medians: Vec<f64> = effects.map(|effect| effect.median).collect();
         let (least, most) = medians.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
         format!(
-            "At best rates ReLU lies {} to {} points over the better of sigmoid and tanh, MLP and CNN.",
+            "At best rates ReLU's accuracy less the better of sigmoid's and tanh's is {} to {} points (MLP, CNN).",
             points(least),
             points(most)
         )

@@ -48,8 +48,8 @@ pub struct Convergence;
 #[derive(Serialize)]
 pub struct Settings {
     experiment: Experiment,
-    /// Data sets, and the training loss to reach on each, in nats a sample: about nine in ten training samples are right
-    /// there on MNIST, and four in five on Fashion-MNIST.
+    /// Data sets, and the training loss to reach on each, in nats a sample: far enough from the beginning
+    /// that a seed's noise is small beside the way.
     targets: Vec<(String, f64)>,
 }
 
@@ -84,12 +84,12 @@ impl Study for Convergence {
         let experiment = Experiment {
             hidden: Some(vec![128; 2]),
             epochs: None,
-            steps: Some(plan.choose(150, 1000, 5000)),
+            steps: Some(plan.choose(150, 1500, 5000)),
             // How far a rate has decayed would depend on the steps that are allowed.
             schedule: Schedule::Constant,
             ..plan.experiment()
         };
-        let target = |dataset: &String| (dataset.clone(), if dataset == "fashion-mnist" { 0.5 } else { 0.3 });
+        let target = |dataset: &String| (dataset.clone(), if dataset == "fashion-mnist" { 0.4 } else { 0.2 });
         Settings { experiment, targets: plan.datasets.iter().map(target).collect() }
     }
 

@@ -107,11 +107,11 @@ impl Study for EasyOptimisation {
         let experiment = Experiment {
             train_size: plan.choose(Some(2000), Some(10_000), None),
             epochs: None,
-            steps: Some(plan.choose(100, 200, 400)),
+            steps: Some(plan.choose(100, 150, 400)),
             schedule: Schedule::Constant,
             ..plan.experiment()
         };
-        let from = plan.choose(-4, -6, -10);
+        let from = plan.choose(-4, -5, -10);
         let rates = (from..=plan.choose(1, 2, 3)).step_by(plan.choose(2, 1, 1)).map(|power| 2f64.powi(power));
         Settings {
             experiment,
@@ -223,10 +223,10 @@ impl Study for EasyOptimisation {
     fn sentence(judgement: &Judgement) -> String {
         let of = |begins: &str| {
             let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(begins));
-            number(condition.and_then(|c| c.effect).map(|effect| effect.median))
+            number(condition.and_then(|c| c.effect).map(|effect| effect.median.exp2()))
         };
         format!(
-            "With 8 layers ReLU trains over {} factors of 2 more in learning rate than tanh, {} more than sigmoid.",
+            "With 8 layers ReLU's range of learning rates that work is {} times tanh's and {} times sigmoid's.",
             of("tanh"),
             of("sigmoid")
         )

@@ -322,6 +322,9 @@ impl Claim {
     }
 }
 
+/// Fewer seeds than would settle anything say nothing of how many it takes.
+const FEW: usize = 5;
+
 impl Judgement {
     fn primary(&self) -> impl Iterator<Item = &ConditionResult> {
         self.conditions.iter().filter(|condition| condition.primary)
@@ -349,10 +352,12 @@ impl Judgement {
             Sample::Void(why) => Some(format!("{}: {why}", c.condition)),
             _ => None,
         });
+        let few = open.iter().any(|c| c.sample.len() < FEW);
         let most = open.iter().map(|c| c.seeds_needed).collect::<Option<Vec<usize>>>();
         Some(match (void, most.and_then(|all| all.into_iter().max())) {
             (Some(void), _) => void,
             (None, Some(seeds)) => format!("{} in all, if it goes on like this", number::count(seeds, "seed")),
+            (None, None) if few => "more seeds: of so few, some lie on each side of a threshold".to_owned(),
             (None, None) => "an effect this close to the threshold takes over a thousand seeds".to_owned(),
         })
     }
@@ -456,8 +461,10 @@ mod tests {
         let judgement = CLAIM.judge(vec![open(&[1.0, 1.0]), holds.clone()]);
         assert_eq!((judgement.verdict, judgement.leaning()), (Verdict::NotSettled, Some(Verdict::Confirmed)));
         assert_eq!(judgement.needs().unwrap(), "5 seeds in all, if it goes on like this");
-        let judgement = CLAIM.judge(vec![open(&[0.0, 1.0, 0.05, 1.0]), holds.clone()]);
+        let judgement = CLAIM.judge(vec![open(&[0.0, 1.0, 0.05, 1.0, 1.0, 0.0]), holds.clone()]);
         assert!(judgement.needs().unwrap().contains("over a thousand"));
+        let judgement = CLAIM.judge(vec![open(&[0.0, 1.0]), holds.clone()]);
+        assert!(judgement.needs().unwrap().starts_with("more seeds"));
         let void = Condition::primary(&ONE, "here", Sample::Void("the machine is busy".to_owned()));
         let judgement = CLAIM.judge(vec![void, holds]);
         // What could be measured decides.

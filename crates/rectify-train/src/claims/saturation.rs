@@ -31,9 +31,9 @@ pub static CLAIM: Claim = Claim {
 };
 
 static LOSES: Criterion = Criterion {
-    quantity: "mean of φ′² over a layer, after training over before, in the layer that loses most",
+    quantity: "mean of φ′² over a layer, after training over before, geometric mean over hidden layers",
     unit: "ratio",
-    null_hypothesis: "No layer loses half of its sensitivity.",
+    null_hypothesis: "A layer keeps half of its sensitivity or more.",
     hypothesis: Hypothesis::ratio(Direction::Below, 2.0),
     why: "φ′² is what a layer multiplies the gradient's mean square by, beside its weights. Half of it lost is a step less \
           than a layer's weights can make up for; less is within what any training changes.",
@@ -66,13 +66,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// After over before, in the layer that loses most; NaN where the training diverged.
+    /// After over before, geometric mean over layers, as the gradient passes all of them; NaN where the training diverged.
     fn kept(&self) -> f64 {
         if self.trained.diverged {
             return f64::NAN;
         }
-        let ratios = self.after.iter().zip(&self.before).map(|(after, before)| after / before);
-        ratios.fold(f64::NAN, f64::min)
+        let ratios: Vec<f64> = self.after.iter().zip(&self.before).map(|(after, before)| after / before).collect();
+        geometric(&ratios)
     }
 }
 
@@ -174,7 +174,7 @@ impl Study for Saturation {
             number(condition.and_then(|c| c.effect).map(|effect| effect.median))
         };
         format!(
-            "At its best rate, training leaves sigmoid's worst layer {} of its sensitivity, tanh's {}, ReLU's {}.",
+            "At its best rate, training leaves a sigmoid layer {} of its sensitivity, a tanh layer {}, a ReLU layer {}.",
             of("sigmoid"),
             of("tanh"),
             of("relu")
@@ -214,9 +214,8 @@ mod tests {
         let (contest, rates) = (Saturation::settings(&plan()), rates(6));
         let arms = Saturation::arms(&contest, &rates);
         let outcome = |arm: &Arm| Outcome {
-            // The layer that loses most is the one that counts.
-            before: vec![0.8, 0.8],
-            after: vec![0.8, 0.8 * if arm.contender.activation == "relu" { relu } else { curved }],
+            before: vec![0.8, 0.4],
+            after: [0.8, 0.4].map(|b| b * if arm.contender.activation == "relu" { relu } else { curved }).into(),
             trained: Trained { accuracy: 0.9, loss: 0.3, diverged: false },
         };
         let seeds = vec![arms.iter().map(outcome).collect::<Vec<_>>(); 8];

@@ -190,6 +190,15 @@ pub struct Decision {
 const MOST_NEEDED: usize = 1000;
 
 impl Sample {
+    /// How many seeds it is of; 0 where there is no chance in it.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Effects(values) => values.len(),
+            Self::Events(events) => events.len(),
+            Self::Exact(_) | Self::Void(_) => 0,
+        }
+    }
+
     /// The effect with bounds at a level each.
     pub fn effect(&self, error: f64) -> Option<Effect> {
         let finite = |bound: f64| bound.is_finite().then_some(bound);
