@@ -1,5 +1,6 @@
 //! The flags, and how they and a config file become one checked [`Experiment`].
 
+mod claims;
 mod diagnose;
 mod experiment;
 mod export;
@@ -22,6 +23,7 @@ use strum::VariantNames;
 
 use crate::note;
 
+pub use claims::ClaimsArgs;
 pub use diagnose::DiagnoseArgs;
 use experiment::ExperimentFlags;
 pub use export::ExportArgs;
@@ -133,37 +135,6 @@ pub struct ReportArgs {
     /// Folder for results.json and report.html [default: the folder itself, if it is one]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    #[command(flatten)]
-    pub output: Output,
-}
-
-/// Flags of `claims`.
-#[derive(Debug, Args)]
-pub struct ClaimsArgs {
-    /// Claims to test, as `--list` names them [default: all]
-    #[arg(value_name = "ID")]
-    pub ids: Vec<String>,
-    /// Say what each claim says, by what it is judged and why, and do nothing
-    #[arg(long)]
-    pub list: bool,
-    /// See whether everything works, within a minute
-    #[arg(long, conflicts_with = "thorough")]
-    pub quick: bool,
-    /// More seeds, whole training sets, MNIST and Fashion-MNIST
-    #[arg(long)]
-    pub thorough: bool,
-    /// Folder for results; a new one under runs/ by default
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Go on in a folder: claims that are finished there are not tested again
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "quick", "thorough", "backend"])]
-    pub resume: Option<PathBuf>,
-    /// flex, ndarray, wgpu, wgpu:1, auto, …: see `rectify backends` [default: flex]
-    #[arg(long, value_name = "NAME", value_parser = value::word::<String>(backend::NAMES), hide_possible_values = true)]
-    pub backend: Option<String>,
-    /// Trainings side by side; only times depend on it [default: one a core; GPU: 1]
-    #[arg(long, value_name = "N", value_parser = value::count(), allow_negative_numbers = true)]
-    pub jobs: Option<usize>,
     #[command(flatten)]
     pub output: Output,
 }

@@ -1,6 +1,6 @@
 //! What may stand behind a flag, and what is said of a value that may not.
 
-use std::{ffi::OsStr, fmt::Display, str::FromStr};
+use std::{ffi::OsStr, fmt::Display, str::FromStr, time::Duration};
 
 use clap::{
     Arg, Command,
@@ -114,6 +114,16 @@ pub fn count() -> Value<usize> {
     let parse = |text: &str| match parse_whole(text)? {
         0 => Err("it must be at least 1".to_owned()),
         count => Ok(count),
+    };
+    Value { parse, words: Vec::new() }
+}
+
+/// A time, as in `90s`, `10m` or `1h30m`.
+pub fn time() -> Value<Duration> {
+    let parse = |text: &str| {
+        let time = text.trim().parse::<jiff::SignedDuration>();
+        let time = time.map_err(|_| "a time is expected, as in 90s, 10m or 1h30m".to_owned())?;
+        Duration::try_from(time).map_err(|_| "it must not be negative".to_owned())
     };
     Value { parse, words: Vec::new() }
 }

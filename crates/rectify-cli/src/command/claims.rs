@@ -1,28 +1,31 @@
 //! `rectify claims`.
 
-use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use rectify_train::{
     backend,
     claims::{
-        CLAIMS, Claim, ClaimsFolder, ClaimsReport,
+        Budget, CLAIMS, Claim, ClaimResult, ClaimsFolder, ClaimsReport, Plan,
         lab::{ClaimError, Effort, Lab},
     },
-    environment,
-    judge::number::fixed,
-    store,
+    environment, store,
     words::Vocabulary,
 };
 
 use crate::{
-    cli::{ClaimsArgs, Format, Usage},
+    cli::{ClaimsArgs, Format, Output, Usage},
     command::compare::fresh_folder,
     interrupt, note, print,
     progress::Progress,
     report::{
         self,
-        table::effect,
+        claims::detail,
         terminal::{self, Column, Kind, paragraph},
     },
 };
@@ -32,6 +35,9 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
     let named: Vec<&'static Claim> = args.ids.iter().map(|id| find(id)).collect::<Result<_, _>>()?;
     if args.list {
         return list(if named.is_empty() { CLAIMS } else { &named }, args.output.format);
+    }
+    if let Some(folder) = &args.judge {
+        return judge_again(folder, &args.output);
     }
     let stop = interrupt::listen()?;
     let mut folder = begin(args, &named)?;
@@ -43,15 +49,20 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         progress.bar.set_length(of as u64);
         progress.bar.set_position(done as u64);
     };
-    let (effort, backend) = (folder.report().effort, folder.report().environment.backend.clone());
-    let lab = Lab::new(effort, &backend, args.jobs, stop, &observe)?.keeping(folder.path());
+    let (plan, backend) = (folder.report().plan.clone(), folder.report().environment.backend.clone());
+    let budget = args.budget.or((plan.effort == Effort::Default).then_some(DEFAULT_BUDGET));
+    let lab = Lab::new(plan, &backend, args.jobs, stop, &observe)?.keeping(folder.path());
 
-    let mut interrupted = false;
-    for claim in folder.pending() {
+    let (begun, mut interrupted) = (Instant::now(), false);
+    let pending = folder.pending();
+    for (place, claim) in pending.iter().enumerate() {
         progress.bar.set_message(claim.id);
-        match claim.test(&lab) {
+        // What one claim leaves of its part goes to those after it.
+        let left = (pending.len() - place) as u32;
+        let time = budget.map(|budget| budget.saturating_sub(begun.elapsed()) / left);
+        match claim.test(&lab, Budget { since: Instant::now(), time }) {
             Ok(result) => {
-                progress.line(format!("{}: {}, {:.1} s", result.claim.id, result.verdict, result.seconds));
+                progress.line(format!("{}: {}, {:.1} s", result.claim.id, verdict(&result), result.seconds));
                 folder.add(result)?;
                 write_page(&folder)?;
             }
@@ -64,22 +75,52 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         }
     }
     progress.bar.finish_and_clear();
-    let page = write_page(&folder)?;
-    let report = folder.report();
-
-    match args.output.format {
-        Format::Json => print(serde_json::to_string_pretty(report)? + "\n")?,
-        Format::Text => print(table(report, terminal::width(), terminal::prose_width()))?,
-    };
-    if !args.output.quiet {
+    finish(&folder, &args.output, || {
         lab.data_notes().iter().for_each(note);
         if interrupted {
             note(format_args!("interrupted; to go on: rectify claims --resume {}", folder.path().display()));
         }
+    })?;
+    Ok(ExitCode::from(if interrupted { interrupt::exit_code() } else { 0 }))
+}
+
+/// For all claims with default effort, unless another is given.
+const DEFAULT_BUDGET: Duration = Duration::from_secs(600);
+
+/// Judges what was measured again.
+fn judge_again(path: &std::path::Path, output: &Output) -> anyhow::Result<ExitCode> {
+    let mut folder = ClaimsFolder::open(path, &[]).with_context(|| format!("--judge {}", path.display()))?;
+    let left = folder.judge_again()?;
+    finish(&folder, output, || {
+        if !left.is_empty() {
+            note(format_args!("as they were, since nothing is kept to judge them from: {}", left.join(", ")));
+        }
+        let changed = folder.report().claims.iter().filter(|result| result.judged_by.is_some());
+        let changed: Vec<&str> = changed.map(|result| result.claim.id).collect();
+        if !changed.is_empty() {
+            note(format_args!(
+                "judged by another protocol than they were measured by, so not fixed beforehand: {}",
+                changed.join(", ")
+            ));
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the page, prints the report and what else there is to say.
+fn finish(folder: &ClaimsFolder, output: &Output, notes: impl FnOnce()) -> anyhow::Result<()> {
+    let page = write_page(folder)?;
+    let report = folder.report();
+    match output.format {
+        Format::Json => print(serde_json::to_string_pretty(report)? + "\n")?,
+        Format::Text => print(table(report, terminal::width(), terminal::prose_width()))?,
+    };
+    if !output.quiet {
+        notes();
         note(format_args!("report:  {}", page.display()));
         note(format_args!("results: {}", folder.results().display()));
     }
-    Ok(ExitCode::from(if interrupted { interrupt::exit_code() } else { 0 }))
+    Ok(())
 }
 
 const PAGE: &str = "claims.html";
@@ -97,10 +138,12 @@ fn list(claims: &[&'static Claim], format: Format) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for claim in claims {
         text += &format!("{}\n  {}\n  Source: {}\n", claim.id, claim.statement, claim.source);
-        for part in claim.parts {
+        let hash = claim.protocol(&Plan::here(Effort::Default)).hash();
+        text += &format!("  Protocol: {hash} with default effort\n");
+        for criterion in claim.criteria {
             text += &format!(
                 "  Measured: {}\n    holds where it is {} ({}); null hypothesis: {}\n    why there: {}\n",
-                part.quantity, part.hypothesis, part.unit, part.null_hypothesis, part.why
+                criterion.quantity, criterion.hypothesis, criterion.unit, criterion.null_hypothesis, criterion.why
             );
         }
         text += "\n";
@@ -126,7 +169,8 @@ fn begin(args: &ClaimsArgs, named: &[&'static Claim]) -> anyhow::Result<ClaimsFo
         None => fresh_folder("claims", &effort.to_string()),
     };
     let date = jiff::ZonedDateTime::now().date().to_string();
-    Ok(ClaimsFolder::create(&path, (date, environment::of(&backend, &device), effort), all)?)
+    let plan = Plan::here(effort);
+    Ok(ClaimsFolder::create(&path, (date, environment::of(&backend, &device), plan), all)?)
 }
 
 /// Writes the page and says where.
@@ -136,40 +180,36 @@ fn write_page(folder: &ClaimsFolder) -> anyhow::Result<PathBuf> {
     Ok(page)
 }
 
-/// The claims as a table of at most `width` characters, then a sentence each in lines of at most `prose`.
+/// A verdict with what it leans to.
+fn verdict(result: &ClaimResult) -> String {
+    match result.leaning {
+        Some(leaning) => format!("{}, leans to {leaning}", result.verdict),
+        None => result.verdict.to_string(),
+    }
+}
+
+/// The claims as a table of at most `width` characters, then what is not settled, in lines of at most `prose`.
 fn table(report: &ClaimsReport, width: usize, prose: usize) -> String {
-    let columns =
-        [("claim", Kind::Name), ("verdict", Kind::Words), ("effect (95 % interval)", Kind::Words), ("s", Kind::Number)];
+    let columns = [("claim", Kind::Name), ("verdict", Kind::Words), ("what was found", Kind::Words)];
     let columns: Vec<Column> =
         (0u8..).zip(columns).map(|(rank, (header, kind))| Column { header, kind, rank }).collect();
-    let rows: Vec<Vec<String>> = report
+    let row = |result: &ClaimResult| vec![result.claim.id.to_owned(), verdict(result), result.sentence.clone()];
+    let rows: Vec<Vec<String>> = report.claims.iter().map(row).collect();
+    let details: String = report
         .claims
         .iter()
-        .map(|result| {
-            vec![
-                result.claim.id.to_owned(),
-                result.verdict.to_string(),
-                effect(result.effect.as_ref(), &result.unit),
-                fixed(result.seconds, 0),
-            ]
-        })
+        .map(|result| format!("\n{}\n", paragraph(&format!("{}: {}", result.claim.id, detail(result)), prose)))
         .collect();
-    let sentences: String = report
-        .claims
-        .iter()
-        .map(|result| format!("\n{}\n", paragraph(&format!("{}: {}", result.claim.id, result.sentence), prose)))
-        .collect();
-    format!("{}\n{sentences}", terminal::table(&columns, &rows, width))
+    format!("{}\n{details}", terminal::table(&columns, &rows, width))
 }
 
 #[cfg(test)]
 mod tests {
     use rectify_train::{
-        judge::verdict::Verdict,
-        record::{Environment, Estimate},
+        claims::SCHEMA_VERSION,
+        judge::verdict::{Effect, Verdict},
+        record::Environment,
     };
-
-    use rectify_train::claims::{ClaimResult, SCHEMA_VERSION};
 
     use super::*;
 
@@ -178,19 +218,21 @@ mod tests {
         let result = |claim: &&'static Claim| ClaimResult {
             claim,
             verdict: Verdict::NotSettled,
-            effect: Some(Estimate {
-                mean: -1.25e-7,
-                std: None,
-                low: Some(-1e-310),
-                high: Some(1e12),
-                confidence: 0.95,
-            }),
+            leaning: Some(Verdict::Confirmed),
+            effect: Some(Effect { median: -1.25e-7, low: Some(-1e-310), high: Some(1e12), confidence: 0.95 }),
             unit: "seconds a thousand steps".to_owned(),
             conditions: Vec::new(),
+            needs: Some("a machine that does nothing else".to_owned()),
+            seeds: 20,
+            trainings: 120,
+            diverged: 0,
+            protocol: "0123456789ab".to_owned(),
+            judged_by: None,
             what_was_run: "nothing".to_owned(),
             command: "rectify claims".to_owned(),
             seconds: 12345.6,
-            sentence: "It holds under some conditions and fails under others, ".repeat(5),
+            sentence: "In 30 ReLU layers 1/23000 of the gradient arrives with Xavier's weights, 1.00 with He's."
+                .to_owned(),
             figures: Vec::new(),
         };
         let environment = Environment {
@@ -205,17 +247,19 @@ mod tests {
             schema_version: SCHEMA_VERSION,
             date: "2026-01-31".to_owned(),
             environment,
-            effort: Effort::Quick,
+            plan: Plan { effort: Effort::Quick, datasets: vec!["mnist".to_owned()] },
             requested: Vec::new(),
             claims: CLAIMS.iter().map(result).collect(),
         };
-        for width in [40, 60, 80, 100, 200] {
+        for width in [60, 80, 100, 200] {
             let text = table(&report, width, width);
             for line in text.lines() {
                 assert!(line.chars().count() <= width, "wider than {width}:\n{text}");
             }
-            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert_eq!(words.matches(&report.claims[0].sentence.trim()).count(), CLAIMS.len(), "at {width}:\n{text}");
+            // Every word of every sentence.
+            for word in report.claims[0].sentence.split_whitespace() {
+                assert!(text.matches(word).count() >= CLAIMS.len(), "{word} is missing at {width}:\n{text}");
+            }
         }
     }
 }

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use plotly::{common::ExponentFormat, layout::AxisType};
 use rectify_train::{
-    claims::{ClaimResult, ClaimsReport, Figure},
-    judge::number::number,
-    judge::{curve::Curve, verdict::Verdict},
+    claims::{ClaimResult, ClaimsReport, ConditionResult, Figure},
+    judge::{
+        curve::Curve,
+        number::{count, fixed, number},
+        verdict::{Sample, Verdict},
+    },
 };
 
 use crate::{
@@ -27,10 +30,10 @@ pub fn html(report: &ClaimsReport) -> String {
     }
     let counts: Vec<String> = counts.into_iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
     let lead = format!(
-        "Textbook claims about ReLU as experiments, run on {} with {} effort on {} ({}): {}. Thresholds were fixed \
-         before anything ran.",
+        "Textbook claims about ReLU as experiments, tested on {} with {} effort on {} ({}): {}. Whatever decides a claim \
+         was fixed and hashed before it ran; its seeds follow from the hash.",
         report.date,
-        report.effort,
+        report.plan.effort,
         report.environment.backend,
         report.environment.cpu,
         if counts.is_empty() { "none tested yet".to_owned() } else { counts.join(", ") }
@@ -46,18 +49,14 @@ fn summary(report: &ClaimsReport) -> Section {
                 tr {
                     th scope="col" { "claim" }
                     th scope="col" class="text" { "verdict" }
-                    th scope="col" class="text" { "effect (95 % interval)" }
-                    th scope="col" { "seconds" }
-                    th scope="col" class="text" { "outcome" }
+                    th scope="col" class="text" { "what was found" }
                 }
             }
             tbody {
                 @for result in &report.claims {
                     tr {
                         th scope="row" { a href={ "#" (result.claim.id) } { (result.claim.id) } }
-                        td class="text" { (verdict(result.verdict)) }
-                        td class="text" { (effect(result.effect.as_ref(), &result.unit)) }
-                        td { (format_args!("{:.0}", result.seconds)) }
+                        td class="text" { (verdict(result.verdict)) (leaning(result)) }
                         td class="text long" { (result.sentence) }
                     }
                 }
@@ -70,12 +69,16 @@ fn summary(report: &ClaimsReport) -> Section {
         body: html! {
             (scrolling("Summary", &table))
             p class="note" {
-                "Confirmed: it holds under every condition tried. Refuted: it fails under every one. Qualified: it holds \
-                 under some and fails under others, by intervals that hold jointly at 95 %. Not settled: the intervals \
-                 are too wide to say. The effect is the first condition's."
+                "Confirmed: it holds under every condition that decides. Refuted: it fails under one, and holds under none. \
+                 Qualified: it holds under some and fails under others. Not settled: the seeds so far do not tell. A claim \
+                 is decided wrongly in one case of twenty at most, however often it was looked at while seeds were added."
             }
         },
     }
+}
+
+fn leaning(result: &ClaimResult) -> Markup {
+    html! { @if let Some(leaning) = result.leaning { " leans to " (leaning.to_string()) } }
 }
 
 fn verdict(verdict: Verdict) -> Markup {
@@ -91,9 +94,10 @@ fn section(result: &ClaimResult) -> Section {
                 tr {
                     th scope="col" { "condition" }
                     th scope="col" class="text" { "measured" }
-                    th scope="col" { "effect (95 % interval)" }
+                    th scope="col" { "median (bounds at the level that decides)" }
                     th scope="col" { "claim asks for" }
                     th scope="col" class="text" { "verdict" }
+                    th scope="col" class="text" { "decides" }
                 }
             }
             tbody {
@@ -101,17 +105,19 @@ fn section(result: &ClaimResult) -> Section {
                     tr {
                         th scope="row" { (condition.condition) }
                         td class="text" { (condition.quantity) }
-                        td { (effect(condition.effect.as_ref(), &condition.unit)) }
+                        td { (measured(condition)) }
                         td { (condition.holds) }
                         td class="text" { (verdict(condition.verdict)) }
+                        td class="text" { (if condition.primary { "yes" } else { "shown only" }) }
                     }
                 }
             }
         }
     };
     let body = html! {
-        p class="lead" { "“" (claim.statement) "” " (verdict(result.verdict)) }
+        p class="lead" { "“" (claim.statement) "” " (verdict(result.verdict)) (leaning(result)) }
         p { (result.sentence) }
+        p class="note" { (detail(result)) }
         div class="grid" {
             @for (i, figure) in result.figures.iter().enumerate() { (draw(&format!("{}-{i}", claim.id), figure)) }
         }
@@ -119,23 +125,60 @@ fn section(result: &ClaimResult) -> Section {
         dl {
             dt { "Source" } dd { (claim.source) }
             dt { "Run" } dd { (result.what_was_run) }
+            dt { "Protocol" }
+            dd {
+                code { (result.protocol) }
+                @if let Some(other) = &result.judged_by { ", judged again by " code { (other) } ", which was not fixed beforehand" }
+            }
             dt { "Took" } dd { (format_args!("{:.1} s", result.seconds)) }
             dt { "Again" } dd { code { (result.command) } }
         }
         details {
             summary { "What decides it" }
             ul {
-                @for part in claim.parts {
+                @for criterion in claim.criteria {
                     li {
-                        (capitalised(part.quantity)) ": the claim holds where this is " (part.hypothesis.to_string())
-                        " (" (part.unit) "). " (part.why) " "
-                        span class="note" { "Null hypothesis: " (part.null_hypothesis) }
+                        (capitalised(criterion.quantity)) ": the claim holds where this is "
+                        (criterion.hypothesis.to_string()) " (" (criterion.unit) "). " (criterion.why) " "
+                        span class="note" { "Null hypothesis: " (criterion.null_hypothesis) }
                     }
                 }
             }
         }
     };
     Section { id: claim.id, title: claim.id, body }
+}
+
+/// The effect, or why there is none.
+fn measured(condition: &ConditionResult) -> String {
+    match &condition.sample {
+        Sample::Void(why) => why.clone(),
+        _ => effect(condition.effect.as_ref(), &condition.unit),
+    }
+}
+
+/// The headline number with what decides it: seeds, divergences, interval, and what it would take.
+pub fn detail(result: &ClaimResult) -> String {
+    let what = result.conditions.first();
+    let name = what.map_or(String::new(), |first| format!("{} ({}) ", first.quantity, first.condition));
+    let seeds = match result.seeds {
+        0 => "nothing in it is chance".to_owned(),
+        seeds => format!("{}, {} diverged", count(seeds, "seed"), number_of(result.diverged)),
+    };
+    let open = match (result.verdict, &result.needs) {
+        (Verdict::NotSettled, Some(needs)) => format!("; to settle it: {needs}"),
+        _ => String::new(),
+    };
+    format!(
+        "{name}is {}; {seeds}, {} s, protocol {}{open}.",
+        effect(result.effect.as_ref(), &result.unit),
+        fixed(result.seconds, 0),
+        result.protocol
+    )
+}
+
+fn number_of(count: usize) -> String {
+    if count == 0 { "none".to_owned() } else { count.to_string() }
 }
 
 fn capitalised(text: &str) -> String {
@@ -182,8 +225,8 @@ fn draw(id: &str, content: &Figure) -> Markup {
 #[cfg(test)]
 mod tests {
     use rectify_train::{
-        claims::{CLAIMS, ConditionResult, SCHEMA_VERSION, lab::Effort},
-        judge::{curve::arithmetic, verdict::Sample},
+        claims::{CLAIMS, Plan, SCHEMA_VERSION, lab::Effort},
+        judge::curve::arithmetic,
         record::Environment,
     };
 
@@ -200,16 +243,26 @@ mod tests {
         let result = ClaimResult {
             claim,
             verdict: Verdict::NotSettled,
+            leaning: Some(Verdict::Qualified),
             effect: None,
             unit: "1".to_owned(),
+            needs: Some(hostile.to_owned()),
+            seeds: 5,
+            trainings: 10,
+            diverged: 1,
+            protocol: hostile.to_owned(),
+            judged_by: Some(hostile.to_owned()),
             conditions: vec![ConditionResult {
                 quantity: hostile.to_owned(),
                 unit: "1".to_owned(),
                 condition: hostile.to_owned(),
-                sample: Sample::Exact(1.0),
+                primary: true,
+                sample: Sample::Void(hostile.to_owned()),
                 effect: None,
                 holds: "above 0.5".to_owned(),
                 verdict: Verdict::Confirmed,
+                leans: None,
+                seeds_needed: None,
             }],
             what_was_run: hostile.to_owned(),
             command: hostile.to_owned(),
@@ -228,7 +281,7 @@ mod tests {
                 cpu: hostile.to_owned(),
                 threads: 2,
             },
-            effort: Effort::Quick,
+            plan: Plan { effort: Effort::Quick, datasets: vec![hostile.to_owned()] },
             requested: Vec::new(),
             claims: vec![result],
         });
@@ -248,7 +301,7 @@ mod tests {
             format!("{shown} (theory)"),
             format!("\"name\":\"{} (theory)\"", shown.replace('<', "\\u003c")),
             "<span class=\"verdict not-settled\">not settled</span>".to_owned(),
-            "1 not settled. Thresholds".to_owned(),
+            "1 not settled. Whatever".to_owned(),
             "1.2 s".to_owned(),
         ] {
             assert!(main.contains(&part), "{part} is not in {main}");

@@ -1,7 +1,10 @@
 //! The comparison in figures: one row an activation, for the terminal and for the report.
 
 use rectify_train::{
-    judge::number::{self, ABSENT, number, percent, share},
+    judge::{
+        number::{ABSENT, number, percent, share},
+        verdict::Effect,
+    },
     record::{Estimate, Results, Status},
 };
 
@@ -88,11 +91,20 @@ pub fn comparison(results: &Results, width: usize) -> String {
     table(&columns, &rows, width)
 }
 
-/// `0.0512 (0.0490 to 0.0534)` with the unit where it is not a pure number.
-pub fn effect(estimate: Option<&Estimate>, unit: &str) -> String {
-    let Some(estimate) = estimate else { return ABSENT.to_owned() };
-    let unit = if ["1", "fraction", "ratio"].contains(&unit) { String::new() } else { format!(" {unit}") };
-    number::estimate(estimate) + &unit
+/// `0.0512 (0.0490 to 0.0534 at 98.75 %)` with the unit where it is not a pure number; the level is that of each end.
+pub fn effect(effect: Option<&Effect>, unit: &str) -> String {
+    let Some(effect) = effect else { return ABSENT.to_owned() };
+    let unit = if ["1", "fraction", "ratio", "share"].contains(&unit) { String::new() } else { format!(" {unit}") };
+    let median = if effect.median.is_finite() { number(effect.median) } else { "over all that was tried".to_owned() };
+    let level = percent(effect.confidence, 2);
+    let level = level.trim_end_matches('0').trim_end_matches('.');
+    match (effect.low, effect.high) {
+        _ if effect.confidence == 1.0 => median + &unit,
+        (Some(low), Some(high)) => format!("{median}{unit} ({} to {} at {level} %)", number(low), number(high)),
+        (Some(low), None) => format!("{median}{unit} (at least {} at {level} %)", number(low)),
+        (None, Some(high)) => format!("{median}{unit} (at most {} at {level} %)", number(high)),
+        (None, None) => format!("{median}{unit}"),
+    }
 }
 
 fn status(results: &Results, activation: &str) -> String {

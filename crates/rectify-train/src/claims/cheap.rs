@@ -1,19 +1,22 @@
 //! `cheap`: ReLU and its derivative cost less.
 
-use std::time::Instant;
+use std::{fs, time::Instant};
 
 use burn::tensor::{DType, Device, Distribution, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part, geometric,
-    lab::{ClaimError, Lab},
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    lab::{ClaimError, Lab, Setup, describe},
 };
 use crate::{
     activation::{Activation, ActivationLayer},
-    backend,
     experiment::Experiment,
-    judge::verdict::{Direction, Hypothesis},
-    train::grid::Training,
+    judge::{
+        curve::{Curve, geometric},
+        number::{number, percent},
+        verdict::{Direction, Hypothesis, Sample},
+    },
 };
 
 /// The claim.
@@ -22,166 +25,248 @@ pub static CLAIM: Claim = Claim {
     statement: "ReLU and its derivative cost less than sigmoid and tanh, as there is no exponential to compute.",
     source: "Glorot, Bordes and Bengio 2011, Deep sparse rectifier neural networks, §3; whether it matters: Amdahl \
              1967, Validity of the single processor approach to achieving large scale computing capabilities",
-    parts: &[&PER_ELEMENT, &PER_STEP],
-    run,
+    criteria: &[&PER_ELEMENT, &PER_STEP],
+    procedure: Procedure::of::<Cheap>(),
 };
 
-static PER_ELEMENT: Part = Part {
-    quantity: "time per element, sigmoid's or tanh's over ReLU's",
+static PER_ELEMENT: Criterion = Criterion {
+    quantity: "time per element, forward and backward, of the fastest sigmoid or tanh there is here over ReLU's",
     unit: "ratio",
     null_hypothesis: "They take the same time.",
     hypothesis: Hypothesis::ratio(Direction::Above, 1.1),
-    why: "A tenth is what the same code's time moves by between runs on a busy machine.",
+    why: "A tenth is what the same code's time moves by between runs.",
 };
-static PER_STEP: Part = Part {
+static PER_STEP: Criterion = Criterion {
     quantity: "share of a whole training step that ReLU saves",
     unit: "fraction",
-    null_hypothesis: "The step takes as long with either.",
+    null_hypothesis: "The step takes as long with either, within a twentieth.",
     hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.05),
     why: "Less than a twentieth of the time is no reason to choose an activation, however much cheaper its own part is.",
 };
 
-/// Times of ReLU and of another function for the same work, a pair a repetition, taken in turn.
-#[derive(Debug, Clone)]
-pub struct Measured {
-    /// What was timed, such as `tanh backward, 2^20 f32, flex`.
-    pub condition: String,
-    /// (ReLU, the other): nanoseconds per element, or seconds a step.
-    pub times: Vec<(f64, f64)>,
+/// Part of the time for which a thread that was ready had to wait for a core, from which on a time is worth nothing.
+const BUSY: f64 = 0.02;
+
+/// The study.
+pub struct Cheap;
+
+/// What is run.
+#[derive(Serialize)]
+pub struct Settings {
+    experiment: Experiment,
+    activations: Vec<String>,
+    /// Elements of a tensor: from one that stays in a core's cache to one that does not. The middle one decides.
+    sizes: Vec<usize>,
+    deciding_size: usize,
 }
 
-/// The evidence from times per element and from times of whole steps.
-pub fn conditions(elements: &[Measured], steps: &[Measured]) -> Vec<Condition> {
-    let per_element = elements.iter().map(|m| {
-        Condition::new(&PER_ELEMENT, &m.condition, m.times.iter().map(|(relu, other)| other / relu).collect())
-    });
-    let per_step = steps.iter().map(|m| {
-        Condition::new(&PER_STEP, &m.condition, m.times.iter().map(|(relu, other)| 1.0 - relu / other).collect())
-    });
-    per_element.chain(per_step).collect()
+/// What is timed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arm {
+    /// An implementation of a function, forward and backward.
+    Elements {
+        /// The function.
+        activation: String,
+        /// A name or a formula that computes it.
+        implementation: String,
+        /// Elements of the tensor.
+        size: usize,
+    },
+    /// A whole training step.
+    Step {
+        /// The function.
+        activation: String,
+    },
 }
 
-const ACTIVATIONS: [&str; 3] = ["relu", "sigmoid", "tanh"];
-/// Steps of a training whose time is taken.
-const STEPS: usize = 40;
-/// Elements of a tensor: from one that stays in a processor's cache to one that does not.
-const SIZES: [usize; 3] = [1 << 14, 1 << 18, 1 << 22];
-
-/// On one thread of its own: trainings side by side would disturb each other's times.
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    lab.alone(&|| measure(lab))
-}
-
-fn measure(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let repetitions = lab.choose(3, 15, 30);
-    let sizes = lab.choose(&SIZES[..1], &SIZES[..], &SIZES[..]);
-    // The CPU's two backends are different code; a GPU is compared with nothing.
-    let backends = if lab.backend() == "flex" { vec!["flex", "ndarray"] } else { vec![lab.backend()] };
-    let mut elements = Vec::new();
-    let mut figures = Vec::new();
-    let mut timed_on = Vec::new();
-    for backend in backends {
-        // Timed where it is compiled in; what was run says where that was.
-        let Ok(device) = backend::open(backend) else { continue };
-        timed_on.push(backend);
-        let timed: Vec<(usize, Vec<Vec<Times>>)> =
-            sizes.iter().map(|&size| (size, in_turn(repetitions, |i| times(&activation(i), size, &device)))).collect();
-        type Direction = (&'static str, fn(&Times) -> f64);
-        let directions: [Direction; 2] = [("forward", |times| times.forward), ("backward", |times| times.backward)];
-        for (direction, time) in directions {
-            for (size, times) in &timed {
-                for (i, name) in ACTIVATIONS.iter().enumerate().skip(1) {
-                    elements.push(Measured {
-                        condition: format!("{name} {direction}, 2^{} f32, {backend}", size.ilog2()),
-                        times: times[0].iter().zip(&times[i]).map(|(relu, other)| (time(relu), time(other))).collect(),
-                    });
-                }
-            }
-            let curve = |(i, name): (usize, &&str)| {
-                let at = |(size, times): &(usize, Vec<Vec<Times>>)| (*size as f64, times[i].iter().map(time).collect());
-                Curve::measured(*name, geometric, timed.iter().map(at))
-            };
-            figures.push(Figure {
-                title: format!("{direction}, {backend}"),
-                x: "elements".to_owned(),
-                y: "ns an element".to_owned(),
-                log_x: true,
-                log_y: true,
-                series: ACTIVATIONS.iter().enumerate().map(curve).collect(),
-            });
-        }
-    }
-
-    let experiment = Experiment { train_size: Some(STEPS * 128), epochs: Some(1), ..lab.experiment() };
-    let trainings = lab.trainings(&experiment, &ACTIVATIONS, 0..1);
-    let step_times = in_turn(repetitions, |i| seconds_a_step(lab, &trainings[i])).into_iter();
-    let step_times: Vec<Vec<f64>> =
-        step_times.map(|times| times.into_iter().collect::<Result<_, _>>()).collect::<Result<_, _>>()?;
-    let steps: Vec<Measured> = ACTIVATIONS
-        .iter()
-        .enumerate()
-        .skip(1)
-        .map(|(i, name)| Measured {
-            condition: format!(
-                "{name}, whole step, mlp {} × 128, batch 128, {}",
-                experiment.hidden().len(),
-                lab.backend()
-            ),
-            times: step_times[0].iter().copied().zip(step_times[i].iter().copied()).collect(),
-        })
-        .collect();
-    figures.push(Figure {
-        title: "A whole training step".to_owned(),
-        x: "repetition".to_owned(),
-        y: "ms".to_owned(),
-        series: ACTIVATIONS
-            .iter()
-            .zip(&step_times)
-            .map(|(name, times)| {
-                let points = times.iter().enumerate().map(|(i, seconds)| ((i + 1) as f64, 1e3 * seconds)).collect();
-                Curve { name: (*name).to_owned(), points, ..Curve::default() }
-            })
-            .collect(),
-        ..Figure::default()
-    });
-    Ok(Outcome {
-        conditions: conditions(&elements, &steps),
-        what_was_run: format!(
-            "{repetitions} repetitions in turn on one thread: tensors of {sizes:?} \
-             f32 on {}; training steps of {}",
-            timed_on.join(" and "),
-            Training::describe(&experiment)
-        ),
-        figures,
-    })
-}
-
-fn activation(i: usize) -> Activation {
-    ACTIVATIONS[i].parse().expect("claims name known activations")
-}
-
-/// `times(i)` for every activation in turn, `repetitions` times after one that does not count. By activation.
-fn in_turn<T>(repetitions: usize, times: impl Fn(usize) -> T) -> Vec<Vec<T>> {
-    let mut by_activation: Vec<Vec<T>> = ACTIVATIONS.map(|_| Vec::new()).into();
-    for repetition in 0..=repetitions {
-        for (i, of) in by_activation.iter_mut().enumerate() {
-            let time = times(i);
-            if repetition > 0 {
-                of.push(time);
-            }
-        }
-    }
-    by_activation
-}
-
-/// Nanoseconds an element.
-struct Times {
+/// A time.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Time {
+    /// Nanoseconds an element, forward; nanoseconds of a step.
     forward: f64,
+    /// Nanoseconds an element, backward; 0 of a step.
     backward: f64,
+    /// Part of the time that the thread waited for a core; `None` where the system does not tell.
+    waited: Option<f64>,
+}
+
+impl Time {
+    fn total(&self) -> f64 {
+        self.forward + self.backward
+    }
+
+    fn is_disturbed(&self) -> bool {
+        self.waited.is_some_and(|waited| waited > BUSY)
+    }
+}
+
+impl Study for Cheap {
+    type Settings = Settings;
+    /// The fastest implementation of each function.
+    type Pilot = Vec<(String, String)>;
+    type Arm = Arm;
+    type Outcome = Time;
+    const TIMED: bool = true;
+
+    fn settings(plan: &Plan) -> Settings {
+        let experiment = Experiment { train_size: Some(40 * 128), epochs: Some(1), ..plan.experiment() };
+        let activations = ["relu", "sigmoid", "tanh"].map(str::to_owned).into();
+        let sizes = plan.choose(
+            vec![1 << 16],
+            vec![1 << 12, 1 << 16, 1 << 20, 1 << 22],
+            vec![1 << 12, 1 << 16, 1 << 20, 1 << 24],
+        );
+        Settings { experiment, activations, sizes, deciding_size: 1 << 16 }
+    }
+
+    fn pilot(lab: &Lab, settings: &Settings) -> Result<Vec<(String, String)>, ClaimError> {
+        let fastest = |activation: &String| -> (String, String) {
+            let candidates = match activation.as_str() {
+                "sigmoid" | "tanh" => vec![activation.clone(), format!("{activation}(x)")],
+                _ => vec![activation.clone()],
+            };
+            let time = |implementation: &String| {
+                let once = || times(&parsed(implementation), settings.deciding_size, lab.device()).total();
+                (0..5).map(|_| once()).fold(f64::INFINITY, f64::min)
+            };
+            let timed: Vec<(f64, String)> = candidates.into_iter().map(|name| (time(&name), name)).collect();
+            let best = timed.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name);
+            (activation.clone(), best.unwrap_or(activation.clone()))
+        };
+        lab.alone(&|| Ok(settings.activations.iter().map(fastest).collect()))
+    }
+
+    fn arms(settings: &Settings, fastest: &Vec<(String, String)>) -> Vec<Arm> {
+        let elements = settings.sizes.iter().flat_map(|&size| {
+            fastest.iter().map(move |(activation, implementation)| Arm::Elements {
+                activation: activation.clone(),
+                implementation: implementation.clone(),
+                size,
+            })
+        });
+        let steps = settings.activations.iter().map(|activation| Arm::Step { activation: activation.clone() });
+        elements.chain(steps).collect()
+    }
+
+    /// A seed is a repetition: all arms in turn.
+    fn measure(lab: &Lab, settings: &Settings, arm: &Arm, _: u64) -> Result<Time, ClaimError> {
+        let before = scheduled();
+        let time = match arm {
+            Arm::Elements { implementation, size, .. } => times(&parsed(implementation), *size, lab.device()),
+            Arm::Step { activation } => {
+                let setup = Setup::new(settings.experiment.clone(), activation);
+                let (training, data) = (setup.training(0), lab.data(&setup.experiment)?);
+                let (_, run) = lab.train(lab.network(&training, &data), &training, &data, &mut |_| {})?;
+                let seconds = run.last().map_or(f64::NAN, |epoch| epoch.seconds);
+                Time { forward: 1e9 * seconds / run.steps as f64, backward: 0.0, waited: None }
+            }
+        };
+        let waited = before.zip(scheduled()).map(|(before, after)| {
+            let (ran, waited) = (after.0 - before.0, after.1 - before.1);
+            waited / (ran + waited)
+        });
+        Ok(Time { waited, ..time })
+    }
+
+    fn judge(settings: &Settings, fastest: &Vec<(String, String)>, trials: &Trials<Arm, Time>) -> Findings {
+        let elements = |name: &str, of: usize| {
+            let name = name.to_owned();
+            move |arm: &Arm| matches!(arm, Arm::Elements { activation, size, .. } if *activation == name && *size == of)
+        };
+        let step = |name: &str| {
+            let name = name.to_owned();
+            move |arm: &Arm| matches!(arm, Arm::Step { activation } if *activation == name)
+        };
+        let undisturbed = |effects: Vec<f64>| {
+            let known = effects.iter().filter(|effect| !effect.is_nan()).count();
+            match 2 * known < effects.len() {
+                true => Sample::Void("other programs took the cores; time it on an idle machine".to_owned()),
+                false => Sample::Effects(effects),
+            }
+        };
+        let clean =
+            |a: &Time, b: &Time, effect: f64| if a.is_disturbed() || b.is_disturbed() { f64::NAN } else { effect };
+        let dearer = |other: &str, size: usize| {
+            let ratio = |other: &Time, relu: &Time| clean(other, relu, other.total() / relu.total());
+            undisturbed(trials.pairs(elements(other, size), elements("relu", size), ratio))
+        };
+        let mut conditions = Vec::new();
+        for other in &settings.activations[1..] {
+            let sample = dearer(other, settings.deciding_size);
+            let name = format!("{other}, 2^{} f32", settings.deciding_size.ilog2());
+            conditions.push(Condition::primary(&PER_ELEMENT, name, sample));
+            let saved = |relu: &Time, other: &Time| clean(relu, other, 1.0 - relu.forward / other.forward);
+            let sample = undisturbed(trials.pairs(step("relu"), step(other), saved));
+            conditions.push(Condition::primary(&PER_STEP, format!("{other}, whole step"), sample));
+        }
+        for other in &settings.activations[1..] {
+            for &size in settings.sizes.iter().filter(|size| **size != settings.deciding_size) {
+                let name = format!("{other}, 2^{} f32", size.ilog2());
+                conditions.push(Condition::exploratory(&PER_ELEMENT, name, dearer(other, size)));
+            }
+        }
+        let figure = |title: &str, of: fn(&Time) -> f64| Figure {
+            title: title.to_owned(),
+            x: "elements".to_owned(),
+            y: "ns an element".to_owned(),
+            log_x: true,
+            log_y: true,
+            series: settings
+                .activations
+                .iter()
+                .map(|activation| {
+                    let at = |&size: &usize| {
+                        (size as f64, trials.of(elements(activation, size)).into_iter().map(of).collect())
+                    };
+                    Curve::measured(activation.clone(), geometric, settings.sizes.iter().map(at))
+                })
+                .collect(),
+        };
+        let told = trials.all().any(|time| time.waited.is_some());
+        Findings {
+            conditions,
+            what_was_run: format!(
+                "on one thread, in turn: {}; training steps of {}{}",
+                fastest.iter().map(|(name, by)| format!("{name} by `{by}`")).collect::<Vec<_>>().join(", "),
+                describe(&settings.experiment),
+                if told { "" } else { "; this system does not tell whether other programs took the core" }
+            ),
+            diverged: 0,
+            figures: vec![figure("Forward", |time| time.forward), figure("Backward", |time| time.backward)],
+        }
+    }
+
+    fn sentence(judgement: &Judgement) -> String {
+        let of = |what: &str| {
+            let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(what));
+            condition.and_then(|c| c.effect).map(|effect| effect.median)
+        };
+        if of("sigmoid, 2^").is_none() || of("tanh, whole").is_none() {
+            return "Not timed: other programs took the cores.".to_owned();
+        }
+        format!(
+            "Sigmoid costs {} times ReLU, tanh {} times; of a training step ReLU saves {} % and {} %.",
+            number(of("sigmoid, 2^")),
+            number(of("tanh, 2^")),
+            percent(of("sigmoid, whole"), 0),
+            percent(of("tanh, whole"), 0)
+        )
+    }
+}
+
+fn parsed(name: &str) -> Activation {
+    name.parse().expect("claims name known activations")
+}
+
+/// Nanoseconds that this thread has run, and that it waited for a core though it could have run; Linux tells.
+fn scheduled() -> Option<(f64, f64)> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let mut numbers = text.split_whitespace().map(str::parse::<f64>);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// Times a function and its derivative on normal numbers, as many passes as take about a millisecond or more.
-fn times(activation: &Activation, elements: usize, device: &Device) -> Times {
+fn times(activation: &Activation, elements: usize, device: &Device) -> Time {
     let layer = activation.init(device);
     let tensor =
         |device: &Device| Tensor::<1>::random([elements], Distribution::Normal(0.0, 1.0), (device, DType::F32));
@@ -201,7 +286,7 @@ fn times(activation: &Activation, elements: usize, device: &Device) -> Times {
             std::hint::black_box(y.backward());
         }
     });
-    Times { forward: 1e9 * forward / total, backward: 1e9 * backward / total }
+    Time { forward: 1e9 * forward / total, backward: 1e9 * backward / total, waited: None }
 }
 
 /// Seconds that `work` takes until the device has done it.
@@ -214,31 +299,49 @@ fn seconds(device: &Device, work: impl FnOnce()) -> f64 {
     started.elapsed().as_secs_f64()
 }
 
-/// Seconds of a training step, over a few dozen: batch, forward, backward and update.
-fn seconds_a_step(lab: &Lab, training: &Training) -> Result<f64, ClaimError> {
-    let data = lab.data(&training.experiment)?;
-    let (_, run) = lab.train(lab.network(training, &data), training, &data, &mut |_| {})?;
-    Ok(run.last().map_or(f64::NAN, |epoch| epoch.seconds) / run.steps as f64)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::around, *};
+    use super::{super::tests::plan, *};
     use crate::judge::verdict::Verdict;
 
-    fn verdict(element: f64, step: f64) -> Verdict {
-        let measured = |other: f64| Measured {
-            condition: "tanh".to_owned(),
-            times: around(other).map(|other| (1.0, other)).to_vec(),
+    fn judged(element: f64, step: f64, waited: f64) -> Judgement {
+        let settings = Cheap::settings(&plan());
+        let fastest: Vec<_> = settings.activations.iter().map(|name| (name.clone(), name.clone())).collect();
+        let arms = Cheap::arms(&settings, &fastest);
+        let time = |arm: &Arm| {
+            let forward = match arm {
+                Arm::Elements { activation, .. } if activation != "relu" => element,
+                Arm::Step { activation } if activation != "relu" => step,
+                _ => 1.0,
+            };
+            Time { forward, backward: forward, waited: Some(waited) }
         };
-        CLAIM.judge(conditions(&[measured(element)], &[measured(step)])).verdict
+        let seeds = vec![arms.iter().map(time).collect::<Vec<_>>(); 8];
+        let findings = Cheap::judge(&settings, &fastest, &Trials { arms: &arms, seeds: &seeds });
+        CLAIM.judge(findings.conditions)
     }
 
     #[test]
     fn cheaper_elements_and_steps_confirm_dearer_ones_refute_and_cheap_elements_alone_qualify() {
-        assert_eq!(verdict(3.0, 1.2), Verdict::Confirmed);
-        assert_eq!(verdict(1.0, 1.0), Verdict::Refuted);
-        assert_eq!(verdict(0.5, 0.9), Verdict::Refuted);
-        assert_eq!(verdict(3.0, 1.01), Verdict::Qualified);
+        assert_eq!(judged(3.0, 1.2, 0.0).verdict, Verdict::Confirmed);
+        assert_eq!(judged(1.0, 1.0, 0.0).verdict, Verdict::Refuted);
+        assert_eq!(judged(0.5, 0.9, 0.0).verdict, Verdict::Refuted);
+        assert_eq!(judged(3.0, 1.01, 0.0).verdict, Verdict::Qualified);
+    }
+
+    #[test]
+    fn a_busy_machine_is_no_evidence_and_says_so() {
+        let judgement = judged(3.0, 1.2, 0.3);
+        assert_eq!(judgement.verdict, Verdict::NotSettled);
+        assert!(judgement.needs().unwrap().contains("idle machine"));
+        assert!(Cheap::sentence(&judgement).contains("other programs"));
+    }
+
+    #[test]
+    fn linux_tells_how_long_a_thread_waited() {
+        if cfg!(target_os = "linux") {
+            let (ran, _) = scheduled().unwrap();
+            assert!(ran > 0.0);
+        }
     }
 }

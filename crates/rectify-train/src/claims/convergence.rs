@@ -1,286 +1,276 @@
-//! `convergence`: ReLU trains in less time.
+//! `convergence`: ReLU trains in fewer steps.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic, geometric,
-    lab::{ClaimError, Lab, first, seeds_in_words, without_test},
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    lab::{ClaimError, Lab, Rate, Setup, describe, rates_in_words},
 };
 use crate::{
-    experiment::{Experiment, ModelKind},
-    judge::verdict::{Direction, Hypothesis},
-    train::{Event, evaluate, grid::Training},
+    experiment::{Experiment, Schedule},
+    judge::{
+        curve::{Curve, geometric},
+        number::number,
+        verdict::{Direction, Hypothesis, Sample},
+    },
+    record::Status,
+    train::Event,
 };
 
 /// The claim.
 pub static CLAIM: Claim = Claim {
     id: "convergence",
-    statement: "A network with ReLU reaches a given training loss in less time than one with sigmoid or tanh.",
+    statement: "A network with ReLU reaches a given training loss in fewer steps than one with sigmoid or tanh.",
     source: "Krizhevsky, Sutskever and Hinton 2012, ImageNet classification with deep convolutional neural networks, \
              §3.1 and figure 1: six times fewer iterations than tanh to 25 % training error on CIFAR-10",
-    parts: &[&STEPS, &SECONDS],
-    run,
+    criteria: &[&STEPS],
+    procedure: Procedure::of::<Convergence>(),
 };
 
-static STEPS: Part = Part {
+static STEPS: Criterion = Criterion {
     quantity: "steps to the training loss, sigmoid's or tanh's over ReLU's, each at its best learning rate",
     unit: "ratio",
     null_hypothesis: "They need the same number of steps.",
     hypothesis: Hypothesis::ratio(Direction::Above, 1.25),
-    why: "Neighbours on the grid of learning rates differ by about as much, so less would say more about the grid than \
-          about the activation. Krizhevsky's factor is 6.",
-};
-static SECONDS: Part = Part {
-    quantity: "seconds to the training loss, sigmoid's or tanh's over ReLU's, each at its best learning rate",
-    unit: "ratio",
-    null_hypothesis: "They need the same time.",
-    hypothesis: Hypothesis::ratio(Direction::Above, 1.25),
-    why: "As for steps.",
+    why: "Rates are chosen from a grid of factors of 2, so less would say more about the grid than about the activation. \
+          Krizhevsky's factor is 6.",
 };
 
-/// How far one training was when it reached the loss; where it never did, how far it was when its budget ended.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Reached {
-    /// Whether it reached the loss.
-    pub reached: bool,
-    /// Steps taken.
-    pub steps: f64,
-    /// Seconds of training.
-    pub seconds: f64,
+/// The loss that is looked for is the mean over so many steps.
+const WINDOW: usize = 20;
+
+/// The study.
+pub struct Convergence;
+
+/// What is run.
+#[derive(Serialize)]
+pub struct Settings {
+    experiment: Experiment,
+    /// Data sets, and the training loss to reach on each, in nats a sample: far enough from the beginning
+    /// that a seed's noise is small beside the way.
+    targets: Vec<(String, f64)>,
 }
 
-/// ReLU and another activation in one model.
+/// A network and what it is to reach.
 #[derive(Debug, Clone)]
-pub struct Measured {
-    /// Such as `tanh, cnn, mnist`.
-    pub condition: String,
-    /// (ReLU, the other), a pair a seed.
-    pub trainings: Vec<(Reached, Reached)>,
+pub struct Arm {
+    activation: String,
+    dataset: String,
+    target: f64,
+    setup: Setup,
 }
 
-/// The evidence under each condition.
-///
-/// Where only one of a pair reached the loss, the other's budget stands for what it would have needed: the ratio is then
-/// a bound, on the side that makes the effect smaller. Where neither did, there is no ratio.
-pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
-    let ratios = |m: &Measured, figure: fn(&Reached) -> f64| -> Vec<f64> {
-        m.trainings
-            .iter()
-            .map(|(relu, other)| match relu.reached || other.reached {
-                true => figure(other) / figure(relu),
-                false => f64::NAN,
-            })
-            .collect()
-    };
-    let of = |part, name: &str, figure: fn(&Reached) -> f64| -> Vec<Condition> {
-        measured.iter().map(|m| Condition::new(part, format!("{}, {name}", m.condition), ratios(m, figure))).collect()
-    };
-    [of(&STEPS, "steps", |training| training.steps), of(&SECONDS, "seconds", |training| training.seconds)].concat()
+/// One training.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Descent {
+    /// Steps to the loss; `None` where it did not come to it within its steps, or diverged.
+    steps: Option<usize>,
+    diverged: bool,
+    /// Mean losses of windows on the way: the last step of each, and the mean.
+    losses: Vec<(usize, f64)>,
 }
 
-/// The grid of learning rates.
-const RATES: [f64; 4] = [0.03, 0.1, 0.3, 1.0];
-/// The training loss to reach, in nats a sample: about nine in ten training samples are right there.
-const TARGET: f64 = 0.3;
-/// Steps between two looks at the training loss, on a fixed sample of this size.
-const LOOK_EVERY: usize = 10;
-const LOSS_SAMPLE: usize = 500;
-/// The seed that chooses the rate. It is not among those that are judged: the best of a grid on the same seed would be
-/// better than the rate is.
-const CHOOSING_SEED: u64 = 1000;
 const ACTIVATIONS: [&str; 3] = ["relu", "sigmoid", "tanh"];
 
-/// One training, and the loss on the way.
-#[derive(Serialize, Deserialize)]
-struct Descent {
-    training: Reached,
-    losses: Vec<(f64, f64)>,
-}
+impl Study for Convergence {
+    type Settings = Settings;
+    type Pilot = Vec<Rate>;
+    type Arm = Arm;
+    type Outcome = Descent;
 
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let mlp = Experiment {
-        hidden: Some(vec![128; 2]),
-        epochs: Some(1),
-        steps: Some(lab.choose(100, 2000, 10_000)),
-        ..lab.experiment()
-    };
-    let cnn = Experiment {
-        model: ModelKind::Cnn,
-        hidden: None,
-        batch_size: 32,
-        steps: Some(lab.choose(20, 400, 4000)),
-        ..mlp.clone()
-    };
-    let mut measured = Vec::new();
-    let mut figures = Vec::new();
-    let mut chosen = Vec::new();
-    for dataset in lab.datasets() {
-        for (model, experiment, seeds) in [("mlp", &mlp, lab.seeds()), ("cnn", &cnn, 0..lab.choose(2, 3, 10))] {
-            let experiment = Experiment { dataset: (*dataset).to_owned(), ..experiment.clone() };
-            let with_rate = |rate| Experiment { lr: Some(rate), ..experiment.clone() };
-            let choosing: Vec<_> = RATES
-                .into_iter()
-                .flat_map(|rate| lab.trainings(&with_rate(rate), &ACTIVATIONS, CHOOSING_SEED..CHOOSING_SEED + 1))
-                .collect();
-            let tried = lab.side_by_side(&choosing, &|training| descend(lab, training))?;
-            // The fewest steps; where no rate reaches the loss, the lowest loss.
-            let rank = |i: usize, rate: usize| -> (f64, f64) {
-                let descent = &tried[rate * ACTIVATIONS.len() + i];
-                let last = descent.losses.last().map_or(f64::INFINITY, |(_, loss)| *loss);
-                let lost = if last.is_finite() { last } else { f64::INFINITY };
-                (if descent.training.reached { descent.training.steps } else { f64::INFINITY }, lost)
-            };
-            let rates: Vec<f64> = (0..ACTIVATIONS.len())
-                .map(|i| {
-                    let better = |a: &usize, b: &usize| rank(i, *a).partial_cmp(&rank(i, *b));
-                    let best = (0..RATES.len()).min_by(|a, b| better(a, b).unwrap_or(std::cmp::Ordering::Equal));
-                    RATES[best.unwrap_or(0)]
-                })
-                .collect();
-            chosen.push(format!(
-                "{model} on {dataset}: {}",
-                ACTIVATIONS
-                    .iter()
-                    .zip(&rates)
-                    .map(|(name, rate)| format!("{name} {rate}"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ));
+    fn settings(plan: &Plan) -> Settings {
+        let experiment = Experiment {
+            hidden: Some(vec![128; 2]),
+            epochs: None,
+            steps: Some(plan.choose(150, 1500, 5000)),
+            // How far a rate has decayed would depend on the steps that are allowed.
+            schedule: Schedule::Constant,
+            ..plan.experiment()
+        };
+        let target = |dataset: &String| (dataset.clone(), if dataset == "fashion-mnist" { 0.4 } else { 0.2 });
+        Settings { experiment, targets: plan.datasets.iter().map(target).collect() }
+    }
 
-            let trainings: Vec<_> = seeds
-                .clone()
-                .flat_map(|seed| (0..ACTIVATIONS.len()).map(move |i| (seed, i)))
-                .flat_map(|(seed, i)| lab.trainings(&with_rate(rates[i]), &ACTIVATIONS[i..=i], seed..seed + 1))
-                .collect();
-            let descents = lab.side_by_side(&trainings, &|training| descend(lab, training))?;
-            let by_seed: Vec<&[Descent]> = descents.chunks(ACTIVATIONS.len()).collect();
-            for (i, name) in ACTIVATIONS.iter().enumerate().skip(1) {
-                measured.push(Measured {
-                    condition: format!("{name}, {model}, {dataset}"),
-                    trainings: by_seed.iter().map(|seed| (seed[0].training, seed[i].training)).collect(),
-                });
+    fn pilot(lab: &Lab, settings: &Settings) -> Result<Vec<Rate>, ClaimError> {
+        let most = settings.experiment.steps.unwrap_or(0) as f64;
+        lab.best_rates("steps to a loss", &arms(settings), &|arm, rate, seed| {
+            let descent = descend(lab, &arm.setup.with_rate(rate), arm.target, seed)?;
+            // The fewest steps; where no rate comes to it, the lowest loss.
+            let last = descent.losses.last().map_or(1e3, |(_, loss)| loss.min(1e3));
+            Ok(descent.steps.map_or(-2.0 * most - last, |steps| -(steps as f64)))
+        })
+    }
+
+    fn arms(settings: &Settings, rates: &Vec<Rate>) -> Vec<Arm> {
+        let at = |(arm, rate): (Arm, &Rate)| Arm { setup: arm.setup.with_rate(rate.rate), ..arm };
+        arms(settings).into_iter().zip(rates).map(at).collect()
+    }
+
+    fn measure(lab: &Lab, _: &Settings, arm: &Arm, seed: u64) -> Result<Descent, ClaimError> {
+        descend(lab, &arm.setup, arm.target, seed)
+    }
+
+    fn judge(settings: &Settings, rates: &Vec<Rate>, trials: &Trials<Arm, Descent>) -> Findings {
+        let is = |activation: &'static str, dataset: &str| {
+            let dataset = dataset.to_owned();
+            move |arm: &Arm| arm.activation == activation && arm.dataset == dataset
+        };
+        // Of a pair that did not both come to it, which was first is known, and not by how much.
+        let ratio = |other: &Descent, relu: &Descent| match (other.steps, relu.steps) {
+            (Some(other), Some(relu)) => other as f64 / relu as f64,
+            (None, Some(_)) => f64::INFINITY,
+            (Some(_), None) => 0.0,
+            (None, None) => f64::NAN,
+        };
+        let mut conditions = Vec::new();
+        let mut figures = Vec::new();
+        for (dataset, target) in &settings.targets {
+            for activation in &ACTIVATIONS[1..] {
+                let sample = Sample::Effects(trials.pairs(is(activation, dataset), is("relu", dataset), ratio));
+                conditions.push(Condition::primary(&STEPS, format!("{activation}, {dataset}"), sample));
             }
-            let curves = ACTIVATIONS.iter().enumerate().map(|(i, name)| {
-                let longest = by_seed.iter().map(|seed| seed[i].losses.len()).min().unwrap_or(0);
+            let curves = ACTIVATIONS.iter().map(|activation| {
+                let descents = trials.of(is(activation, dataset));
+                let looks = descents.iter().map(|descent| descent.losses.len()).min().unwrap_or(0);
                 let at = |look: usize| {
-                    let step = by_seed.first().map_or(0.0, |seed| seed[i].losses[look].0);
-                    (step, by_seed.iter().map(|seed| seed[i].losses[look].1).collect())
+                    let step = descents.first().map_or(0, |descent| descent.losses[look].0);
+                    (step as f64, descents.iter().map(|descent| descent.losses[look].1).collect())
                 };
-                Curve::measured(format!("{name}, rate {}", rates[i]), geometric, (0..longest).map(at))
+                Curve::measured(*activation, geometric, (0..looks).map(at))
             });
-            let last = descents.iter().filter_map(|descent| descent.losses.last()).map(|(step, _)| *step);
-            let last = last.fold(0.0, f64::max);
-            let goal = Curve { name: "the loss to reach".to_owned(), ..Curve::default() };
+            let curves: Vec<Curve> = curves.collect();
+            let last = curves.iter().filter_map(|curve| curve.points.last()).map(|(x, _)| *x).fold(0.0, f64::max);
+            let goal = Curve {
+                name: "the loss to reach".to_owned(),
+                points: vec![(0.0, *target), (last, *target)],
+                ..Curve::default()
+            };
             figures.push(Figure {
-                title: format!("Training loss, {model}, {dataset}"),
+                title: format!("Training loss, {dataset}"),
                 x: "steps".to_owned(),
                 y: "loss, nats a sample".to_owned(),
-                log_x: false,
                 log_y: true,
-                series: curves.chain([Curve { points: vec![(0.0, TARGET), (last, TARGET)], ..goal }]).collect(),
-            });
-            let tried = ACTIVATIONS.iter().enumerate().map(|(i, name)| {
-                let steps = |rate: usize| {
-                    let descent = &tried[rate * ACTIVATIONS.len() + i].training;
-                    (RATES[rate], vec![if descent.reached { descent.steps } else { f64::NAN }])
-                };
-                Curve::measured(*name, arithmetic, (0..RATES.len()).map(steps))
-            });
-            figures.push(Figure {
-                title: format!(
-                    "Steps to a loss of {TARGET} by rate (none where it was not reached), {model}, {dataset}"
-                ),
-                x: "learning rate".to_owned(),
-                y: "steps".to_owned(),
-                log_x: true,
-                log_y: true,
-                series: tried.collect(),
+                series: curves.into_iter().chain([goal]).collect(),
+                ..Figure::default()
             });
         }
+        let names: Vec<String> =
+            arms(settings).iter().map(|arm| format!("{} on {}", arm.activation, arm.dataset)).collect();
+        Findings {
+            conditions,
+            what_was_run: format!(
+                "steps to a mean loss over {WINDOW} steps of {}: {}; rates by the fewest steps on pilot seeds: {}",
+                settings.targets.iter().map(|(d, t)| format!("{t} on {d}")).collect::<Vec<_>>().join(", "),
+                describe(&settings.experiment),
+                rates_in_words(names.iter().map(String::as_str), rates)
+            ),
+            diverged: trials.all().filter(|descent| descent.diverged).count(),
+            figures,
+        }
     }
-    Ok(Outcome {
-        conditions: conditions(&measured),
-        what_was_run: format!(
-            "steps to a loss of {TARGET}: {}; and {}; rates chosen from {RATES:?} by seed {CHOOSING_SEED}: {}; {}, the \
-             CNN with fewer where the effort is not thorough",
-            Training::describe(&mlp),
-            Training::describe(&cnn),
-            chosen.join("; "),
-            seeds_in_words(&lab.seeds())
-        ),
-        figures,
-    })
+
+    fn sentence(judgement: &Judgement) -> String {
+        let of = |begins: &str| {
+            let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(begins));
+            match condition.and_then(|c| c.effect).map(|effect| effect.median) {
+                Some(never) if never.is_infinite() => "over the allowed".to_owned(),
+                times => number(times),
+            }
+        };
+        format!(
+            "At its best rate tanh takes {} times ReLU's steps to the same training loss, sigmoid {} times.",
+            of("tanh"),
+            of("sigmoid")
+        )
+    }
 }
 
-/// Trains until the loss is reached or the budget is spent.
-fn descend(lab: &Lab, training: &Training) -> Result<Descent, ClaimError> {
-    let data = without_test(&lab.data(&training.experiment)?);
-    let sample = first(&data.train, LOSS_SAMPLE);
+/// Every activation on every data set, without a rate.
+fn arms(settings: &Settings) -> Vec<Arm> {
+    let on = |(dataset, target): &(String, f64)| {
+        let experiment = Experiment { dataset: dataset.clone(), ..settings.experiment.clone() };
+        ACTIVATIONS.map(|activation| Arm {
+            activation: activation.to_owned(),
+            dataset: dataset.clone(),
+            target: *target,
+            setup: Setup::new(experiment.clone(), activation),
+        })
+    };
+    settings.targets.iter().flat_map(on).collect()
+}
+
+/// The first step at which the mean of the last [`WINDOW`] losses is at most `target`.
+fn first_step(losses: &[f64], target: f64) -> Option<usize> {
+    let below = |window: &[f64]| window.iter().sum::<f64>() / WINDOW as f64 <= target;
+    losses.windows(WINDOW).position(below).map(|begin| begin + WINDOW)
+}
+
+/// Trains until the loss is reached or the steps are taken. Every step's loss is looked at.
+fn descend(lab: &Lab, setup: &Setup, target: f64, seed: u64) -> Result<Descent, ClaimError> {
+    let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
     let reached = AtomicBool::new(false);
-    let mut descent = Descent { training: Reached { reached: false, steps: 0.0, seconds: 0.0 }, losses: Vec::new() };
-    // Time spent looking is not the training's.
-    let mut since = Instant::now();
-    let network = lab.network(training, &data);
-    let (_, run) = lab.train_until(&reached, network, training, &data, &mut |event| match event {
-        Event::Epoch(_) => since = Instant::now(),
-        Event::Step { step, network, .. } if !descent.training.reached => {
-            descent.training.steps = step as f64;
-            if step.is_multiple_of(LOOK_EVERY) {
-                descent.training.seconds += since.elapsed().as_secs_f64();
-                let loss = evaluate(&network.valid(), &sample).loss.unwrap_or(f64::NAN);
-                descent.losses.push((step as f64, loss));
-                if loss <= TARGET {
-                    descent.training.reached = true;
-                    reached.store(true, Ordering::Relaxed);
-                }
-                since = Instant::now();
+    let mut losses: Vec<f64> = Vec::new();
+    let network = lab.network(&training, &data);
+    let (_, run) = lab.train_until(&reached, network, &training, &data, &mut |event| {
+        if let Event::Losses(block) = event {
+            losses.extend(&block.losses);
+            if first_step(&losses, target).is_some() {
+                reached.store(true, Ordering::Relaxed);
             }
         }
-        _ => {}
     })?;
-    if !descent.training.reached {
-        // A training that diverged needs more than its whole budget.
-        descent.training.steps = training.experiment.steps.unwrap_or(run.steps) as f64;
-    }
-    Ok(descent)
+    let diverged = run.status == Status::Diverged;
+    let window =
+        |(place, window): (usize, &[f64])| ((place + 1) * WINDOW, window.iter().sum::<f64>() / window.len() as f64);
+    Ok(Descent {
+        // What diverges later has not come to stay.
+        steps: first_step(&losses, target).filter(|_| !diverged),
+        diverged,
+        losses: losses.chunks_exact(WINDOW).enumerate().map(window).collect(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::around, *};
+    use super::{super::tests::plan, *};
     use crate::judge::verdict::Verdict;
 
-    fn verdict(relu: (bool, f64), other: (bool, f64)) -> Verdict {
-        let training = |(reached, steps): (bool, f64)| Reached { reached, steps, seconds: steps / 1000.0 };
-        let trainings = around(1.0).map(|jitter| (training(relu), training((other.0, jitter * other.1)))).to_vec();
-        CLAIM.judge(conditions(&[Measured { condition: "tanh".to_owned(), trainings }])).verdict
+    fn verdict(relu: Option<usize>, other: Option<usize>) -> Verdict {
+        let settings = Convergence::settings(&plan());
+        let rates = vec![Rate { rate: 0.1, at_end: false, tried: Vec::new() }; 6];
+        let arms = Convergence::arms(&settings, &rates);
+        let descent = |arm: &Arm| Descent {
+            steps: if arm.activation == "relu" { relu } else { other },
+            diverged: false,
+            losses: Vec::new(),
+        };
+        let seeds = vec![arms.iter().map(descent).collect::<Vec<_>>(); 8];
+        let findings = Convergence::judge(&settings, &rates, &Trials { arms: &arms, seeds: &seeds });
+        CLAIM.judge(findings.conditions).verdict
     }
 
     #[test]
-    fn fewer_steps_confirm_as_many_or_more_refute() {
-        assert_eq!(verdict((true, 100.0), (true, 600.0)), Verdict::Confirmed);
-        assert_eq!(verdict((true, 100.0), (true, 100.0)), Verdict::Refuted);
-        assert_eq!(verdict((true, 600.0), (true, 100.0)), Verdict::Refuted);
+    fn fewer_steps_confirm_and_as_many_or_more_refute() {
+        assert_eq!(verdict(Some(100), Some(600)), Verdict::Confirmed);
+        assert_eq!(verdict(Some(100), Some(100)), Verdict::Refuted);
+        assert_eq!(verdict(Some(600), Some(100)), Verdict::Refuted);
     }
 
     #[test]
-    fn a_budget_that_ends_bounds_the_ratio_and_two_that_end_say_nothing() {
-        assert_eq!(verdict((true, 100.0), (false, 1000.0)), Verdict::Confirmed);
-        assert_eq!(verdict((false, 1000.0), (true, 100.0)), Verdict::Refuted);
-        assert_eq!(verdict((false, 1000.0), (false, 1000.0)), Verdict::NotSettled);
+    fn who_never_arrives_is_later_and_two_that_never_do_say_nothing() {
+        assert_eq!(verdict(Some(100), None), Verdict::Confirmed);
+        assert_eq!(verdict(None, Some(100)), Verdict::Refuted);
+        assert_eq!(verdict(None, None), Verdict::NotSettled);
     }
 
     #[test]
-    fn fewer_steps_that_take_as_long_qualify() {
-        let training = |steps, seconds| Reached { reached: true, steps, seconds };
-        let pair = (training(100.0, 1.0), training(300.0, 1.0));
-        let measured = Measured { condition: "tanh".to_owned(), trainings: vec![pair; 3] };
-        assert_eq!(CLAIM.judge(conditions(&[measured])).verdict, Verdict::Qualified);
+    fn the_loss_is_looked_for_at_every_step() {
+        let losses: Vec<f64> = (0..200).map(|step| 1.0 - f64::from(step) / 200.0).collect();
+        let step = first_step(&losses, 0.5).unwrap();
+        let mean = |end: usize| losses[end - WINDOW..end].iter().sum::<f64>() / WINDOW as f64;
+        assert!(mean(step) <= 0.5 && mean(step - 1) > 0.5);
+        assert_eq!((first_step(&losses, 0.0), first_step(&losses[..5], 2.0)), (None, None));
     }
 }

@@ -2,12 +2,16 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData, f16};
 use rectify::relu;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part,
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
     lab::{ClaimError, Lab},
 };
-use crate::judge::verdict::{Direction, Hypothesis};
+use crate::judge::{
+    curve::Curve,
+    verdict::{Direction, Hypothesis, Sample},
+};
 
 /// The claim.
 pub static CLAIM: Claim = Claim {
@@ -15,18 +19,18 @@ pub static CLAIM: Claim = Claim {
     statement: "ReLU as `if x > 0 then x else 0` and as `max(0, x)` is one function, and plots as a hinge.",
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.1 and figure 6.3; for NaN: IEEE 754-2019, §9.6 \
              (`maximum` hands NaN on, `maximumNumber` does not)",
-    parts: &[&DISAGREEMENT, &HINGE],
-    run,
+    criteria: &[&DISAGREEMENT, &HINGE],
+    procedure: Procedure::of::<Definition>(),
 };
 
-static DISAGREEMENT: Part = Part {
+static DISAGREEMENT: Criterion = Criterion {
     quantity: "bit patterns on which two definitions give different values, where NaN equals NaN and −0 equals 0",
     unit: "bit patterns",
     null_hypothesis: "There is at least one.",
     hypothesis: Hypothesis::difference(Direction::Within, 0.0, 1.0),
     why: "Definitions agree everywhere or they do not.",
 };
-static HINGE: Part = Part {
+static HINGE: Criterion = Criterion {
     quantity: "points of −5..10 at which relu(x) is neither 0 left of 0 nor x right of it",
     unit: "points",
     null_hypothesis: "There is at least one.",
@@ -35,7 +39,7 @@ static HINGE: Part = Part {
 };
 
 /// How two definitions compare over many bit patterns.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Numbers (anything but NaN) on which values differ.
     pub numbers: u64,
@@ -80,19 +84,68 @@ fn operation(inputs: &[f32], dtype: DType, device: &Device) -> Vec<f32> {
     relu(Tensor::<1>::from_data(data, (device, dtype))).into_data().iter::<f32>().collect()
 }
 
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let measured = measure(lab.device());
-    let (off, figure) = hinge(lab.device());
-    let inputs: Vec<&str> = measured.iter().map(|m| m.inputs.as_str()).collect();
-    Ok(Outcome {
-        conditions: conditions(&measured, off),
-        what_was_run: format!("{} through both definitions and the operation on {}", inputs.join(", "), lab.backend()),
-        figures: vec![figure],
-    })
+/// The study: nothing in it is chance.
+pub struct Definition;
+
+/// The comparisons, points off the hinge, and the hinge.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Compared {
+    by_type: Vec<Measured>,
+    off_hinge: u64,
+    hinge: Vec<(f64, f64)>,
+}
+
+const TEXTBOOK: &str = "if-else and max";
+
+impl Study for Definition {
+    type Settings = ();
+    type Pilot = Compared;
+    type Arm = ();
+    type Outcome = ();
+
+    fn settings(_: &Plan) {}
+
+    fn pilot(lab: &Lab, (): &()) -> Result<Compared, ClaimError> {
+        let (off_hinge, hinge) = hinge(lab.device());
+        Ok(Compared { by_type: measure(lab.device()), off_hinge, hinge })
+    }
+
+    fn arms((): &(), _: &Compared) -> Vec<()> {
+        Vec::new()
+    }
+
+    fn measure(_: &Lab, (): &(), (): &(), _: u64) -> Result<(), ClaimError> {
+        Ok(())
+    }
+
+    fn judge((): &(), compared: &Compared, _: &Trials<(), ()>) -> Findings {
+        let inputs: Vec<&str> = compared.by_type.iter().map(|m| m.inputs.as_str()).collect();
+        Findings {
+            conditions: conditions(&compared.by_type, compared.off_hinge),
+            what_was_run: format!("{} through both definitions and the operation", inputs.join(", ")),
+            diverged: 0,
+            figures: vec![Figure {
+                title: "ReLU is a hinge".to_owned(),
+                x: "x".to_owned(),
+                y: "relu(x)".to_owned(),
+                series: vec![Curve { name: "relu".to_owned(), points: compared.hinge.clone(), ..Curve::default() }],
+                ..Figure::default()
+            }],
+        }
+    }
+
+    fn sentence(judgement: &Judgement) -> String {
+        let differ: f64 =
+            judgement.conditions.iter().filter(|c| c.primary).filter_map(|c| c.effect).map(|e| e.median).sum();
+        match differ {
+            0.0 => "Both definitions agree on every number, and on NaN; an operation that hands NaN on differs there alone.".to_owned(),
+            differ => format!("The definitions differ on {differ} bit patterns."),
+        }
+    }
 }
 
 /// The comparisons of one dtype: if-else with max, the operation with if-else, the operation with max.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
     /// The inputs, such as `every f16`.
     pub inputs: String,
@@ -134,36 +187,31 @@ pub fn measure(device: &Device) -> Vec<Measured> {
     halves.into_iter().chain([compare(strided.chain(named), "2^24 f32 bit patterns", DType::F32, device)]).collect()
 }
 
-/// The operation over −5..10 in steps of 1/64, and how many points are off the hinge.
-pub fn hinge(device: &Device) -> (u64, Figure) {
+/// How many points of −5..10, in steps of 1/64, are off the hinge, and what the operation gives there.
+pub fn hinge(device: &Device) -> (u64, Vec<(f64, f64)>) {
     let xs: Vec<f32> = (-5 * 64..=10 * 64).map(|i| i as f32 / 64.0).collect();
     let ys = operation(&xs, DType::F32, device);
     let off = xs.iter().zip(&ys).filter(|(x, y)| **y != if **x < 0.0 { 0.0 } else { **x }).count() as u64;
-    let points = xs.iter().zip(&ys).map(|(x, y)| (f64::from(*x), f64::from(*y))).collect();
-    let series = vec![Curve { name: "relu".to_owned(), points, ..Curve::default() }];
-    let (x, y) = ("x".to_owned(), "relu(x)".to_owned());
-    (off, Figure { title: "ReLU is a hinge".to_owned(), x, y, series, ..Figure::default() })
+    (off, xs.iter().zip(&ys).map(|(x, y)| (f64::from(*x), f64::from(*y))).collect())
 }
 
 /// The evidence in the comparisons and in the number of points off the hinge.
 ///
-/// Numbers and NaNs are separate conditions: the two textbook definitions turn NaN into 0, and the operation, like that
-/// of every framework, does not.
+/// The claim is about the two textbook definitions, over all that is in f32, NaN included. That every framework's
+/// operation hands NaN on, where these two give 0, is told beside it.
 pub fn conditions(measured: &[Measured], off_hinge: u64) -> Vec<Condition> {
-    let compared = measured.iter().flat_map(|m| {
-        let pairs = [
-            ("if-else and max", m.if_else_max),
-            ("operation and if-else", m.operation_if_else),
-            ("operation and max", m.operation_max),
-        ];
-        pairs.into_iter().flat_map(|(pair, agreement)| {
-            let condition = |class: &str, count: u64| {
-                Condition::exact(&DISAGREEMENT, format!("{pair}, {}, {class}", m.inputs), count as f64)
-            };
-            [condition("numbers", agreement.numbers), condition("NaN", agreement.nans)]
-        })
-    });
-    compared.chain([Condition::exact(&HINGE, "plot of −5..10", off_hinge as f64)]).collect()
+    let count = |count: u64| Sample::Exact(count as f64);
+    let mut conditions = vec![Condition::primary(&HINGE, "plot of −5..10", count(off_hinge))];
+    for m in measured {
+        let textbook = m.if_else_max.numbers + m.if_else_max.nans;
+        conditions.push(Condition::primary(&DISAGREEMENT, format!("{TEXTBOOK}, {}", m.inputs), count(textbook)));
+        for (pair, agreement) in [("if-else", m.operation_if_else), ("max", m.operation_max)] {
+            let name = |class: &str| format!("operation and {pair}, {}, {class}", m.inputs);
+            conditions.push(Condition::exploratory(&DISAGREEMENT, name("numbers"), count(agreement.numbers)));
+            conditions.push(Condition::exploratory(&DISAGREEMENT, name("NaN"), count(agreement.nans)));
+        }
+    }
+    conditions
 }
 
 #[cfg(test)]
@@ -178,12 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn agreement_everywhere_confirms_nowhere_refutes_and_but_for_nan_qualifies() {
+    fn agreement_everywhere_confirms_nowhere_refutes_and_the_operations_nan_is_told_beside() {
         let agree = Agreement { patterns: 10, ..Agreement::default() };
         let differ = Agreement { numbers: 3, nans: 2, ..agree };
         assert_eq!(verdict(agree, agree, 0), Verdict::Confirmed);
         assert_eq!(verdict(differ, differ, 7), Verdict::Refuted);
-        assert_eq!(verdict(agree, Agreement { nans: 2, ..agree }, 0), Verdict::Qualified);
+        assert_eq!(verdict(agree, Agreement { nans: 2, ..agree }, 0), Verdict::Confirmed);
+        assert_eq!(verdict(Agreement { nans: 2, ..agree }, agree, 0), Verdict::Qualified);
     }
 
     #[test]
@@ -212,8 +261,8 @@ mod tests {
         }
         // One f32 in 256 is a NaN, so about 2^24 / 256 of the strided ones are.
         assert!(measured[1].operation_max.nans.abs_diff(1 << 16) < 10, "{}", measured[1].operation_max.nans);
-        let (off, figure) = hinge(&Device::flex());
-        assert_eq!((off, figure.series[0].points.len()), (0, 961));
-        assert_eq!(CLAIM.judge(conditions(&measured, off)).verdict, Verdict::Qualified);
+        let (off, hinge) = hinge(&Device::flex());
+        assert_eq!((off, hinge.len()), (0, 961));
+        assert_eq!(CLAIM.judge(conditions(&measured, off)).verdict, Verdict::Confirmed);
     }
 }

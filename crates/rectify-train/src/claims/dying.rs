@@ -4,19 +4,21 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
-    lab::{ClaimError, Lab, first, seeds_in_words, without_test},
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    lab::{ClaimError, Lab, Setup, Trained, describe, first, trained},
     theory::born_dead,
 };
 use crate::{
     data::DeviceSamples,
-    experiment::{Experiment, Init},
-    judge::verdict::{Direction, Hypothesis},
+    experiment::{Experiment, Init, OptimizerKind, Schedule},
+    judge::{
+        curve::{Curve, arithmetic},
+        number::{percent, points},
+        verdict::{Direction, Hypothesis, Sample},
+    },
     network::{Network, outputs},
     observe::{Probe, Trace, dead_units},
-    record::Status,
     train::Event,
-    train::grid::Training,
 };
 
 /// The claim.
@@ -27,34 +29,36 @@ pub static CLAIM: Claim = Claim {
     source: "Maas, Hannun and Ng 2013, Rectifier nonlinearities improve neural network acoustic models, §2; Lu et al. \
              2019, Dying ReLU and initialization: theory and numerical examples; Horuz et al. 2025, The resurrection \
              of the ReLU",
-    parts: &[&DIES, &STAYS_DEAD, &CURED],
-    run,
+    criteria: &[&DIES, &STAYS_DEAD, &CURED],
+    procedure: Procedure::of::<Dying>(),
 };
 
-static DIES: Part = Part {
-    quantity: "dead fraction under the stress less that with ordinary settings, after training",
+static DIES: Criterion = Criterion {
+    quantity: "fraction of the units that were alive before training and are dead after, under the stress less without it",
     unit: "fraction",
-    null_hypothesis: "No more units are dead than with ordinary settings.",
+    null_hypothesis: "No more units die than with ordinary settings.",
     hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.1),
-    why: "A tenth of the units is a network noticeably narrower than it was paid for.",
+    why: "A tenth of the units is a network noticeably narrower than it was paid for. Units that are dead before the \
+          first step have not died, and are told apart.",
 };
-static STAYS_DEAD: Part = Part {
-    quantity: "of the units dead at some epoch, the fraction that is dead at the end",
+static STAYS_DEAD: Criterion = Criterion {
+    quantity: "of the units that died in the first half of training, the fraction that is dead at the end",
     unit: "fraction",
     null_hypothesis: "More than one unit in ten lives again.",
     hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.9),
     why: "A dead unit gets no gradient of its own, but the layers before it still move its input. Where more than a \
           tenth come back, \"dead\" is the wrong word.",
 };
-static CURED: Part = Part {
-    quantity: "dead fraction of plain ReLU less that with the cure, under the same stress",
+static CURED: Criterion = Criterion {
+    quantity: "test accuracy with the cure less that of plain ReLU, under the same stress",
     unit: "fraction",
-    null_hypothesis: "As many units are dead with the cure.",
-    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.05),
-    why: "Half of what counts as dying.",
+    null_hypothesis: "The cure gains no percentage point.",
+    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.01),
+    why: "That a function which is never 0 has no units that are always 0 is no finding; that the network works better \
+          for it is. A training that diverges has an accuracy of 0.",
 };
 
-/// Of the units dead at any earlier epoch, the fraction that is dead at the last one.
+/// Of the units that died at some earlier epoch, the fraction that is dead at the last one.
 ///
 /// `dead` holds, for each epoch, whether each unit was zero on the whole probe set. A unit that died, lived and died
 /// again counts as dead. NaN where no unit was ever dead before the last epoch, or units differ in number.
@@ -63,171 +67,258 @@ pub fn survival_of_death(dead: &[Vec<bool>]) -> f64 {
     if earlier.iter().any(|epoch| epoch.len() != last.len()) {
         return f64::NAN;
     }
-    let died: Vec<usize> = (0..last.len()).filter(|&unit| earlier.iter().any(|epoch| epoch[unit])).collect();
+    let Some((born, later)) = earlier.split_first() else { return f64::NAN };
+    let died: Vec<usize> =
+        (0..last.len()).filter(|&unit| !born[unit] && later.iter().any(|epoch| epoch[unit])).collect();
     died.iter().filter(|&&unit| last[unit]).count() as f64 / died.len() as f64
 }
 
-/// A stress on plain ReLU, beside the same network without it.
-#[derive(Debug, Clone)]
-pub struct Stress {
-    /// Such as `rate 1.0` or `bias −2`.
-    pub condition: String,
-    /// Dead fractions after training (stressed, ordinary), a pair a seed.
-    pub dead: Vec<(f64, f64)>,
-    /// [`survival_of_death`] of each stressed seed.
-    pub stay_dead: Vec<f64>,
-}
-
-/// A cure under a stress, beside plain ReLU under it.
-#[derive(Debug, Clone)]
-pub struct Cure {
-    /// Such as `leaky-relu:0.01, bias −2`.
-    pub condition: String,
-    /// Dead fractions after training (plain, cured), a pair a seed.
-    pub dead: Vec<(f64, f64)>,
-}
-
-/// The evidence under each stress and for each cure.
-pub fn conditions(stresses: &[Stress], cures: &[Cure]) -> Vec<Condition> {
-    let less = |pairs: &[(f64, f64)]| pairs.iter().map(|(a, b)| a - b).collect();
-    let dies = stresses.iter().map(|m| Condition::new(&DIES, format!("{}, dies", m.condition), less(&m.dead)));
-    let stays = stresses
-        .iter()
-        .map(|m| Condition::new(&STAYS_DEAD, format!("{}, stays dead", m.condition), m.stay_dead.clone()));
-    let cured = cures.iter().map(|m| Condition::new(&CURED, &m.condition, less(&m.dead)));
-    dies.chain(stays).chain(cured).collect()
-}
-
-/// Twice the ordinary rate (at three times, some trainings diverge), and a bias below all but a twelfth of the
-/// pre-activations that He's initialisation gives standardised images (deviation √2).
-const RATES: [f64; 4] = [0.03, 0.1, 0.2, 0.3];
-const HIGH_RATE: f64 = 0.2;
-const BIASES: [f64; 4] = [0.0, -1.0, -2.0, -4.0];
-const LOW_BIAS: f64 = -2.0;
-
-/// Another function, another gradient, another initialisation.
-const CURES: [(&str, Init); 3] =
-    [("leaky-relu:0.01", Init::Auto), ("relu:bsilu", Init::Auto), ("relu", Init::RandomizedAsymmetric)];
+/// The ordinary rate of Adam, ten times as much, which decides, and thirty times, at which hardly anything trains.
+const ORDINARY_RATE: f64 = 0.001;
+const HIGH_RATE: f64 = 0.01;
+const HIGHER_RATE: f64 = 0.03;
+/// Below all but one in five hundred of the pre-activations that He's initialisation gives (deviation √2).
+const LOW_BIAS: f64 = -4.0;
+/// The hidden layer that begins with it, from 0.
+const BIASED_LAYER: usize = 2;
 
 /// Width of the networks in which units that are born dead are counted, and how deep they are.
 const NARROW: usize = 4;
 const NARROW_DEPTHS: [usize; 5] = [1, 2, 5, 10, 20];
 
-/// A rate, a bias, an activation and an initialisation.
+/// The study.
+pub struct Dying;
+
+/// What is run.
+#[derive(Serialize)]
+pub struct Settings {
+    experiment: Experiment,
+    rates: Vec<f64>,
+    low_bias: f64,
+    biased_layer: usize,
+    /// Another function, another gradient, another initialisation.
+    cures: Vec<(String, Init)>,
+    /// Networks in which units that are born dead are counted.
+    narrow_networks: u64,
+}
+
+/// What makes units die.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Setting {
-    rate: f64,
-    bias: f64,
-    activation: &'static str,
+enum Stress {
+    None,
+    Rate(f64),
+    Bias,
+}
+
+/// A network under a stress.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    activation: String,
     init: Init,
+    stress: Stress,
+    setup: Setup,
 }
 
-const ORDINARY: Setting = Setting { rate: 0.1, bias: 0.0, activation: "relu", init: Init::Auto };
-const STRESSES: [(&str, Setting); 2] =
-    [("rate 0.2", Setting { rate: HIGH_RATE, ..ORDINARY }), ("bias −2", Setting { bias: LOW_BIAS, ..ORDINARY })];
-
-/// One training: the fraction of all hidden units that is zero on the whole validation set at the end, and
-/// [`survival_of_death`]; NaN where it diverged.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Fate {
-    dead: f64,
+/// One training, on the training set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Fate {
+    /// Fraction of all hidden units that are dead before the first step.
+    born_dead: f64,
+    /// Fraction of the others that are dead at the end.
+    died: f64,
+    /// [`survival_of_death`].
     stay_dead: f64,
+    /// Of the layer that begins with a bias: fraction dead before the first step, and dead at the end.
+    layer: (f64, f64),
+    trained: Trained,
 }
 
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let mut settings: Vec<Setting> = Vec::new();
-    settings.extend(RATES.map(|rate| Setting { rate, ..ORDINARY }));
-    settings.extend(BIASES[1..].iter().map(|&bias| Setting { bias, ..ORDINARY }));
-    for (_, stress) in STRESSES {
-        settings.extend(CURES.map(|(activation, init)| Setting { activation, init, ..stress }));
+impl Study for Dying {
+    type Settings = Settings;
+    /// By depth the fraction of narrow networks that are dead before training.
+    type Pilot = Vec<(f64, f64)>;
+    type Arm = Arm;
+    type Outcome = Fate;
+
+    fn settings(plan: &Plan) -> Settings {
+        let experiment =
+            Experiment { optimizer: OptimizerKind::Adam, schedule: Schedule::Constant, ..plan.experiment() };
+        let cures = [("leaky-relu:0.01", Init::Auto), ("relu:bsilu", Init::Auto), ("relu", Init::RandomizedAsymmetric)];
+        Settings {
+            experiment,
+            rates: vec![HIGH_RATE, HIGHER_RATE],
+            low_bias: LOW_BIAS,
+            biased_layer: BIASED_LAYER,
+            cures: cures.map(|(activation, init)| (activation.to_owned(), init)).into(),
+            narrow_networks: plan.choose(20, 200, 1000),
+        }
     }
-    let experiment_of = |setting: &Setting| Experiment {
-        lr: Some(setting.rate),
-        bias_init: Some(setting.bias),
-        init: setting.init,
-        train_size: lab.choose(Some(2000), Some(10_000), Some(20_000)),
-        ..lab.experiment()
-    };
-    let trainings: Vec<Training> = settings
-        .iter()
-        .flat_map(|setting| lab.trainings(&experiment_of(setting), &[setting.activation], lab.seeds()))
-        .collect();
-    let fates = lab.side_by_side(&trainings, &|training| {
-        let data = without_test(&lab.data(&training.experiment)?);
-        let network = lab.network(training, &data);
+
+    fn pilot(lab: &Lab, settings: &Settings) -> Result<Vec<(f64, f64)>, ClaimError> {
+        let data = lab.data(&settings.experiment)?;
+        let (sample, shape) = (first(&data.train, 500), data.shape());
+        let fraction_dead = |depth: usize| {
+            let hidden = Some(vec![NARROW; depth]);
+            let setup = Setup::new(Experiment { hidden, ..settings.experiment.clone() }, "relu");
+            let dead = (0..settings.narrow_networks).filter(|&seed| {
+                let network = lab.network_of(&setup.training(seed), shape);
+                let dead = dead_hidden_units(&network.valid(), &sample);
+                dead.chunks(NARROW).any(|layer| layer.iter().all(|dead| *dead))
+            });
+            dead.count() as f64 / settings.narrow_networks as f64
+        };
+        Ok(NARROW_DEPTHS.map(|depth| (depth as f64, fraction_dead(depth))).into())
+    }
+
+    fn arms(settings: &Settings, _: &Vec<(f64, f64)>) -> Vec<Arm> {
+        let arm = |activation: &str, init: Init, stress: Stress| {
+            let rate = if let Stress::Rate(rate) = stress { rate } else { ORDINARY_RATE };
+            let experiment = Experiment { init, lr: Some(rate), ..settings.experiment.clone() };
+            Arm { activation: activation.to_owned(), init, stress, setup: Setup::new(experiment, activation) }
+        };
+        let mut arms = vec![arm("relu", Init::Auto, Stress::None), arm("relu", Init::Auto, Stress::Bias)];
+        arms.extend(settings.rates.iter().map(|&rate| arm("relu", Init::Auto, Stress::Rate(rate))));
+        for (activation, init) in &settings.cures {
+            arms.push(arm(activation, *init, Stress::Rate(HIGH_RATE)));
+        }
+        arms
+    }
+
+    fn measure(lab: &Lab, settings: &Settings, arm: &Arm, seed: u64) -> Result<Fate, ClaimError> {
+        let (training, data) = (arm.setup.training(seed), lab.data(&arm.setup.experiment)?);
+        let mut network = lab.mlp(&training, &data);
+        if arm.stress == Stress::Bias {
+            let experiment = Experiment { bias_init: Some(settings.low_bias), ..arm.setup.experiment.clone() };
+            let low = Setup { experiment, ..arm.setup.clone() };
+            network.hidden[settings.biased_layer] =
+                lab.mlp(&low.training(seed), &data).hidden.swap_remove(settings.biased_layer);
+        }
         let mut dead = vec![dead_hidden_units(&network.valid(), &data.train)];
-        let steps_an_epoch = data.train.len().div_ceil(training.experiment.batch_size);
-        let (_, run) = lab.train(network, training, &data, &mut |event| {
+        let steps = arm.setup.experiment.epochs() * data.train.len().div_ceil(arm.setup.experiment.batch_size);
+        let (network, run) = lab.train(network, &training, &data, &mut |event| {
             if let Event::Step { step, network, .. } = event
-                && step.is_multiple_of(steps_an_epoch)
+                && step == steps / 2
             {
                 dead.push(dead_hidden_units(&network.valid(), &data.train));
             }
         })?;
-        if run.status == Status::Diverged {
-            return Ok(Fate { dead: f64::NAN, stay_dead: f64::NAN });
+        dead.push(dead_hidden_units(&network.valid(), &data.train));
+        let (born, last) = (&dead[0], &dead[dead.len() - 1]);
+        let widths = arm.setup.experiment.hidden();
+        let begin: usize = widths[..settings.biased_layer].iter().sum();
+        let layer = begin..begin + widths[settings.biased_layer];
+        let fraction = |dead: &[bool]| dead.iter().filter(|dead| **dead).count() as f64 / dead.len() as f64;
+        let alive = born.iter().filter(|dead| !**dead).count() as f64;
+        let died = born.iter().zip(last).filter(|(born, last)| !**born && **last).count() as f64;
+        Ok(Fate {
+            born_dead: fraction(born),
+            died: died / alive,
+            stay_dead: survival_of_death(&dead),
+            layer: (fraction(&born[layer.clone()]), fraction(&last[layer])),
+            trained: trained(&network, &run, &data),
+        })
+    }
+
+    fn judge(settings: &Settings, narrow: &Vec<(f64, f64)>, trials: &Trials<Arm, Fate>) -> Findings {
+        let plain = |stress: Stress| {
+            move |arm: &Arm| arm.activation == "relu" && arm.init == Init::Auto && arm.stress == stress
+        };
+        let high = Stress::Rate(HIGH_RATE);
+        // A training that diverged tells nothing of its units.
+        let whole = |fate: &Fate, value: f64| if fate.trained.diverged { f64::NAN } else { value };
+        let more = |stress: Stress, of: fn(&Fate) -> f64| {
+            Sample::Effects(trials.pairs(plain(stress), plain(Stress::None), |a, b| whole(a, of(a) - of(b))))
+        };
+        let stay = |stress: Stress| {
+            Sample::Effects(trials.of(plain(stress)).into_iter().map(|fate| whole(fate, fate.stay_dead)).collect())
+        };
+        let cured = |(activation, init): &(String, Init)| {
+            let cure = |arm: &Arm| arm.activation == *activation && arm.init == *init && arm.stress == high;
+            let gain = |cure: &Fate, plain: &Fate| cure.trained.accuracy - plain.trained.accuracy;
+            Sample::Effects(trials.pairs(cure, plain(high), gain))
+        };
+        let bias = format!("bias {} in layer {}", settings.low_bias, settings.biased_layer + 1);
+        let mut conditions = vec![
+            Condition::primary(&DIES, format!("Adam {HIGH_RATE}"), more(high, |fate| fate.died)),
+            Condition::primary(&DIES, bias.clone(), more(Stress::Bias, |fate| fate.layer.1 - fate.layer.0)),
+            Condition::primary(&STAYS_DEAD, format!("Adam {HIGH_RATE}, stays dead"), stay(high)),
+        ];
+        for (place, cure) in settings.cures.iter().enumerate() {
+            let name = match cure.1 {
+                Init::Auto => cure.0.clone(),
+                init => format!("{} with {init}", cure.0),
+            };
+            conditions.push(match place {
+                0 => Condition::primary(&CURED, name, cured(cure)),
+                _ => Condition::exploratory(&CURED, name, cured(cure)),
+            });
         }
-        let last = &dead[dead.len() - 1];
-        let fraction = last.iter().filter(|dead| **dead).count() as f64 / last.len() as f64;
-        Ok(Fate { dead: fraction, stay_dead: survival_of_death(&dead) })
-    })?;
-    let seeds = lab.seeds().count();
-    let of = |setting: Setting| -> &[Fate] {
-        let place = settings.iter().position(|other| *other == setting).expect("only settings that were run are asked");
-        &fates[place * seeds..][..seeds]
-    };
-    let pairs = |a: Setting, b: Setting| of(a).iter().zip(of(b)).map(|(a, b)| (a.dead, b.dead)).collect();
+        for &rate in settings.rates.iter().filter(|rate| **rate != HIGH_RATE) {
+            let sample = more(Stress::Rate(rate), |fate| fate.died);
+            conditions.push(Condition::exploratory(&DIES, format!("Adam {rate}"), sample));
+        }
+        let born = more(Stress::Bias, |fate| fate.layer.0);
+        conditions.push(Condition::exploratory(&DIES, format!("{bias}, already dead before the first step"), born));
+        let of_rates = |of: fn(&Fate) -> f64| {
+            let at = |rate: f64, stress: Stress| {
+                (rate, trials.of(plain(stress)).into_iter().map(|f| whole(f, of(f))).collect())
+            };
+            let rates = settings.rates.iter().map(|&rate| at(rate, Stress::Rate(rate)));
+            [at(ORDINARY_RATE, Stress::None)].into_iter().chain(rates).collect::<Vec<_>>()
+        };
+        let bound = |which: fn((f64, f64)) -> f64| {
+            NARROW_DEPTHS.map(|depth| (depth as f64, which(born_dead(&vec![NARROW; depth]))))
+        };
+        Findings {
+            conditions,
+            what_was_run: format!(
+                "{}; Adam's rates {ORDINARY_RATE} and {:?}; {bias}; dead is 0 on every training sample",
+                describe(&settings.experiment),
+                settings.rates
+            ),
+            diverged: trials.all().filter(|fate| fate.trained.diverged).count(),
+            figures: vec![
+                Figure {
+                    title: "Units that died in training, and accuracy, by learning rate".to_owned(),
+                    x: "Adam's learning rate".to_owned(),
+                    y: "fraction".to_owned(),
+                    log_x: true,
+                    series: vec![
+                        Curve::measured("units that died", arithmetic, of_rates(|fate| fate.died)),
+                        Curve::measured("test accuracy", arithmetic, of_rates(|fate| fate.trained.accuracy)),
+                    ],
+                    ..Figure::default()
+                },
+                Figure {
+                    title: format!("Networks of width {NARROW} that are dead before training"),
+                    x: "hidden layers".to_owned(),
+                    y: "fraction of networks".to_owned(),
+                    series: vec![
+                        Curve::measured(
+                            "500 images",
+                            arithmetic,
+                            narrow.iter().map(|(depth, dead)| (*depth, vec![*dead])),
+                        ),
+                        Curve::predicted("upper bound", bound(|(_, upper)| upper)),
+                        Curve::predicted("lower bound, any input", bound(|(lower, _)| lower)),
+                    ],
+                    ..Figure::default()
+                },
+            ],
+        }
+    }
 
-    let stresses: Vec<Stress> = STRESSES
-        .into_iter()
-        .map(|(name, stress)| Stress {
-            condition: name.to_owned(),
-            dead: pairs(stress, ORDINARY),
-            stay_dead: of(stress).iter().map(|fate| fate.stay_dead).collect(),
-        })
-        .collect();
-    let cures: Vec<Cure> = STRESSES
-        .into_iter()
-        .flat_map(|(name, stress)| CURES.map(|(activation, init)| (name, stress, activation, init)))
-        .map(|(name, stress, activation, init)| Cure {
-            condition: match init {
-                Init::Auto => format!("{name}, {activation}"),
-                init => format!("{name}, {activation} with {init}"),
-            },
-            dead: pairs(stress, Setting { activation, init, ..stress }),
-        })
-        .collect();
-
-    let dead = |setting| of(setting).iter().map(|fate| fate.dead).collect::<Vec<_>>();
-    let cured = |stress: Setting, x: f64| {
-        CURES.map(|(activation, init)| {
-            let name = if init == Init::Auto { activation.to_owned() } else { format!("{activation}, {init}") };
-            Curve::measured(name, arithmetic, [(x, dead(Setting { activation, init, ..stress }))])
-        })
-    };
-    let by_rate = Curve::measured("relu", arithmetic, RATES.map(|rate| (rate, dead(Setting { rate, ..ORDINARY }))));
-    let by_bias = Curve::measured("relu", arithmetic, BIASES.map(|bias| (bias, dead(Setting { bias, ..ORDINARY }))));
-    let dead_figure = |x: &str, log_x, plain, cured: [Curve; 3]| Figure {
-        title: format!("Dead units after training against {x}"),
-        x: x.to_owned(),
-        y: "fraction of hidden units".to_owned(),
-        log_x,
-        series: std::iter::once(plain).chain(cured).collect(),
-        ..Figure::default()
-    };
-    Ok(Outcome {
-        conditions: conditions(&stresses, &cures),
-        what_was_run: format!(
-            "{}; rates {RATES:?}, biases {BIASES:?}; {}",
-            Training::describe(&experiment_of(&ORDINARY)),
-            seeds_in_words(&lab.seeds())
-        ),
-        figures: vec![
-            dead_figure("learning rate", true, by_rate, cured(STRESSES[0].1, HIGH_RATE)),
-            dead_figure("initial bias", false, by_bias, cured(STRESSES[1].1, LOW_BIAS)),
-            born_dead_figure(lab)?,
-        ],
-    })
+    fn sentence(judgement: &Judgement) -> String {
+        let died = judgement.effect(&format!("Adam {HIGH_RATE}"));
+        let stay = judgement.effect(&format!("Adam {HIGH_RATE}, stays dead"));
+        let cure = judgement.effect("leaky-relu:0.01");
+        format!(
+            "Adam at {HIGH_RATE} kills {} % of units, of which {} % stay dead; a leaky ReLU gains {} points.",
+            percent(died, 0),
+            percent(stay, 0),
+            points(cure)
+        )
+    }
 }
 
 /// Whether each hidden unit, layer after layer, is zero on all samples.
@@ -244,69 +335,45 @@ fn dead_hidden_units<N: Network>(network: &N, samples: &DeviceSamples) -> Vec<bo
     dead_units(&passes).concat()
 }
 
-/// How many narrow networks are dead before training, beside the bounds of theory.
-fn born_dead_figure(lab: &Lab) -> Result<Figure, ClaimError> {
-    let networks = lab.choose(20, 200, 1000);
-    let of_depth = |depth| Experiment { hidden: Some(vec![NARROW; depth]), ..lab.experiment() };
-    let data = lab.data(&lab.experiment())?;
-    let sample = first(&data.train, 500);
-    let shape = data.shape();
-    let fraction_dead = |depth: usize| {
-        let trainings = lab.trainings(&of_depth(depth), &["relu"], 0..networks);
-        let dead = trainings.iter().filter(|training| {
-            let dead = dead_hidden_units(&lab.network_of(training, shape).valid(), &sample);
-            dead.chunks(NARROW).any(|layer| layer.iter().all(|dead| *dead))
-        });
-        dead.count() as f64 / networks as f64
-    };
-    let measured = NARROW_DEPTHS.map(|depth| (depth as f64, vec![fraction_dead(depth)]));
-    let bound = |which: fn((f64, f64)) -> f64| {
-        NARROW_DEPTHS.map(|depth| (depth as f64, which(born_dead(&vec![NARROW; depth]))))
-    };
-    Ok(Figure {
-        title: format!("Networks of width {NARROW} that are dead before training"),
-        x: "hidden layers".to_owned(),
-        y: "fraction of networks".to_owned(),
-        series: vec![
-            Curve::measured("500 images", arithmetic, measured),
-            Curve::predicted("upper bound", bound(|(_, upper)| upper)),
-            Curve::predicted("lower bound, any input", bound(|(lower, _)| lower)),
-        ],
-        ..Figure::default()
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::around, *};
+    use super::{super::tests::plan, *};
     use crate::judge::verdict::Verdict;
 
-    fn verdict(stressed: f64, ordinary: f64, stay_dead: f64, cured: f64) -> Verdict {
-        let dead = |other: f64| around(stressed).map(|stressed| (stressed, other)).to_vec();
-        let stress =
-            Stress { condition: "made".to_owned(), dead: dead(ordinary), stay_dead: around(stay_dead).to_vec() };
-        let cure = Cure { condition: "made".to_owned(), dead: dead(cured) };
-        CLAIM.judge(conditions(&[stress], &[cure])).verdict
+    fn verdict(died: f64, stay_dead: f64, cured: f64) -> Verdict {
+        let settings = Dying::settings(&plan());
+        let arms = Dying::arms(&settings, &Vec::new());
+        let fate = |arm: &Arm| {
+            let plain = arm.activation == "relu" && arm.init == Init::Auto;
+            let dead = if arm.stress == Stress::None { 0.01 } else { died };
+            let accuracy = if plain { 0.6 } else { 0.6 + cured };
+            let trained = Trained { accuracy, loss: 0.5, diverged: false };
+            Fate { born_dead: 0.0, died: dead, stay_dead, layer: (0.0, dead), trained }
+        };
+        let seeds = vec![arms.iter().map(fate).collect::<Vec<_>>(); 8];
+        let findings = Dying::judge(&settings, &Vec::new(), &Trials { arms: &arms, seeds: &seeds });
+        CLAIM.judge(findings.conditions).verdict
     }
 
     #[test]
     fn death_that_stays_and_can_be_cured_confirms_and_its_reverse_refutes() {
-        assert_eq!(verdict(0.5, 0.01, 0.98, 0.1), Verdict::Confirmed);
-        assert_eq!(verdict(0.01, 0.01, 0.5, 0.01), Verdict::Refuted);
-        assert_eq!(verdict(0.01, 0.5, 0.1, 0.5), Verdict::Refuted);
+        assert_eq!(verdict(0.5, 0.98, 0.2), Verdict::Confirmed);
+        assert_eq!(verdict(0.01, 0.5, 0.0), Verdict::Refuted);
         // They die, but half of them come back.
-        assert_eq!(verdict(0.5, 0.01, 0.5, 0.1), Verdict::Qualified);
+        assert_eq!(verdict(0.5, 0.5, 0.2), Verdict::Qualified);
         // Nobody was dead, so nobody could stay so.
-        assert_eq!(verdict(0.5, 0.01, f64::NAN, 0.1), Verdict::NotSettled);
+        assert_eq!(verdict(0.5, f64::NAN, 0.2), Verdict::NotSettled);
     }
 
     #[test]
     fn survival_follows_single_units() {
-        // Unit 0 dies and stays, 1 dies and lives again, 2 dies, lives and dies again, 3 dies only at the end, 4 lives.
+        // Unit 0 dies and stays, 1 dies and lives again, 2 dies, lives and dies again, 3 dies only at the end, 4 lives,
+        // 5 is born dead.
         let dead = vec![
-            vec![false, true, true, false, false],
-            vec![true, true, false, false, false],
-            vec![true, false, true, true, false],
+            vec![false, false, false, false, false, true],
+            vec![false, true, true, false, false, true],
+            vec![true, true, false, false, false, true],
+            vec![true, false, true, true, false, true],
         ];
         assert!((survival_of_death(&dead) - 2.0 / 3.0).abs() < 1e-12);
         assert!(survival_of_death(&[vec![false], vec![true]]).is_nan());

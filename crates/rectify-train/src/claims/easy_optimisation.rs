@@ -8,15 +8,20 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic, geometric,
-    lab::{ClaimError, Lab, seeds_in_words},
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    lab::{ClaimError, Lab, Setup, describe},
 };
 use crate::{
     data::Batch,
-    judge::verdict::{Direction, Hypothesis},
+    experiment::{Experiment, Schedule},
+    judge::{
+        curve::{Curve, arithmetic, geometric},
+        number::number,
+        verdict::{Direction, Hypothesis, Sample},
+    },
     network::Network,
     observe::Trace,
-    train::grid::Training,
+    record::Status,
     train::{Event, gradients},
 };
 
@@ -24,167 +29,278 @@ use crate::{
 pub static CLAIM: Claim = Claim {
     id: "easy-optimisation",
     statement: "Networks with ReLU are easier to optimise, because ReLU is nearly linear.",
-    source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3.1; the measures follow Santurkar et al. 2018, \
-             How does batch normalization help optimization?, §3",
-    parts: &[&PREDICTION, &COSINE],
-    run,
+    source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3.1; curvature along the way as in Santurkar et al. \
+             2018, How does batch normalization help optimization?, §3, and Cohen et al. 2021, Gradient descent on neural \
+             networks typically occurs at the edge of stability",
+    criteria: &[&RANGE],
+    procedure: Procedure::of::<EasyOptimisation>(),
 };
 
-static PREDICTION: Part = Part {
-    quantity: "error of the loss's first-order prediction along the step, sigmoid's or tanh's over ReLU's",
+static RANGE: Criterion = Criterion {
+    quantity: "factors of 2 between learning rates at which the loss is reached: how many more with ReLU than with the other",
+    unit: "factors of 2",
+    null_hypothesis: "As many learning rates work.",
+    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.75),
+    why: "One more factor of 2 is the least that the grid can tell, and the least that saves a trial.",
+};
+static CURVATURE: Criterion = Criterion {
+    quantity: "largest curvature of the loss on a batch, at the step at which the loss is reached, the other's over ReLU's",
     unit: "ratio",
-    null_hypothesis: "The loss follows its gradient equally far.",
+    null_hypothesis: "The loss is as curved where both are as far.",
     hypothesis: Hypothesis::ratio(Direction::Above, 1.25),
-    why: "The error grows with the step, so a quarter less is a quarter more of learning rate at equal error; neighbours \
-          on a grid of rates are not closer.",
-};
-static COSINE: Part = Part {
-    quantity: "cosine between the gradients at both ends of a step, ReLU's less sigmoid's or tanh's",
-    unit: "1",
-    null_hypothesis: "Gradients turn equally much.",
-    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.05),
-    why: "A cosine falls by 0.05 at 18 degrees: below that a step hardly loses by the gradient's turn.",
+    why: "Gradient descent is stable up to a rate of 2 over the curvature, so a quarter more of it is a quarter less of \
+          learning rate.",
 };
 
-/// The error of a first-order prediction: |actual − predicted| / |predicted|, of the changes of loss along a step.
-///
-/// `predicted` is −rate · ‖g‖² for gradient descent. NaN where nothing was predicted.
-pub fn prediction_error(actual: f64, predicted: f64) -> f64 {
-    if predicted == 0.0 { f64::NAN } else { ((actual - predicted) / predicted).abs() }
+/// The loss that is looked for is the mean over so many steps.
+const WINDOW: usize = 20;
+/// Rounds of power iteration.
+const ROUNDS: usize = 12;
+
+/// The study.
+pub struct EasyOptimisation;
+
+/// What is run.
+#[derive(Serialize)]
+pub struct Settings {
+    experiment: Experiment,
+    activations: Vec<String>,
+    depths: Vec<usize>,
+    /// The depth that decides.
+    deep: usize,
+    rates: Vec<f64>,
+    /// In nats a sample.
+    target: f64,
 }
 
-/// One network's figures, means over training, with steps of the same length for both activations.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Landscape {
-    /// Mean of [`prediction_error`].
-    pub prediction_error: f64,
-    /// Mean cosine between the gradients at both ends of a step.
-    pub gradient_cosine: f64,
-}
-
-/// ReLU and another activation.
+/// A network, tried at every rate.
 #[derive(Debug, Clone)]
-pub struct Measured {
-    /// Such as `tanh, 5 layers`.
-    pub condition: String,
-    /// (ReLU, the other), a pair a seed.
-    pub landscapes: Vec<(Landscape, Landscape)>,
+pub struct Arm {
+    activation: String,
+    depth: usize,
+    setup: Setup,
 }
 
-/// The evidence under each condition.
-pub fn conditions(measured: &[Measured]) -> Vec<Condition> {
-    let of = |part, name: &str, effect: fn(&(Landscape, Landscape)) -> f64| -> Vec<Condition> {
-        let effects = |m: &Measured| m.landscapes.iter().map(effect).collect();
-        measured.iter().map(|m| Condition::new(part, format!("{}, {name}", m.condition), effects(m))).collect()
-    };
-    [
-        of(&PREDICTION, "prediction", |(relu, other)| other.prediction_error / relu.prediction_error),
-        of(&COSINE, "cosine", |(relu, other)| relu.gradient_cosine - other.gradient_cosine),
-    ]
-    .concat()
+/// By rate.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whether the loss was reached, and the training did not diverge until then.
+    reached: Vec<bool>,
+    /// The largest eigenvalue of the loss's Hessian where it was first reached, at the rate in the middle of those that
+    /// reach it; NaN where none does.
+    curvature: f64,
 }
 
-/// Length of the steps along which the loss is watched, the same for all activations: about what a rate of 0.1 makes of
-/// a gradient of length 1.
-const LENGTH: f64 = 0.1;
-const ACTIVATIONS: [&str; 3] = ["relu", "sigmoid", "tanh"];
-
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let experiment = lab.experiment();
-    let every = lab.choose(4, 20, 50);
-    let trainings = lab.trainings(&experiment, &ACTIVATIONS, lab.seeds());
-    let walks = lab.side_by_side(&trainings, &|training| {
-        let data = lab.data(&training.experiment)?;
-        let mut landscapes: Vec<(f64, Landscape)> = Vec::new();
-        lab.train(lab.network(training, &data), training, &data, &mut |event| {
-            if let Event::Step { step, network, batch } = event
-                && step.is_multiple_of(every)
-            {
-                landscapes.push((step as f64, landscape(network, batch)));
-            }
-        })?;
-        Ok(landscapes)
-    })?;
-    let mean = |walk: &[(f64, Landscape)]| Landscape {
-        prediction_error: arithmetic(&walk.iter().map(|(_, l)| l.prediction_error).collect::<Vec<_>>()),
-        gradient_cosine: arithmetic(&walk.iter().map(|(_, l)| l.gradient_cosine).collect::<Vec<_>>()),
-    };
-    let seeds: Vec<_> = walks.chunks(ACTIVATIONS.len()).collect();
-    let measured: Vec<Measured> = ACTIVATIONS
-        .iter()
-        .enumerate()
-        .skip(1)
-        .map(|(i, name)| Measured {
-            condition: format!("{name}, {} layers", experiment.hidden().len()),
-            landscapes: seeds.iter().map(|seed| (mean(&seed[0]), mean(&seed[i]))).collect(),
-        })
-        .collect();
-    let curves = |average: fn(&[f64]) -> f64, figure: fn(&Landscape) -> f64| -> Vec<Curve> {
-        let curve = |(i, name): (usize, &&str)| {
-            let looks = seeds.iter().map(|seed| seed[i].len()).min().unwrap_or(0);
-            let at = |look: usize| {
-                let step = seeds.first().map_or(0.0, |seed| seed[i][look].0);
-                (step, seeds.iter().map(|seed| figure(&seed[i][look].1)).collect())
-            };
-            Curve::measured(*name, average, (0..looks).map(at))
-        };
-        ACTIVATIONS.iter().enumerate().map(curve).collect()
-    };
-    let figure = |title: &str, y: &str, log_y, series| Figure {
-        title: title.to_owned(),
-        x: "step".to_owned(),
-        y: y.to_owned(),
-        log_x: false,
-        log_y,
-        series,
-    };
-    Ok(Outcome {
-        conditions: conditions(&measured),
-        what_was_run: format!(
-            "{}; every {every} steps a look along the gradient on the step's batch, over a distance of {LENGTH}; {}",
-            Training::describe(&experiment),
-            seeds_in_words(&lab.seeds())
-        ),
-        figures: vec![
-            figure(
-                "Error of the first-order prediction",
-                "relative error",
-                true,
-                curves(geometric, |landscape| landscape.prediction_error),
-            ),
-            figure(
-                "Cosine between the gradients at both ends",
-                "cosine",
-                false,
-                curves(arithmetic, |landscape| landscape.gradient_cosine),
-            ),
-        ],
-    })
-}
-
-/// Looks from where a network is along its gradient on a batch.
-fn landscape<N: Network>(network: &N, batch: &Batch) -> Landscape {
-    let here = slope(network, batch);
-    let length = dot(network, &here.gradients, &here.gradients).sqrt();
-    // Burn's optimizers take only what tracks gradients, which a network in training may not.
-    let tracking = network.valid().train();
-    let away = SgdConfig::new().init().step(LENGTH / length, tracking, copy(network, &here.gradients));
-    let there = slope(&away, batch);
-    Landscape {
-        prediction_error: prediction_error(there.loss - here.loss, -LENGTH * length),
-        gradient_cosine: dot(network, &here.gradients, &there.gradients)
-            / (length * dot(network, &there.gradients, &there.gradients).sqrt()),
+impl Outcome {
+    fn range(&self) -> f64 {
+        self.reached.iter().filter(|reached| **reached).count() as f64
     }
 }
 
-struct Slope {
-    loss: f64,
-    gradients: GradientsParams,
+impl Study for EasyOptimisation {
+    type Settings = Settings;
+    type Pilot = ();
+    type Arm = Arm;
+    type Outcome = Outcome;
+
+    fn settings(plan: &Plan) -> Settings {
+        let experiment = Experiment {
+            train_size: plan.choose(Some(2000), Some(10_000), None),
+            epochs: None,
+            steps: Some(plan.choose(100, 150, 400)),
+            schedule: Schedule::Constant,
+            ..plan.experiment()
+        };
+        let from = plan.choose(-4, -5, -10);
+        let rates = (from..=plan.choose(1, 2, 3)).step_by(plan.choose(2, 1, 1)).map(|power| 2f64.powi(power));
+        Settings {
+            experiment,
+            activations: ["relu", "sigmoid", "tanh"].map(str::to_owned).into(),
+            depths: vec![2, 8],
+            deep: 8,
+            rates: rates.collect(),
+            target: 0.6,
+        }
+    }
+
+    fn pilot(_: &Lab, _: &Settings) -> Result<(), ClaimError> {
+        Ok(())
+    }
+
+    fn arms(settings: &Settings, (): &()) -> Vec<Arm> {
+        let of_depth = |&depth: &usize| {
+            let experiment = Experiment { hidden: Some(vec![128; depth]), ..settings.experiment.clone() };
+            settings.activations.iter().map(move |activation| Arm {
+                activation: activation.clone(),
+                depth,
+                setup: Setup::new(experiment.clone(), activation),
+            })
+        };
+        settings.depths.iter().flat_map(of_depth).collect()
+    }
+
+    fn measure(lab: &Lab, settings: &Settings, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
+        let steps: Vec<Option<usize>> = settings
+            .rates
+            .iter()
+            .map(|&rate| first_step(lab, &arm.setup.with_rate(rate), settings.target, seed))
+            .collect::<Result<_, _>>()?;
+        let reached: Vec<usize> = (0..steps.len()).filter(|&place| steps[place].is_some()).collect();
+        let curvature = match reached.get(reached.len() / 2).map(|&place| (settings.rates[place], steps[place])) {
+            Some((rate, Some(step))) => curvature_at(lab, &arm.setup.with_rate(rate), step, seed)?,
+            _ => f64::NAN,
+        };
+        Ok(Outcome { reached: steps.iter().map(Option::is_some).collect(), curvature })
+    }
+
+    fn judge(settings: &Settings, (): &(), trials: &Trials<Arm, Outcome>) -> Findings {
+        let is = |activation: &str, depth: usize| {
+            let activation = activation.to_owned();
+            move |arm: &Arm| arm.activation == activation && arm.depth == depth
+        };
+        let mut conditions = Vec::new();
+        for &depth in &settings.depths {
+            for other in &settings.activations[1..] {
+                let more =
+                    trials.pairs(is("relu", depth), is(other, depth), |relu, other| relu.range() - other.range());
+                let name = format!("{other}, {depth} layers");
+                conditions.push(match depth == settings.deep {
+                    true => Condition::primary(&RANGE, name.clone(), Sample::Effects(more)),
+                    false => Condition::exploratory(&RANGE, name.clone(), Sample::Effects(more)),
+                });
+                let curved = trials.pairs(is(other, depth), is("relu", depth), |o, relu| o.curvature / relu.curvature);
+                let name = format!("{name}, curvature");
+                conditions.push(Condition::exploratory(&CURVATURE, name, Sample::Effects(curved)));
+            }
+        }
+        let shares = |depth: usize| Figure {
+            title: format!("Trainings that reach a loss of {}, {depth} layers", settings.target),
+            x: "learning rate".to_owned(),
+            y: "fraction of seeds".to_owned(),
+            log_x: true,
+            series: settings
+                .activations
+                .iter()
+                .map(|activation| {
+                    let outcomes = trials.of(is(activation, depth));
+                    let at = |(place, rate): (usize, &f64)| {
+                        let reached = outcomes.iter().map(|outcome| f64::from(u8::from(outcome.reached[place])));
+                        (*rate, vec![arithmetic(&reached.collect::<Vec<_>>())])
+                    };
+                    Curve::measured(activation.clone(), arithmetic, settings.rates.iter().enumerate().map(at))
+                })
+                .collect(),
+            ..Figure::default()
+        };
+        let curvature = settings.activations.iter().map(|activation| {
+            let at = |&depth: &usize| {
+                (depth as f64, trials.of(is(activation, depth)).into_iter().map(|outcome| outcome.curvature).collect())
+            };
+            Curve::measured(activation.clone(), geometric, settings.depths.iter().map(at))
+        });
+        let mut figures: Vec<Figure> = settings.depths.iter().map(|&depth| shares(depth)).collect();
+        figures.push(Figure {
+            title: "Largest curvature where the loss is reached".to_owned(),
+            x: "hidden layers".to_owned(),
+            y: "largest eigenvalue of the Hessian".to_owned(),
+            log_y: true,
+            series: curvature.collect(),
+            ..Figure::default()
+        });
+        Findings {
+            conditions,
+            what_was_run: format!(
+                "rates {:?}, a mean loss over {WINDOW} steps of {} to be reached; {}",
+                settings.rates,
+                settings.target,
+                describe(&settings.experiment)
+            ),
+            diverged: 0,
+            figures,
+        }
+    }
+
+    fn sentence(judgement: &Judgement) -> String {
+        let of = |begins: &str| {
+            let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(begins));
+            number(condition.and_then(|c| c.effect).map(|effect| effect.median.exp2()))
+        };
+        format!(
+            "With 8 layers ReLU's range of learning rates that work is {} times tanh's and {} times sigmoid's.",
+            of("tanh"),
+            of("sigmoid")
+        )
+    }
 }
 
-fn slope<N: Network>(network: &N, batch: &Batch) -> Slope {
-    let (loss, gradients) = gradients(network, batch.clone(), &mut Trace::off());
-    Slope { loss: loss.into_scalar(), gradients }
+/// The first step at which the mean of the last losses is at most the target; `None` where the training never comes to
+/// it, or diverges.
+fn first_step(lab: &Lab, setup: &Setup, target: f64, seed: u64) -> Result<Option<usize>, ClaimError> {
+    let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
+    let mut losses: Vec<f64> = Vec::new();
+    let (_, run) = lab.train(lab.network(&training, &data), &training, &data, &mut |event| {
+        if let Event::Losses(block) = event {
+            losses.extend(&block.losses);
+        }
+    })?;
+    let below = |window: &[f64]| window.iter().sum::<f64>() / WINDOW as f64 <= target;
+    let first = losses.windows(WINDOW).position(below).map(|begin| begin + WINDOW);
+    Ok(first.filter(|_| run.status == Status::Completed))
+}
+
+/// The largest curvature after so many steps, on the batch of the last one.
+fn curvature_at(lab: &Lab, setup: &Setup, step: usize, seed: u64) -> Result<f64, ClaimError> {
+    let experiment = Experiment { steps: Some(step), ..setup.experiment.clone() };
+    let setup = Setup { experiment, ..setup.clone() };
+    let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
+    let mut curvature = f64::NAN;
+    lab.train(lab.network(&training, &data), &training, &data, &mut |event| {
+        if let Event::Step { step: now, network, batch } = event
+            && now == step
+        {
+            curvature = largest_curvature(network, batch);
+        }
+    })?;
+    Ok(curvature)
+}
+
+/// The largest eigenvalue of the loss's Hessian on a batch, by power iteration from the gradient. Products with the
+/// Hessian are differences of gradients over a thousandth of a unit step.
+fn largest_curvature<N: Network>(network: &N, batch: &Batch) -> f64 {
+    const STEP: f64 = 1e-3;
+    let here = gradient(network, batch);
+    let mut direction = copy(network, &here);
+    let mut eigenvalue = f64::NAN;
+    for _ in 0..ROUNDS {
+        let length = dot(network, &direction, &direction).sqrt();
+        // Burn's optimizers take only what tracks gradients, which a network in training may not.
+        let tracking = network.valid().train();
+        let away = SgdConfig::new().init().step(-STEP / length, tracking, copy(network, &direction));
+        let there = gradient(&away, batch);
+        let product = difference(network, &there, &here, STEP);
+        eigenvalue = dot(network, &product, &direction) / length;
+        direction = product;
+    }
+    eigenvalue
+}
+
+fn gradient<N: Network>(network: &N, batch: &Batch) -> GradientsParams {
+    gradients(network, batch.clone(), &mut Trace::off()).1
+}
+
+/// (a − b) / step.
+fn difference<N: Network>(network: &N, a: &GradientsParams, b: &GradientsParams, step: f64) -> GradientsParams {
+    struct Difference<'a>(&'a GradientsParams, &'a GradientsParams, f64, GradientsParams);
+    impl ModuleVisitor for Difference<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let (Some(a), Some(b)) = (self.0.get::<D>(param.id), self.1.get::<D>(param.id)) {
+                self.3.register(param.id, (a - b) / self.2);
+            }
+        }
+    }
+    let mut difference = Difference(a, b, step, GradientsParams::new());
+    network.visit(&mut difference);
+    difference.3
 }
 
 /// Σ a b over the gradients of all parameters, in f32.
@@ -219,29 +335,51 @@ fn copy<N: Network>(network: &N, gradients: &GradientsParams) -> GradientsParams
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::around, *};
+    use super::{super::tests::plan, *};
     use crate::judge::verdict::Verdict;
 
-    fn verdict(relu: (f64, f64), other: (f64, f64)) -> Verdict {
-        let landscape = |(error, cosine): (f64, f64)| Landscape { prediction_error: error, gradient_cosine: cosine };
-        let landscapes =
-            around(1.0).map(|jitter| (landscape((jitter * relu.0, jitter * relu.1)), landscape(other))).to_vec();
-        CLAIM.judge(conditions(&[Measured { condition: "tanh".to_owned(), landscapes }])).verdict
+    fn verdict(relu: usize, other: usize) -> Verdict {
+        let settings = EasyOptimisation::settings(&plan());
+        let arms = EasyOptimisation::arms(&settings, &());
+        let outcome = |arm: &Arm| {
+            let count = if arm.activation == "relu" { relu } else { other };
+            Outcome { reached: (0..settings.rates.len()).map(|place| place < count).collect(), curvature: 1.0 }
+        };
+        let seeds = vec![arms.iter().map(outcome).collect::<Vec<_>>(); 8];
+        let findings = EasyOptimisation::judge(&settings, &(), &Trials { arms: &arms, seeds: &seeds });
+        CLAIM.judge(findings.conditions).verdict
     }
 
     #[test]
-    fn a_straighter_landscape_confirms_an_equal_or_rougher_one_refutes() {
-        assert_eq!(verdict((0.1, 0.9), (0.3, 0.7)), Verdict::Confirmed);
-        assert_eq!(verdict((0.1, 0.9), (0.1, 0.9)), Verdict::Refuted);
-        assert_eq!(verdict((0.3, 0.7), (0.1, 0.9)), Verdict::Refuted);
-        assert_eq!(verdict((0.1, 0.7), (0.3, 0.9)), Verdict::Qualified);
+    fn a_wider_range_of_rates_confirms_and_an_equal_or_narrower_one_refutes() {
+        assert_eq!(verdict(6, 3), Verdict::Confirmed);
+        assert_eq!(verdict(4, 4), Verdict::Refuted);
+        assert_eq!(verdict(3, 6), Verdict::Refuted);
     }
 
+    #[cfg(feature = "flex")]
     #[test]
-    fn a_quadratic_loss_misses_its_prediction_by_half_the_step() {
-        // L = w²/2 at w = 1, step h: predicted −h, actual ((1 − h)² − 1) / 2 = −h + h²/2.
-        let h = 0.2;
-        assert!((prediction_error(-h + h * h / 2.0, -h) - h / 2.0).abs() < 1e-12);
-        assert!(prediction_error(0.0, 0.0).is_nan());
+    fn the_curvature_of_softmax_regression_is_its_hessians_largest_eigenvalue() {
+        use std::sync::atomic::AtomicBool;
+
+        use burn::tensor::{Device, TensorData};
+
+        use crate::network::{Model, Shape};
+
+        // With weights 0 both classes have p = ½, and the Hessian is (diag(p) − ppᵀ) ⊗ X̃ᵀX̃ / n with x̃ = (x, 1). The first
+        // factor's largest eigenvalue is ½.
+        let stop = AtomicBool::new(false);
+        let lab = Lab::new(plan(), "flex", Some(1), &stop, &|_, _| {}).unwrap();
+        let experiment =
+            Experiment { hidden: Some(Vec::new()), init: crate::experiment::Init::Normal(0.0), ..plan().experiment() };
+        let shape = Shape { channels: 1, height: 1, width: 2, classes: 2 };
+        let network: Model = lab.network_of(&Setup::new(experiment, "none").training(0), shape);
+        let device = Device::flex();
+        let images =
+            Tensor::<2>::from_data(TensorData::new(vec![1.0f32, 0.0, -1.0, 0.0, 0.0, 2.0, 0.0, -2.0], [4, 2]), &device);
+        let labels = Tensor::from_data(TensorData::new(vec![0i64, 1, 1, 0], [4]), &device);
+        let found = largest_curvature(&network, &Batch { images, labels });
+        // X̃ᵀX̃ / n is diagonal: ½, 2, 1.
+        assert!((found - 0.5 * 2.0).abs() < 0.02, "{found}");
     }
 }

@@ -7,14 +7,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{CLAIMS, Claim, ClaimResult, lab::Effort};
+use super::{CLAIMS, Claim, ClaimResult, Plan};
 use crate::{
     record::Environment,
     store::{self, Evidence, Lock, StoreError},
 };
 
 /// The version written to `schema_version` of `claims.json`.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 const RESULTS: &str = "claims.json";
 
 /// `claims.json`: the claims that were tested, and where.
@@ -26,8 +26,9 @@ pub struct ClaimsReport {
     pub date: String,
     /// The machine and the software.
     pub environment: Environment,
-    /// How much was spent on each claim.
-    pub effort: Effort,
+    /// How much was spent on each claim, and on which data.
+    #[serde(flatten)]
+    pub plan: Plan,
     /// The claims asked for.
     pub requested: Vec<String>,
     /// The claims tested so far, in the order that they are listed.
@@ -50,7 +51,7 @@ impl ClaimsFolder {
     /// [`StoreError::Taken`] where `path` is a file or holds claims already; [`StoreError::Locked`], [`StoreError::Io`].
     pub fn create(
         path: &Path,
-        (date, environment, effort): (String, Environment, Effort),
+        (date, environment, plan): (String, Environment, Plan),
         claims: &[&'static Claim],
     ) -> Result<Self, StoreError> {
         let taken = |reason| Err(StoreError::Taken { path: path.to_owned(), reason });
@@ -65,7 +66,7 @@ impl ClaimsFolder {
             schema_version: SCHEMA_VERSION,
             date,
             environment,
-            effort,
+            plan,
             requested: claims.iter().map(|claim| claim.id.to_owned()).collect(),
             claims: Vec::new(),
         };
@@ -101,6 +102,11 @@ impl ClaimsFolder {
         if found > SCHEMA_VERSION {
             return Err(StoreError::Newer { path: file, found, known: SCHEMA_VERSION });
         }
+        if found < SCHEMA_VERSION {
+            let reason =
+                format!("claims of schema {found}, which were judged by other rules; test them again in a new folder");
+            return Err(StoreError::Damaged { path: file, reason });
+        }
         let mut report: ClaimsReport = serde_json::from_slice(&text).map_err(damaged)?;
         report.requested.extend(further.iter().map(|claim| claim.id.to_owned()));
         Ok(Self { path: path.to_owned(), report, _lock: lock })
@@ -128,7 +134,7 @@ impl ClaimsFolder {
         CLAIMS.iter().filter(wanted).copied().filter(|claim| !tested(claim)).collect()
     }
 
-    /// Adds a claim that was tested, writes the report, and removes the [`Evidence`] that was kept to test it.
+    /// Adds a claim that was tested, writes the report, and removes the pieces of [`Evidence`] that were kept on the way.
     ///
     /// # Errors
     ///
@@ -138,7 +144,26 @@ impl ClaimsFolder {
         let place = |result: &ClaimResult| CLAIMS.iter().position(|claim| *claim == result.claim);
         self.report.claims.sort_by_key(place);
         self.write()?;
-        Evidence::of(&self.path).remove()
+        Evidence::of(&self.path).remove_pieces()
+    }
+
+    /// Judges every claim again, from what was measured when it was tested, and writes the report. The claims of which
+    /// nothing is there to be judged from stay as they are, and are given back.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] names a file that was changed; [`StoreError::Io`].
+    pub fn judge_again(&mut self) -> Result<Vec<&'static str>, StoreError> {
+        let evidence = Evidence::of(&self.path);
+        let mut left = Vec::new();
+        for result in &mut self.report.claims {
+            match result.claim.judge_again(&evidence)? {
+                Some(again) => *result = again,
+                None => left.push(result.claim.id),
+            }
+        }
+        self.write()?;
+        Ok(left)
     }
 
     fn write(&self) -> Result<(), StoreError> {

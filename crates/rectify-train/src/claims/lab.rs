@@ -1,20 +1,22 @@
-//! What a claim's experiment works with: a device, data sets, seeds, and trainings side by side.
+//! What a claim's experiment works with: a device, data sets, rates, and trainings side by side.
 
 use std::{
     any::type_name,
+    collections::HashMap,
     fmt::{self, Debug},
-    ops::Range,
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
-use burn::tensor::Device;
+use burn::{module::Module, tensor::Device};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::protocol::Plan;
 use crate::{
+    activation::Activation,
     backend::{self, BackendError},
     data::{DataError, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ProbeEvery},
@@ -22,7 +24,7 @@ use crate::{
     record::{Run, Status},
     store::{Evidence, StoreError},
     train::{
-        Event,
+        Event, evaluate,
         grid::{Training, jobs},
         schedule::side_by_side,
         train,
@@ -33,12 +35,12 @@ use crate::{
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effort {
-    /// Whether everything works: all claims within a minute. Too few seeds and steps to settle much.
+    /// All claims within a minute: two seeds, which settle nothing that has chance in it but show what it leans to.
     Quick,
-    /// All claims within ten minutes on two processors.
+    /// All claims within ten minutes on two cores.
     #[default]
     Default,
-    /// More seeds, whole training sets, MNIST and Fashion-MNIST.
+    /// More seeds, whole training sets.
     Thorough,
 }
 
@@ -69,9 +71,61 @@ pub enum ClaimError {
     Interrupted,
 }
 
+/// A training but for its seed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setup {
+    /// The settings.
+    pub experiment: Experiment,
+    /// The activation.
+    pub activation: Activation,
+}
+
+impl Setup {
+    /// Settings with an activation.
+    ///
+    /// # Panics
+    ///
+    /// Where the name is no activation: names are written in code, not read from a user.
+    pub fn new(experiment: Experiment, activation: &str) -> Self {
+        Self { experiment, activation: activation.parse().expect("claims name known activations") }
+    }
+
+    /// The same at another learning rate.
+    pub fn with_rate(&self, rate: f64) -> Self {
+        Self { experiment: Experiment { lr: Some(rate), ..self.experiment.clone() }, ..self.clone() }
+    }
+
+    /// The training of a seed.
+    pub fn training(&self, seed: u64) -> Training {
+        Training { experiment: self.experiment.clone(), activation: self.activation.clone(), seed }
+    }
+}
+
+/// What a training came to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    /// Test accuracy; 0 where it diverged, as what gives NaN classifies nothing.
+    pub accuracy: f64,
+    /// Mean loss over the first training samples, at the end; infinite where it diverged.
+    pub loss: f64,
+    /// Whether it diverged.
+    pub diverged: bool,
+}
+
+/// A learning rate, chosen on pilot seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// The best one.
+    pub rate: f64,
+    /// Whether it lies at an end of the grid, after all widening.
+    pub at_end: bool,
+    /// Every rate that was tried, ascending, with its mean score.
+    pub tried: Vec<(f64, f64)>,
+}
+
 /// What is there to work with, and how much of it may be used.
 pub struct Lab<'a> {
-    effort: Effort,
+    plan: Plan,
     backend: String,
     device: Device,
     jobs: Option<usize>,
@@ -81,29 +135,35 @@ pub struct Lab<'a> {
     data: Mutex<Vec<(DataKey, DeviceDataset)>>,
     /// What is odd about the data sets' files.
     notes: Mutex<Vec<String>>,
-    /// Where what was measured is kept until its claim is judged.
+    /// By what they were chosen for, so that claims that ask for the same share them.
+    rates: Mutex<HashMap<String, Rate>>,
+    /// Where what was measured is kept.
     evidence: Option<Evidence>,
 }
 
-/// Data set, training samples, type, validation samples.
-type DataKey = (String, Option<usize>, Dtype, usize);
+/// Data set, training samples, type.
+type DataKey = (String, Option<usize>, Dtype);
 
 /// Test samples of a quick experiment.
 const QUICK_TEST: usize = 1000;
-/// Samples that a network is evaluated on where no claim is about the figure.
+/// Samples that a network is evaluated on between epochs, where nothing is read from that.
 const UNUSED: usize = 100;
+/// Training samples that the final loss is the mean over.
+const LOSS_SAMPLE: usize = 2000;
+/// How often a grid of rates is widened, each time by one factor.
+const WIDENED: usize = 4;
 
 impl<'a> Lab<'a> {
     /// A lab on a backend.
     ///
-    /// `jobs` trainings run side by side, without it one a processor. After `stop` is set every experiment ends soon
-    /// with [`ClaimError::Interrupted`]. `progress` hears how many of how many pieces of work are done.
+    /// `jobs` trainings run side by side, without it one a core. After `stop` is set every experiment ends soon with
+    /// [`ClaimError::Interrupted`]. `progress` hears how many of how many pieces of work are done.
     ///
     /// # Errors
     ///
     /// The backend is not there.
     pub fn new(
-        effort: Effort,
+        plan: Plan,
         backend: &str,
         jobs: Option<usize>,
         stop: &'a AtomicBool,
@@ -111,7 +171,7 @@ impl<'a> Lab<'a> {
     ) -> Result<Self, BackendError> {
         let device = backend::open(backend)?;
         Ok(Self {
-            effort,
+            plan,
             backend: backend.to_owned(),
             device,
             jobs,
@@ -119,6 +179,7 @@ impl<'a> Lab<'a> {
             progress,
             data: Mutex::default(),
             notes: Mutex::default(),
+            rates: Mutex::default(),
             evidence: None,
         })
     }
@@ -128,9 +189,14 @@ impl<'a> Lab<'a> {
         Self { evidence: Some(Evidence::of(folder)), ..self }
     }
 
-    /// How much is spent.
-    pub fn effort(&self) -> Effort {
-        self.effort
+    /// Where what was measured is kept, if it is.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
+    }
+
+    /// How much is spent, and on which data.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Where it is computed; without autodiff.
@@ -143,98 +209,36 @@ impl<'a> Lab<'a> {
         &self.backend
     }
 
-    /// The flags that make another lab like this one.
-    pub fn flags(&self) -> String {
-        let effort = match self.effort {
-            Effort::Default => "",
-            Effort::Quick => " --quick",
-            Effort::Thorough => " --thorough",
-        };
-        match self.backend.as_str() {
-            "flex" => effort.to_owned(),
-            backend => format!("{effort} --backend {backend}"),
-        }
-    }
-
-    /// One of three by effort.
-    pub fn choose<T>(&self, quick: T, default: T, thorough: T) -> T {
-        match self.effort {
-            Effort::Quick => quick,
-            Effort::Default => default,
-            Effort::Thorough => thorough,
-        }
-    }
-
-    /// Seeds from 0: two, five or ten, by effort.
-    pub fn seeds(&self) -> Range<u64> {
-        0..self.choose(2, 5, 10)
-    }
-
-    /// Data sets by effort: MNIST, with Fashion-MNIST where the effort is thorough.
-    pub fn datasets(&self) -> &'static [&'static str] {
-        self.choose(&["mnist"], &["mnist"], &["mnist", "fashion-mnist"])
-    }
-
-    /// The settings that claims begin from: those of `rectify compare`, on less data by effort and without probes.
-    pub fn experiment(&self) -> Experiment {
-        Experiment {
-            backend: self.backend.clone(),
-            train_size: self.choose(Some(2000), Some(20_000), None),
-            epochs: Some(self.choose(1, 5, 10)),
-            probe_every: ProbeEvery::Off,
-            ..Experiment::default()
-        }
-    }
-
-    /// Every activation with every seed in one setting, a seed's activations beside each other.
-    ///
-    /// # Panics
-    ///
-    /// Where a name is no activation: names are written in code, not read from a user.
-    pub fn trainings(&self, experiment: &Experiment, activations: &[&str], seeds: Range<u64>) -> Vec<Training> {
-        let of_seed = |seed| {
-            activations.iter().map(move |name| Training {
-                experiment: experiment.clone(),
-                activation: name.parse().expect("claims name known activations"),
-                seed,
-            })
-        };
-        seeds.flat_map(of_seed).collect()
-    }
-
     /// The data of an experiment, read once.
     ///
     /// # Errors
     ///
     /// The set is not there, or the device does not compute in the experiment's type.
     pub fn data(&self, experiment: &Experiment) -> Result<DeviceDataset, ClaimError> {
-        // What is probed is probed on the whole validation set.
-        let validated = if experiment.probe_every == ProbeEvery::Off { UNUSED } else { usize::MAX };
-        let key = (experiment.dataset.clone(), experiment.train_size, experiment.dtype, validated);
-        // The lock is held while reading, so that nobody reads the same set at the same time; what it guards is whole
-        // even if reading panics.
-        let mut sets = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (experiment.dataset.clone(), experiment.train_size, experiment.dtype);
+        // The lock is held while reading, so that nobody reads the same set at the same time.
+        let mut sets = lock(&self.data);
         if let Some((_, data)) = sets.iter().find(|(other, _)| *other == key) {
             return Ok(data.clone());
         }
         backend::supports(&self.device, experiment.dtype)?;
         let data = Dataset::load(&experiment.dataset, experiment.train_size)?;
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = lock(&self.notes);
         for note in &data.notes {
             if !notes.contains(note) {
                 notes.push(note.clone());
             }
         }
         let data = data.to_device(&self.device, experiment.dtype.into());
-        let tested = self.choose(QUICK_TEST, usize::MAX, usize::MAX);
-        let data = DeviceDataset { validation: first(&data.validation, validated), ..with_test(&data, tested) };
+        let tested = self.plan.choose(QUICK_TEST, usize::MAX, usize::MAX);
+        let data = DeviceDataset { test: first(&data.test, tested), ..data };
         sets.push((key, data.clone()));
         Ok(data)
     }
 
     /// What is odd about the files of the data sets that were read so far: [`Dataset::notes`], each once.
     pub fn data_notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.notes).clone()
     }
 
     /// A network with fresh weights that tracks gradients.
@@ -260,7 +264,10 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// Trains a network, looked on by `observe`.
+    /// Trains a network, observed by `observe`.
+    ///
+    /// What is evaluated between epochs is a few samples, unless the experiment is probed: then the layers are measured on
+    /// the whole validation set.
     ///
     /// # Errors
     ///
@@ -273,7 +280,8 @@ impl<'a> Lab<'a> {
         observe: &mut dyn FnMut(Event<N>),
     ) -> Result<(N, Run), ClaimError> {
         let Training { experiment, activation, seed } = training;
-        let (network, run) = train(network, activation, *seed, experiment, data, self.stop, observe);
+        let data = light(data, experiment);
+        let (network, run) = train(network, activation, *seed, experiment, &data, self.stop, observe);
         if run.status == Status::Interrupted { Err(ClaimError::Interrupted) } else { Ok((network, run)) }
     }
 
@@ -291,7 +299,8 @@ impl<'a> Lab<'a> {
         observe: &mut dyn FnMut(Event<N>),
     ) -> Result<(N, Run), ClaimError> {
         let Training { experiment, activation, seed } = training;
-        let outcome = train(network, activation, *seed, experiment, data, enough, &mut |event| {
+        let data = light(data, experiment);
+        let outcome = train(network, activation, *seed, experiment, &data, enough, &mut |event| {
             if self.stop.load(Ordering::Relaxed) {
                 enough.store(true, Ordering::Relaxed);
             }
@@ -300,16 +309,115 @@ impl<'a> Lab<'a> {
         if self.stop.load(Ordering::Relaxed) { Err(ClaimError::Interrupted) } else { Ok(outcome) }
     }
 
-    /// Trains the networks that the settings name, side by side.
+    /// [`train`](Self::train), and what it came to on the whole test set.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](Self::train).
+    pub fn fit<N: Network>(
+        &self,
+        network: N,
+        training: &Training,
+        data: &DeviceDataset,
+    ) -> Result<(N, Run, Trained), ClaimError> {
+        let (network, run) = self.train(network, training, data, &mut |_| {})?;
+        let trained = trained(&network, &run, data);
+        Ok((network, run, trained))
+    }
+
+    /// The network that the settings name, trained.
     ///
     /// # Errors
     ///
     /// As [`data`](Self::data) and [`train`](Self::train).
-    pub fn train_all(&self, trainings: &[Training]) -> Result<Vec<Run>, ClaimError> {
-        self.side_by_side(trainings, &|training| {
+    pub fn fit_setup(&self, setup: &Setup, seed: u64) -> Result<(Run, Trained), ClaimError> {
+        let (training, data) = (setup.training(seed), self.data(&setup.experiment)?);
+        let (_, run, trained) = self.fit(self.network(&training, &data), &training, &data)?;
+        Ok((run, trained))
+    }
+
+    /// The learning rate of each setup with the highest validation accuracy, mean over pilot seeds; setups that were
+    /// asked for before are not tried again.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit_setup`](Self::fit_setup).
+    pub fn tune(&self, setups: &[Setup]) -> Result<Vec<Rate>, ClaimError> {
+        let known = |setup: &Setup| format!("{setup:?}");
+        let new: Vec<Setup> = {
+            let rates = lock(&self.rates);
+            setups.iter().filter(|setup| !rates.contains_key(&known(setup))).cloned().collect()
+        };
+        let found = self.best_rates("validation accuracy", &new, &|setup, rate, seed| {
+            let training = setup.with_rate(rate).training(seed);
             let data = self.data(&training.experiment)?;
-            Ok(self.train(self.network(training, &data), training, &data, &mut |_| {})?.1)
-        })
+            let (network, run) = self.train(self.network(&training, &data), &training, &data, &mut |_| {})?;
+            let diverged = run.status == Status::Diverged;
+            let validation = first(&data.validation, LOSS_SAMPLE);
+            Ok(if diverged { 0.0 } else { evaluate(&network.valid(), &validation).accuracy.unwrap_or(0.0) })
+        })?;
+        let mut rates = lock(&self.rates);
+        rates.extend(new.iter().map(known).zip(found));
+        Ok(setups.iter().filter_map(|setup| rates.get(&known(setup)).cloned()).collect())
+    }
+
+    /// For each arm the rate with the highest mean score over pilot seeds, from the plan's grid, which is widened where
+    /// the best lies at an end. `score` is called with arm, rate and seed; `name` tells it from other scores.
+    ///
+    /// # Errors
+    ///
+    /// Those of `score`.
+    pub fn best_rates<A: Debug + Sync>(
+        &self,
+        name: &str,
+        arms: &[A],
+        score: &(dyn Fn(&A, f64, u64) -> Result<f64, ClaimError> + Sync),
+    ) -> Result<Vec<Rate>, ClaimError> {
+        #[derive(Debug)]
+        struct Try<'a, A> {
+            #[expect(dead_code, reason = "its Debug is the name under which the score is kept")]
+            score: &'a str,
+            arm: (usize, &'a A),
+            rate: f64,
+            seed: u64,
+        }
+        let (grid, seeds) = (self.plan.rates(), self.plan.pilot_seeds());
+        let factor = grid[1] / grid[0];
+        let mut tried: Vec<Vec<(f64, f64)>> = arms.iter().map(|_| Vec::new()).collect();
+        let mut wanted: Vec<Vec<f64>> = arms.iter().map(|_| grid.clone()).collect();
+        for round in 0..=WIDENED {
+            let of_arm = |(place, rates): (usize, &Vec<f64>)| -> Vec<Try<A>> {
+                let of_rate = |&rate: &f64| seeds.iter().map(move |&seed| (rate, seed));
+                let arm = (place, &arms[place]);
+                rates.iter().flat_map(of_rate).map(|(rate, seed)| Try { score: name, arm, rate, seed }).collect()
+            };
+            let items: Vec<Try<A>> = wanted.iter().enumerate().flat_map(of_arm).collect();
+            if items.is_empty() {
+                break;
+            }
+            let scores = self.side_by_side(&items, &|item| score(item.arm.1, item.rate, item.seed))?;
+            for (items, scores) in items.chunks(seeds.len()).zip(scores.chunks(seeds.len())) {
+                let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+                tried[items[0].arm.0].push((items[0].rate, mean));
+            }
+            for (tried, wanted) in tried.iter_mut().zip(&mut wanted) {
+                tried.sort_by(|a, b| a.0.total_cmp(&b.0));
+                let (best, ends) = (best(tried), (tried[0].0, tried[tried.len() - 1].0));
+                *wanted = match () {
+                    () if round == WIDENED => Vec::new(),
+                    () if best == ends.0 => vec![ends.0 / factor],
+                    () if best == ends.1 => vec![ends.1 * factor],
+                    () => Vec::new(),
+                };
+            }
+        }
+        let rate = |tried: Vec<(f64, f64)>| {
+            let rate = best(&tried);
+            let at_end =
+                tried.first().is_some_and(|(r, _)| *r == rate) || tried.last().is_some_and(|(r, _)| *r == rate);
+            Rate { rate, at_end, tried }
+        };
+        Ok(tried.into_iter().map(rate).collect())
     }
 
     /// Does `work` for every item, as many at a time as there are cores; see [`side_by_side`]. An item whose outcome is
@@ -364,30 +472,24 @@ impl<'a> Lab<'a> {
     }
 }
 
-impl Training {
-    /// Data, model, optimizer and length in words.
-    pub fn describe(experiment: &Experiment) -> String {
-        let size = experiment.train_size.map_or("all".to_owned(), |size| size.to_string());
-        let hidden = experiment.hidden();
-        let widths = match hidden.as_slice() {
-            [] => "no hidden layer".to_owned(),
-            [width, rest @ ..] if rest.iter().all(|other| other == width) => format!("{} × {width}", hidden.len()),
-            widths => widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        };
-        let length = match experiment.steps {
-            Some(steps) => format!("{steps} steps"),
-            None => format!("{} epochs", experiment.epochs()),
-        };
-        format!(
-            "{}, {size} training samples, {} {widths}, {} {}, batches of {}, {length}, {}",
-            experiment.dataset,
-            experiment.model,
-            experiment.optimizer,
-            experiment.learning_rate(),
-            experiment.batch_size,
-            experiment.dtype
-        )
-    }
+/// Data, model, optimizer and length in words; the rate, where it is not chosen for each activation.
+pub fn describe(experiment: &Experiment) -> String {
+    let size = experiment.train_size.map_or("all".to_owned(), |size| size.to_string());
+    let hidden = experiment.hidden();
+    let widths = match hidden.as_slice() {
+        [] => "no hidden layer".to_owned(),
+        [width, rest @ ..] if rest.iter().all(|other| other == width) => format!("{} × {width}", hidden.len()),
+        widths => widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let length = match experiment.steps {
+        Some(steps) => format!("{steps} steps"),
+        None => format!("{} epochs", experiment.epochs()),
+    };
+    let rate = experiment.lr.map_or(String::new(), |rate| format!(" {rate}"));
+    format!(
+        "{}, {size} training samples, {} {widths}, {}{rate} ({}), batches of {}, {length}",
+        experiment.dataset, experiment.model, experiment.optimizer, experiment.schedule, experiment.batch_size,
+    )
 }
 
 /// The first samples, as many as `count` or all.
@@ -395,36 +497,57 @@ pub fn first(samples: &DeviceSamples, count: usize) -> DeviceSamples {
     samples.slice(0..samples.len().min(count)).into()
 }
 
-/// The same data with only so many test samples.
-pub fn with_test(data: &DeviceDataset, count: usize) -> DeviceDataset {
-    DeviceDataset { test: first(&data.test, count), ..data.clone() }
+/// The data of a training between whose epochs nothing is read from validation and test set, unless it is probed.
+fn light(data: &DeviceDataset, experiment: &Experiment) -> DeviceDataset {
+    let validated = if experiment.probe_every == ProbeEvery::Off { UNUSED } else { usize::MAX };
+    DeviceDataset { validation: first(&data.validation, validated), test: first(&data.test, UNUSED), ..data.clone() }
 }
 
-/// The same data with hardly any test samples, for trainings whose test accuracy is not looked at.
-pub fn without_test(data: &DeviceDataset) -> DeviceDataset {
-    with_test(data, UNUSED)
+/// What a training came to.
+pub fn trained<N: Network>(network: &N, run: &Run, data: &DeviceDataset) -> Trained {
+    if run.status == Status::Diverged {
+        return Trained { accuracy: 0.0, loss: f64::INFINITY, diverged: true };
+    }
+    let network = network.valid();
+    let loss = evaluate(&network, &first(&data.train, LOSS_SAMPLE)).loss.unwrap_or(f64::INFINITY);
+    Trained { accuracy: evaluate(&network, &data.test).accuracy.unwrap_or(0.0), loss, diverged: false }
 }
 
-/// Test accuracy at the end; NaN where the training diverged.
-pub fn accuracy(run: &Run) -> f64 {
-    match (run.status, run.outcome()) {
-        (Status::Completed, Some(epoch)) => epoch.test_accuracy.unwrap_or(f64::NAN),
-        _ => f64::NAN,
+/// The rate of the highest score; of equal ones the smallest.
+fn best(tried: &[(f64, f64)]) -> f64 {
+    let higher = |best: (f64, f64), other: &(f64, f64)| if other.1 > best.1 { *other } else { best };
+    tried.iter().fold((f64::NAN, f64::NEG_INFINITY), higher).0
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What the locks guard is whole even if what is done while one is held panics.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The flags that make another lab like one of this plan on this backend.
+pub(super) fn flags(plan: &Plan, backend: &str) -> String {
+    let effort = plan.choose(" --quick", "", " --thorough");
+    match backend {
+        "flex" => effort.to_owned(),
+        backend => format!("{effort} --backend {backend}"),
     }
 }
 
-/// `seeds 0 to 4`.
-pub fn seeds_in_words(seeds: &Range<u64>) -> String {
-    match seeds.end.saturating_sub(seeds.start) {
-        0 => "no seed".to_owned(),
-        1 => format!("seed {}", seeds.start),
-        _ => format!("seeds {} to {}", seeds.start, seeds.end - 1),
-    }
+/// As in `relu 0.1, tanh 0.05`.
+pub fn rates_in_words<'a>(names: impl IntoIterator<Item = &'a str>, rates: &[Rate]) -> String {
+    let one =
+        |(name, rate): (&str, &Rate)| format!("{name} {}{}", rate.rate, if rate.at_end { " (grid's end)" } else { "" });
+    names.into_iter().zip(rates).map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lab<'a>(stop: &'a AtomicBool, effort: Effort) -> Lab<'a> {
+        let plan = Plan { effort, datasets: vec!["mnist".to_owned()] };
+        Lab::new(plan, "flex", Some(1), stop, &|_, _| {}).unwrap()
+    }
 
     #[test]
     fn work_that_is_kept_is_not_done_again() {
@@ -443,11 +566,27 @@ mod tests {
         let items = [0, 1, 2, 3];
         let lab = || {
             stop.store(false, Ordering::Relaxed);
-            Lab::new(Effort::Quick, "flex", Some(1), &stop, &|_, _| {}).unwrap().keeping(folder.path())
+            lab(&stop, Effort::Quick).keeping(folder.path())
         };
         assert!(matches!(lab().side_by_side(&items, &work(2)), Err(ClaimError::Interrupted)));
         assert_eq!(done.load(Ordering::Relaxed), 2);
         let outcomes = lab().side_by_side(&items, &work(4)).unwrap();
         assert_eq!((outcomes, done.load(Ordering::Relaxed)), (items.map(|item| item as f64 / 3.0).to_vec(), 4));
+    }
+
+    #[test]
+    fn the_best_rate_is_found_beyond_the_grid_and_marked_where_it_is_not_found() {
+        let stop = AtomicBool::new(false);
+        let lab = lab(&stop, Effort::Default);
+        // Best at 0.1, at 1.6 (two factors beyond the grid's 0.4), and at no rate however high.
+        let optimum = [0.1f64, 1.6, f64::INFINITY];
+        let score = |best: &f64, rate: f64, _| Ok(if best.is_finite() { -(rate / best).ln().abs() } else { rate });
+        let rates = lab.best_rates("test", &optimum, &score).unwrap();
+        assert_eq!([rates[0].rate, rates[1].rate], [0.1, 1.6]);
+        assert_eq!(rates.iter().map(|rate| rate.at_end).collect::<Vec<_>>(), [false, false, true]);
+        assert_eq!(
+            rates[1].tried.iter().map(|(rate, _)| *rate).collect::<Vec<_>>(),
+            [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
+        );
     }
 }

@@ -1,47 +1,61 @@
 //! Claims about ReLU as experiments with a verdict.
 //!
-//! A claim is a file: what textbooks say and where, the quantities that decide it, and for each the null hypothesis and
-//! the smallest effect that counts. Those are fixed here, before anything runs, and never tuned to an outcome. The
-//! arithmetic from measured figures to [`Condition`]s stands in the same file, apart from what trains and measures.
+//! A claim is a file: what textbooks say and where, the criteria that decide it, each with the null hypothesis and the
+//! smallest effect that counts, and a [`Study`]: `settings` that are fixed beforehand, `measure`, which trains, and
+//! `judge`, which sees only what was measured. What is fixed is hashed ([`protocol`]), and the seeds follow from the hash.
+//! Seeds are added until the claim is settled ([`study`]); the tests allow for that
+//! ([`anytime`](crate::judge::anytime)).
 //!
-//! | module | claim |
+//! | module | |
 //! |---|---|
-//! | [`verdict`](crate::judge::verdict) | how estimates become a verdict, for all of them |
-//! | [`lab`] | what an experiment works with: a device, data sets, seeds, trainings side by side |
+//! | [`verdict`](crate::judge::verdict) | how evidence becomes a verdict, for all of them |
+//! | [`protocol`] | what is fixed before a claim is tested, and its history |
+//! | [`study`] | measuring until it is settled, judging again |
+//! | [`contest`] | activations beside each other, each at its own best rate |
+//! | [`lab`] | what an experiment works with: a device, data sets, rates, trainings side by side |
 //! | [`theory`] | mean-field theory and born-dead probabilities, drawn beside the measurements |
 //! | the others | one claim each, listed in [`CLAIMS`] |
 
 pub mod cheap;
 pub mod cnn_and_mlp;
+pub mod contest;
 pub mod convergence;
+pub mod cures_for_vanishing;
 pub mod definition;
 pub mod derivative_at_zero;
 pub mod dying;
 pub mod easy_optimisation;
 pub mod exploding;
 mod folder;
+pub mod gelu_and_silu;
+pub mod he_or_xavier;
 pub mod lab;
+pub mod leak_in_the_gradient;
 pub mod linear_collapse;
 pub mod piecewise_linear;
+pub mod protocol;
+
 pub mod saturation;
 pub mod sigmoid_output;
 pub mod sparsity;
+pub mod study;
 pub mod theory;
 pub mod vanishing;
 
-use std::time::Instant;
-
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use self::folder::{ClaimsFolder, ClaimsReport, SCHEMA_VERSION};
+pub use self::{
+    folder::{ClaimsFolder, ClaimsReport, SCHEMA_VERSION},
+    protocol::{Plan, Protocol},
+    study::{Budget, Findings, Study, Trials},
+};
 use crate::{
     judge::{
-        curve::{Curve, arithmetic, geometric},
+        curve::Curve,
         number,
-        statistics::CONFIDENCE,
-        verdict::{Hypothesis, Sample, Verdict, judge},
+        verdict::{Decision, Effect, Hypothesis, Sample, Verdict, decide},
     },
-    record::Estimate,
+    store::{Evidence, StoreError},
 };
 use lab::{ClaimError, Lab};
 
@@ -61,6 +75,11 @@ pub static CLAIMS: &[&Claim] = &[
     &exploding::CLAIM,
     &dying::CLAIM,
     &cnn_and_mlp::CLAIM,
+    &leak_in_the_gradient::CLAIM,
+    &cures_for_vanishing::NORMALISATION,
+    &cures_for_vanishing::RESIDUAL,
+    &gelu_and_silu::CLAIM,
+    &he_or_xavier::CLAIM,
 ];
 
 /// What is said, by whom, and what would decide it.
@@ -72,11 +91,11 @@ pub struct Claim {
     pub statement: &'static str,
     /// Who says so, with year and section.
     pub source: &'static str,
-    /// What is measured, the headline first. The claim holds where every part does.
-    pub parts: &'static [&'static Part],
-    /// Measures it.
+    /// What decides it.
+    pub criteria: &'static [&'static Criterion],
+    /// How it is tested.
     #[serde(skip)]
-    pub run: fn(&Lab) -> Result<Outcome, ClaimError>,
+    pub procedure: Procedure,
 }
 
 /// Claims are told apart by their ids, of which there is one each.
@@ -86,20 +105,24 @@ impl PartialEq for Claim {
     }
 }
 
-/// What an experiment gives for its claim to be judged by.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The evidence, the headline first.
-    pub conditions: Vec<Condition>,
-    /// What was run: data, models, seeds.
-    pub what_was_run: String,
-    /// What to draw.
-    pub figures: Vec<Figure>,
+/// A [`Study`] without its types.
+#[derive(Debug, Clone, Copy)]
+pub struct Procedure {
+    test: fn(&'static Claim, &Lab, Budget) -> Result<ClaimResult, ClaimError>,
+    judge_again: fn(&'static Claim, &Evidence) -> Result<Option<ClaimResult>, StoreError>,
+    protocol: fn(&'static Claim, &Plan) -> Protocol,
+}
+
+impl Procedure {
+    /// That of a study.
+    pub const fn of<S: Study>() -> Self {
+        Self { test: study::test::<S>, judge_again: study::judge_again::<S>, protocol: study::protocol::<S> }
+    }
 }
 
 /// One quantity that a claim makes a statement about.
 #[derive(Debug, PartialEq, Serialize)]
-pub struct Part {
+pub struct Criterion {
     /// The quantity measured.
     pub quantity: &'static str,
     /// Its unit.
@@ -112,78 +135,98 @@ pub struct Part {
     pub why: &'static str,
 }
 
-/// What was measured of one part under one condition.
+/// What was measured of one criterion under one condition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
-    /// The part that it is evidence on.
-    pub part: &'static Part,
-    /// The condition, such as `sigmoid, 10 layers, xavier-normal`.
+    /// The criterion that it is evidence on.
+    pub criterion: &'static Criterion,
+    /// The condition, such as `sigmoid, 10 layers`.
     pub name: String,
     /// What was measured.
     pub sample: Sample,
+    /// Whether it has a part in the verdict. Those that have are named by the code, before anything runs.
+    pub primary: bool,
 }
 
 impl Condition {
-    /// An effect a seed, in the part's unit; NaN for a seed that gave none, as a diverged training.
-    pub fn new(part: &'static Part, name: impl Into<String>, effects: Vec<f64>) -> Self {
-        Self { part, name: name.into(), sample: Sample::Effects(effects) }
+    /// One that decides.
+    pub fn primary(criterion: &'static Criterion, name: impl Into<String>, sample: Sample) -> Self {
+        Self { criterion, name: name.into(), sample, primary: true }
     }
 
-    /// A value without sampling error.
-    pub fn exact(part: &'static Part, name: impl Into<String>, value: f64) -> Self {
-        Self { part, name: name.into(), sample: Sample::Exact(value) }
-    }
-
-    /// How many of the trainings in `happened` did it.
-    pub fn proportion(part: &'static Part, name: impl Into<String>, happened: &[bool]) -> Self {
-        let count = happened.iter().filter(|happened| **happened).count() as u64;
-        Self { part, name: name.into(), sample: Sample::Proportion { count, of: happened.len() as u64 } }
+    /// One that is shown beside.
+    pub fn exploratory(criterion: &'static Criterion, name: impl Into<String>, sample: Sample) -> Self {
+        Self { criterion, name: name.into(), sample, primary: false }
     }
 }
 
 /// A condition with its verdict, as `claims.json` holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConditionResult {
-    /// The quantity of the part that it is evidence on.
+    /// The quantity that it is evidence on.
     pub quantity: String,
     /// The unit.
     pub unit: String,
     /// The condition.
     pub condition: String,
+    /// Whether it has a part in the verdict.
+    pub primary: bool,
     /// What was measured.
     pub sample: Sample,
-    /// The effect and its 95 % interval; `None` where nothing could be estimated.
-    pub effect: Option<Estimate>,
+    /// The effect, with bounds at the level that decides; `None` where nothing could be estimated.
+    pub effect: Option<Effect>,
     /// The region in which the claim holds, in words.
     pub holds: String,
-    /// What this condition says.
+    /// What this condition says: of a primary one together with the others, of an exploratory one as if it were alone.
     pub verdict: Verdict,
+    /// Whether the effect, settled or not, lies in the region.
+    pub leans: Option<bool>,
+    /// Seeds in all that would settle it, if it goes on like this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds_needed: Option<usize>,
 }
 
-/// A claim after it was run, as `claims.json` holds it.
+/// A claim after it was tested, as `claims.json` holds it.
 ///
 /// It is read back by the claim's id; the texts are the reader's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClaimResult {
-    /// The claim: what was said, and by which measures it was judged.
+    /// The claim: what was said, and by which criteria it was judged.
     #[serde(flatten, deserialize_with = "by_id")]
     pub claim: &'static Claim,
     /// What the experiment says.
     pub verdict: Verdict,
+    /// What it leans to, where it is not settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaning: Option<Verdict>,
     /// The headline effect: the first condition's.
-    pub effect: Option<Estimate>,
+    pub effect: Option<Effect>,
     /// Its unit.
     pub unit: String,
-    /// Each condition with its own verdict.
+    /// The outcome in one plain sentence.
+    pub sentence: String,
+    /// What it would take to settle it, where it is not settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
+    /// Each condition with its own verdict, primary ones first.
     pub conditions: Vec<ConditionResult>,
-    /// What was run: data, model, seeds.
+    /// Seeds that it was tested with; 0 where there is no chance in it.
+    pub seeds: usize,
+    /// Trainings or other measurements in all, without those on pilot seeds.
+    pub trainings: usize,
+    /// Trainings that diverged.
+    pub diverged: usize,
+    /// Hash of the protocol that it was measured by: everything that was fixed beforehand.
+    pub protocol: String,
+    /// Hash of another protocol that it was judged by, where it was judged again by a changed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_by: Option<String>,
+    /// What was run: data, model, rates that were chosen.
     pub what_was_run: String,
     /// The command that runs it again.
     pub command: String,
     /// Wall time.
     pub seconds: f64,
-    /// The outcome in a plain sentence.
-    pub sentence: String,
     /// What to draw.
     pub figures: Vec<Figure>,
 }
@@ -205,12 +248,12 @@ pub struct Figure {
     pub series: Vec<Curve>,
 }
 
-/// What the figures of a claim come to.
+/// What the conditions of a claim come to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// What the experiment says.
     pub verdict: Verdict,
-    /// Each condition with its own verdict, in the order given.
+    /// Each condition with its own verdict, primary ones first.
     pub conditions: Vec<ConditionResult>,
 }
 
@@ -225,87 +268,115 @@ impl Claim {
     /// # Errors
     ///
     /// As [`ClaimError`] lists: data or a backend that is not there, an interrupt.
-    pub fn test(&'static self, lab: &Lab) -> Result<ClaimResult, ClaimError> {
-        let started = Instant::now();
-        let Outcome { conditions, what_was_run, figures } = (self.run)(lab)?;
-        let judgement = self.judge(conditions);
-        Ok(ClaimResult {
-            claim: self,
-            verdict: judgement.verdict,
-            effect: judgement.effect(),
-            unit: judgement.conditions.first().map_or(String::new(), |first| first.unit.clone()),
-            sentence: judgement.sentence(),
-            conditions: judgement.conditions,
-            what_was_run,
-            command: format!("rectify claims {}{}", self.id, lab.flags()),
-            seconds: started.elapsed().as_secs_f64(),
-            figures,
-        })
+    pub fn test(&'static self, lab: &Lab, budget: Budget) -> Result<ClaimResult, ClaimError> {
+        (self.procedure.test)(self, lab, budget)
     }
 
-    /// From measurements to a verdict. See [`verdict`](crate::judge::verdict) for how conditions combine; a part without any condition leaves
-    /// the claim not settled.
+    /// Judges what was measured when the claim was tested, without training; `None` where nothing was kept.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] names a file that was changed; [`StoreError::Io`].
+    pub fn judge_again(&'static self, evidence: &Evidence) -> Result<Option<ClaimResult>, StoreError> {
+        (self.procedure.judge_again)(self, evidence)
+    }
+
+    /// What is fixed before it is tested.
+    pub fn protocol(&'static self, plan: &Plan) -> Protocol {
+        (self.procedure.protocol)(self, plan)
+    }
+
+    /// From measurements to a verdict. See [`verdict`](crate::judge::verdict) for how conditions combine; a criterion
+    /// without any primary condition leaves the claim not settled.
     pub fn judge(&self, conditions: Vec<Condition>) -> Judgement {
-        let evidence: Vec<_> =
-            conditions.iter().map(|condition| (condition.part.hypothesis, &condition.sample)).collect();
-        let (verdict, each) = judge(&evidence);
-        let covered = self.parts.iter().all(|part| conditions.iter().any(|condition| condition.part == *part));
-        let conditions = conditions
-            .into_iter()
-            .zip(each)
-            .map(|(Condition { part, name, sample }, verdict)| ConditionResult {
-                quantity: part.quantity.to_owned(),
-                unit: part.unit.to_owned(),
+        let (primary, exploratory): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|condition| condition.primary);
+        let covered = self.criteria.iter().all(|criterion| primary.iter().any(|c| c.criterion == *criterion));
+        let evidence = |c: &Condition| (c.criterion.hypothesis, c.sample.clone());
+        let all: Vec<(Hypothesis, Sample)> = primary.iter().map(evidence).collect();
+        let together = decide(&all.iter().map(|(hypothesis, sample)| (*hypothesis, sample)).collect::<Vec<_>>());
+        let alone = exploratory.iter().flat_map(|c| decide(&[(c.criterion.hypothesis, &c.sample)]));
+        // What could not be measured has no say.
+        let of = |(c, decision): (&Condition, &Decision)| match c.sample {
+            Sample::Void(_) => None,
+            _ => Some(decision.verdict),
+        };
+        let verdicts: Vec<Verdict> = primary.iter().zip(&together).filter_map(of).collect();
+        let decisions: Vec<Decision> = together.iter().cloned().chain(alone).collect();
+        let conditions = primary.iter().chain(&exploratory).zip(decisions).map(|(condition, decision)| {
+            let Condition { criterion, name, sample, primary } = condition.clone();
+            ConditionResult {
+                quantity: criterion.quantity.to_owned(),
+                unit: criterion.unit.to_owned(),
                 condition: name,
-                effect: sample.estimate(part.hypothesis.scale, CONFIDENCE),
+                primary,
                 sample,
-                holds: part.hypothesis.to_string(),
-                verdict,
-            })
-            .collect();
-        Judgement { verdict: if covered { verdict } else { Verdict::NotSettled }, conditions }
+                effect: decision.effect,
+                holds: criterion.hypothesis.to_string(),
+                verdict: decision.verdict,
+                leans: decision.leans,
+                seeds_needed: decision.seeds_needed,
+            }
+        });
+        let verdict = if covered { Verdict::over(&verdicts) } else { Verdict::NotSettled };
+        Judgement { verdict, conditions: conditions.collect() }
     }
 }
 
+/// Fewer seeds than would settle anything say nothing of how many it takes.
+const FEW: usize = 5;
+
 impl Judgement {
-    /// The headline effect: the first condition's.
-    pub fn effect(&self) -> Option<Estimate> {
-        self.conditions.first()?.effect
+    fn primary(&self) -> impl Iterator<Item = &ConditionResult> {
+        self.conditions.iter().filter(|condition| condition.primary)
     }
 
-    /// The outcome in a plain sentence, with the headline effect and, where conditions differ, which say what.
-    pub fn sentence(&self) -> String {
-        let Some(first) = self.conditions.first() else { return "Nothing was measured.".to_owned() };
-        let of = |verdict| -> Vec<&str> {
-            let conditions = self.conditions.iter().filter(|condition| condition.verdict == verdict);
-            conditions.map(|condition| condition.condition.as_str()).collect()
-        };
-        let (holds, fails, open) = (of(Verdict::Confirmed), of(Verdict::Refuted), of(Verdict::NotSettled));
-        let outcome = match self.verdict {
-            Verdict::Confirmed if holds.len() == 1 => "It holds".to_owned(),
-            Verdict::Confirmed => format!("It holds under all {} conditions", holds.len()),
-            Verdict::Refuted if fails.len() == 1 => "It fails".to_owned(),
-            Verdict::Refuted => format!("It fails under all {} conditions", fails.len()),
-            Verdict::Qualified | Verdict::NotSettled => {
-                let all = self.conditions.len();
-                let part = |verb: &str, names: &[&str]| match names {
-                    [] => None,
-                    // Of many, a table with each is at hand.
-                    [first, ..] if all > 3 => {
-                        let example = if verb == "holds" { String::new() } else { format!(" ({first} …)") };
-                        Some(format!("{verb} under {} of {all} conditions{example}", names.len()))
-                    }
-                    names => Some(format!("{verb} for {}", names.join("; "))),
-                };
-                let parts = [part("holds", &holds), part("fails", &fails), part("is open", &open)];
-                format!("It {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
-            }
-        };
-        let effect = match first.effect {
-            None => "could not be estimated".to_owned(),
-            Some(effect) => format!("is {}", number::estimate(&effect)),
-        };
-        format!("{outcome}: {} ({}) {effect}; the claim asks for {}.", first.quantity, first.condition, first.holds)
+    /// Whether every primary condition that could be measured is decided.
+    pub fn is_settled(&self) -> bool {
+        self.primary().all(|c| c.verdict != Verdict::NotSettled || matches!(c.sample, Sample::Void(_)))
+    }
+
+    /// What the effects say as far as they are known, where they settle nothing.
+    pub fn leaning(&self) -> Option<Verdict> {
+        let leans: Vec<Verdict> =
+            self.primary().filter_map(|c| Some(if c.leans? { Verdict::Confirmed } else { Verdict::Refuted })).collect();
+        (self.verdict == Verdict::NotSettled && !leans.is_empty()).then(|| Verdict::over(&leans))
+    }
+
+    /// What it would take to settle it.
+    pub fn needs(&self) -> Option<String> {
+        let open: Vec<&ConditionResult> = self.primary().filter(|c| c.verdict == Verdict::NotSettled).collect();
+        if self.verdict != Verdict::NotSettled || open.is_empty() {
+            return None;
+        }
+        let void = open.iter().find_map(|c| match &c.sample {
+            Sample::Void(why) => Some(format!("{}: {why}", c.condition)),
+            _ => None,
+        });
+        let few = open.iter().any(|c| c.sample.len() < FEW);
+        let most = open.iter().map(|c| c.seeds_needed).collect::<Option<Vec<usize>>>();
+        Some(match (void, most.and_then(|all| all.into_iter().max())) {
+            (Some(void), _) => void,
+            (None, Some(seeds)) => format!("{} in all, if it goes on like this", number::count(seeds, "seed")),
+            (None, None) if few => "more seeds: of so few, some lie on each side of a threshold".to_owned(),
+            (None, None) => "an effect this close to the threshold takes over a thousand seeds".to_owned(),
+        })
+    }
+
+    /// The effect of a condition; NaN where there is none of that name, or nothing was measured.
+    pub fn effect(&self, condition: &str) -> f64 {
+        let found = self.conditions.iter().find(|c| c.condition == condition);
+        found.and_then(|c| c.effect).map_or(f64::NAN, |effect| effect.median)
+    }
+
+    /// The verdict of a condition.
+    pub fn verdict_of(&self, condition: &str) -> Verdict {
+        let found = self.conditions.iter().find(|c| c.condition == condition);
+        found.map_or(Verdict::NotSettled, |c| c.verdict)
+    }
+
+    /// Whether a condition is settled or leans so that it holds.
+    pub fn holds(&self, condition: &str) -> bool {
+        self.conditions.iter().any(|c| c.condition == condition && c.leans == Some(true))
     }
 }
 
@@ -323,13 +394,13 @@ mod tests {
     use super::*;
     use crate::judge::verdict::{Direction, Scale};
 
-    /// Three seeds' figures, close around a value.
-    pub(super) fn around(value: f64) -> [f64; 3] {
-        [0.999 * value, value, 1.001 * value]
+    /// The plan that tests make trials for.
+    pub(super) fn plan() -> Plan {
+        Plan { effort: lab::Effort::Default, datasets: vec!["mnist".to_owned(), "fashion-mnist".to_owned()] }
     }
 
-    const fn part(quantity: &'static str) -> Part {
-        Part {
+    const fn criterion(quantity: &'static str) -> Criterion {
+        Criterion {
             quantity,
             unit: "1",
             null_hypothesis: "no effect",
@@ -337,96 +408,67 @@ mod tests {
             why: "made for a test",
         }
     }
-    static PART: Part = part("the effect");
-    static OTHER: Part = part("another effect");
+    static ONE: Criterion = criterion("the effect");
+    static OTHER: Criterion = criterion("another effect");
     static CLAIM: Claim = Claim {
         id: "test",
         statement: "a",
         source: "b",
-        parts: &[&PART, &OTHER],
-        run: |_| Err(ClaimError::Interrupted),
+        criteria: &[&ONE, &OTHER],
+        procedure: Procedure::of::<definition::Definition>(),
     };
 
     #[test]
     fn the_registry_is_complete_and_its_ids_are_names_for_a_command_line() {
-        assert_eq!(CLAIMS.len(), 14);
+        assert_eq!(CLAIMS.len(), 19);
         for (i, claim) in CLAIMS.iter().enumerate() {
             assert!(claim.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", claim.id);
             assert!(CLAIMS[..i].iter().all(|other| other.id != claim.id), "{} is there twice", claim.id);
-            assert!(!claim.statement.is_empty() && !claim.source.is_empty() && !claim.parts.is_empty(), "{}", claim.id);
-            for part in claim.parts {
-                let texts = [part.quantity, part.unit, part.null_hypothesis, part.why];
-                assert!(texts.iter().all(|text| !text.is_empty()), "{}: {part:?}", claim.id);
-                let least = if part.hypothesis.scale == Scale::Ratio { 1.0 } else { 0.0 };
-                assert!(part.hypothesis.smallest_effect > least, "{}: {part:?}", claim.id);
+            assert!(!claim.statement.is_empty() && !claim.source.is_empty(), "{}", claim.id);
+            assert!((1..=4).contains(&claim.criteria.len()), "{} has not one to four criteria", claim.id);
+            for criterion in claim.criteria {
+                let texts = [criterion.quantity, criterion.unit, criterion.null_hypothesis, criterion.why];
+                assert!(texts.iter().all(|text| !text.is_empty()), "{}: {criterion:?}", claim.id);
+                let least = if criterion.hypothesis.scale == Scale::Ratio { 1.0 } else { 0.0 };
+                assert!(criterion.hypothesis.smallest_effect > least, "{}: {criterion:?}", claim.id);
             }
         }
     }
 
+    fn effects(value: f64) -> Sample {
+        Sample::Effects(vec![value; 7])
+    }
+
     #[test]
-    fn a_part_without_a_measurement_leaves_the_claim_not_settled() {
-        let condition = |part| Condition::new(part, "here", around(1.0).to_vec());
-        assert_eq!(CLAIM.judge(vec![condition(&PART), condition(&OTHER)]).verdict, Verdict::Confirmed);
-        assert_eq!(CLAIM.judge(vec![condition(&PART)]).verdict, Verdict::NotSettled);
+    fn a_criterion_without_a_primary_condition_leaves_the_claim_not_settled_and_exploratory_ones_never_decide() {
+        let primary = |criterion, value| Condition::primary(criterion, "here", effects(value));
+        assert_eq!(CLAIM.judge(vec![primary(&ONE, 1.0), primary(&OTHER, 1.0)]).verdict, Verdict::Confirmed);
+        assert_eq!(CLAIM.judge(vec![primary(&ONE, 1.0)]).verdict, Verdict::NotSettled);
         assert_eq!(CLAIM.judge(vec![]).verdict, Verdict::NotSettled);
-    }
-
-    #[test]
-    fn the_sentence_says_which_conditions_hold_and_how_large_the_headline_effect_is() {
-        let condition = |part, name, value| Condition::new(part, name, around(value).to_vec());
-        let judgement = CLAIM.judge(vec![condition(&PART, "here", 1.0), condition(&OTHER, "there", 0.01)]);
-        assert_eq!(judgement.verdict, Verdict::Qualified);
+        let beside = Condition::exploratory(&ONE, "beside", effects(-1.0));
+        let judgement = CLAIM.judge(vec![beside, primary(&ONE, 1.0), primary(&OTHER, 1.0)]);
+        assert_eq!(judgement.verdict, Verdict::Confirmed);
         assert_eq!(
-            judgement.sentence(),
-            "It holds for here, fails for there: the effect (here) is 1.00 (0.998 to 1.00); the claim asks for above \
-             0.1."
-        );
-        let judgement = CLAIM.judge(vec![condition(&PART, "here", 1e-7), condition(&OTHER, "there", 0.01)]);
-        assert_eq!(
-            judgement.sentence(),
-            "It fails under all 2 conditions: the effect (here) is 1.00e-7 (9.98e-8 to 1.00e-7); the claim asks for \
-             above 0.1."
-        );
-        let mut conditions: Vec<_> = ["a", "b", "c"].map(|name| condition(&PART, name, 1.0)).into();
-        conditions.push(condition(&OTHER, "d", 0.01));
-        assert_eq!(
-            CLAIM.judge(conditions).sentence(),
-            "It holds under 3 of 4 conditions, fails under 1 of 4 conditions (d …): the effect (a) is 1.00 (0.998 to \
-             1.00); the claim asks for above 0.1."
+            (judgement.conditions[2].condition.as_str(), judgement.conditions[2].verdict),
+            ("beside", Verdict::Refuted)
         );
     }
 
     #[test]
-    fn a_result_is_written_with_its_claim_and_read_back_by_its_id() {
-        let claim = &vanishing::CLAIM;
-        let condition = |effects: &[f64]| Condition::new(claim.parts[0], "here", effects.to_vec());
-        let judgement = claim.judge(vec![condition(&[0.25, 0.5]), condition(&[0.25, f64::NAN])]);
-        let result = ClaimResult {
-            claim,
-            verdict: judgement.verdict,
-            effect: judgement.effect(),
-            unit: claim.parts[0].unit.to_owned(),
-            sentence: judgement.sentence(),
-            conditions: judgement.conditions,
-            what_was_run: "nothing".to_owned(),
-            command: "rectify claims vanishing".to_owned(),
-            seconds: 0.5,
-            figures: vec![Figure {
-                series: vec![Curve { points: vec![(0.0, 1.0)], ..Curve::default() }],
-                ..Figure::default()
-            }],
-        };
-        let text = serde_json::to_string(&result).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&json["id"], &json["verdict"]), (&"vanishing".into(), &"not_settled".into()));
-        assert_eq!(json["parts"][0]["hypothesis"]["direction"], "below");
-        let read: ClaimResult = serde_json::from_str(&text).unwrap();
-        assert!(std::ptr::eq(read.claim, claim));
-        assert_eq!((read.verdict, &read.sentence, &read.figures), (result.verdict, &result.sentence, &result.figures));
-        let Sample::Effects(effects) = &read.conditions[1].sample else { panic!("effects were written") };
-        assert!(effects[0] == 0.25 && effects[1].is_nan());
-        let unknown = text.replace("\"vanishing\"", "\"flying\"");
-        let error = serde_json::from_str::<ClaimResult>(&unknown).unwrap_err();
-        assert!(error.to_string().contains("there is no claim `flying`"), "{error}");
+    fn what_is_not_settled_leans_and_says_what_it_would_take() {
+        let open = |values: &[f64]| Condition::primary(&ONE, "here", Sample::Effects(values.to_vec()));
+        let holds = Condition::primary(&OTHER, "there", effects(1.0));
+        let judgement = CLAIM.judge(vec![open(&[1.0, 1.0]), holds.clone()]);
+        assert_eq!((judgement.verdict, judgement.leaning()), (Verdict::NotSettled, Some(Verdict::Confirmed)));
+        assert_eq!(judgement.needs().unwrap(), "5 seeds in all, if it goes on like this");
+        let judgement = CLAIM.judge(vec![open(&[0.0, 1.0, 0.05, 1.0, 1.0, 0.0]), holds.clone()]);
+        assert!(judgement.needs().unwrap().contains("over a thousand"));
+        let judgement = CLAIM.judge(vec![open(&[0.0, 1.0]), holds.clone()]);
+        assert!(judgement.needs().unwrap().starts_with("more seeds"));
+        let void = Condition::primary(&ONE, "here", Sample::Void("the machine is busy".to_owned()));
+        let judgement = CLAIM.judge(vec![void, holds]);
+        // What could be measured decides.
+        assert!(judgement.is_settled() && judgement.verdict == Verdict::Confirmed);
+        assert_eq!(judgement.leaning(), None);
     }
 }

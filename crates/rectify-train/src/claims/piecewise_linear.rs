@@ -7,17 +7,21 @@ use burn::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rectify::relu;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
-    lab::{ClaimError, Lab, seeds_in_words},
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    lab::{ClaimError, Lab, Setup, describe},
 };
 use crate::{
     data::DeviceSamples,
     experiment::Experiment,
-    judge::verdict::{Direction, Hypothesis},
+    judge::{
+        curve::{Curve, arithmetic},
+        number::number,
+        verdict::{Direction, Hypothesis, Sample},
+    },
     network::{Mlp, Model, parameters},
-    train::grid::Training,
 };
 
 /// The claim.
@@ -27,11 +31,11 @@ pub static CLAIM: Claim = Claim {
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.1; Montúfar et al. 2014, On the number of linear \
              regions of deep neural networks; how many there are in practice: Hanin and Rolnick 2019, Complexity of \
              linear regions in deep networks",
-    parts: &[&ADDITIVITY, &HOMOGENEITY, &REGIONS, &LINEAR_REGIONS],
-    run,
+    criteria: &[&ADDITIVITY, &HOMOGENEITY, &REGIONS],
+    procedure: Procedure::of::<PiecewiseLinear>(),
 };
 
-static ADDITIVITY: Part = Part {
+static ADDITIVITY: Criterion = Criterion {
     quantity: "fraction of random pairs with relu(x + y) ≠ relu(x) + relu(y) beyond rounding",
     unit: "fraction",
     null_hypothesis: "ReLU is additive.",
@@ -39,55 +43,22 @@ static ADDITIVITY: Part = Part {
     why: "Additivity fails exactly where x and y differ in sign: half of all pairs that are symmetric about 0. A fifth \
           of that is beyond any rounding.",
 };
-static HOMOGENEITY: Part = Part {
+static HOMOGENEITY: Criterion = Criterion {
     quantity: "largest |relu(a x) − a relu(x)| / |a x| over random x and a > 0",
     unit: "1",
     null_hypothesis: "Scaling the input by a positive number does not scale the output.",
     hypothesis: Hypothesis::difference(Direction::Within, 0.0, 1e-6),
     why: "A product in f32 is rounded by 6e-8; ten of those.",
 };
-static REGIONS: Part = Part {
-    quantity: "linear regions crossed between two images by a network of four times the depth, relative to the shallow \
-               one",
+static REGIONS: Criterion = Criterion {
+    quantity: "linear regions crossed between two images by a network of 8 layers, over those of one of 2 layers with as \
+               many units",
     unit: "ratio",
-    null_hypothesis: "Depth does not change how many regions are crossed.",
+    null_hypothesis: "With as many units, depth does not change how many regions are crossed.",
     hypothesis: Hypothesis::ratio(Direction::Above, 1.5),
-    why: "Hanin and Rolnick find regions along a line in proportion to the number of neurons: a factor of 4 here. 1.5 \
-          leaves room for lines and seeds, and is clearly growth.",
+    why: "Multiplying is more than adding a half. The bound of Montúfar et al. grows exponentially with depth; Hanin and \
+          Rolnick find regions in proportion to the number of units, whatever the depth.",
 };
-static LINEAR_REGIONS: Part = Part {
-    quantity: "boundaries between linear regions crossed by a network without activations",
-    unit: "boundaries",
-    null_hypothesis: "There is at least one.",
-    hypothesis: Hypothesis::difference(Direction::Within, 0.0, 1.0),
-    why: "A count: less than one is none.",
-};
-
-/// One seed's figures.
-#[derive(Debug, Clone, Copy)]
-pub struct Measured {
-    /// Fraction of pairs that break additivity.
-    pub additivity_failures: f64,
-    /// Largest relative error of positive homogeneity.
-    pub homogeneity_error: f64,
-    /// Mean number of regions that the shallow ReLU network has along a line between two images, at least 1.
-    pub regions_shallow: f64,
-    /// The same for four times the depth at the same width.
-    pub regions_deep: f64,
-    /// Boundaries that the network without activations has there.
-    pub boundaries_linear: f64,
-}
-
-/// The evidence in the figures of each seed.
-pub fn conditions(seeds: &[Measured]) -> Vec<Condition> {
-    let over = |effect: fn(&Measured) -> f64| seeds.iter().map(effect).collect();
-    vec![
-        Condition::new(&ADDITIVITY, "pairs of normal numbers", over(|m| m.additivity_failures)),
-        Condition::new(&HOMOGENEITY, "normal numbers, positive factors", over(|m| m.homogeneity_error)),
-        Condition::new(&REGIONS, "ReLU network, depth times four", over(|m| m.regions_deep / m.regions_shallow)),
-        Condition::new(&LINEAR_REGIONS, "network without activations", over(|m| m.boundaries_linear)),
-    ]
-}
 
 /// Linear regions along a line: one more than the points at which some unit switches on or off.
 ///
@@ -98,82 +69,164 @@ pub fn regions(active: &[Vec<bool>]) -> usize {
     if active.is_empty() { 0 } else { 1 + switches }
 }
 
-/// Units of a hidden layer.
-const WIDTH: usize = 64;
-/// Hidden layers: the first and the last are compared.
-const DEPTHS: [usize; 3] = [2, 4, 8];
 /// Points on a line between two images.
 const POINTS: usize = 2000;
 /// Numbers for additivity and homogeneity.
 const NUMBERS: usize = 1 << 16;
 
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let of_depth = |depth| Experiment { hidden: Some(vec![WIDTH; depth]), ..lab.experiment() };
-    let deepest = DEPTHS[DEPTHS.len() - 1];
-    let lines = lab.choose(2, 10, 50);
-    let trainings: Vec<Training> = lab
-        .seeds()
-        .flat_map(|seed| {
-            let relu = DEPTHS.map(|depth| lab.trainings(&of_depth(depth), &["relu"], seed..seed + 1)).concat();
-            [relu, lab.trainings(&of_depth(deepest), &["none"], seed..seed + 1)].concat()
-        })
-        .collect();
-    let regions_of = lab.side_by_side(&trainings, &|training| {
-        let data = lab.data(&training.experiment)?;
-        let (network, _) = lab.train(lab.network(training, &data), training, &data, &mut |_| {})?;
+/// The study.
+pub struct PiecewiseLinear;
+
+/// What is run.
+#[derive(Serialize)]
+pub struct Settings {
+    experiment: Experiment,
+    /// Hidden layers and units in each; the deepest and the shallowest have as many units in all.
+    shapes: Vec<(usize, usize)>,
+    /// Lines through each network.
+    lines: usize,
+}
+
+/// What is measured with a seed.
+#[derive(Debug, PartialEq)]
+pub enum Arm {
+    /// The function on random numbers.
+    Numbers,
+    /// A network's pieces, before training and after.
+    Network {
+        /// Layers and units in each.
+        shape: (usize, usize),
+        /// Boxed, as it is large.
+        setup: Box<Setup>,
+    },
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Fraction of pairs that break additivity, and the largest relative error of positive homogeneity.
+    Linearity(f64, f64),
+    /// Mean regions along a line, before training and after.
+    Regions(f64, f64),
+}
+
+impl Outcome {
+    fn numbers(self) -> (f64, f64) {
+        match self {
+            Self::Linearity(a, b) | Self::Regions(a, b) => (a, b),
+        }
+    }
+}
+
+impl Study for PiecewiseLinear {
+    type Settings = Settings;
+    type Pilot = ();
+    type Arm = Arm;
+    type Outcome = Outcome;
+
+    fn settings(plan: &Plan) -> Settings {
+        Settings {
+            experiment: plan.experiment(),
+            shapes: vec![(2, 256), (4, 128), (8, 64)],
+            lines: plan.choose(2, 10, 50),
+        }
+    }
+
+    fn pilot(_: &Lab, _: &Settings) -> Result<(), ClaimError> {
+        Ok(())
+    }
+
+    fn arms(settings: &Settings, (): &()) -> Vec<Arm> {
+        let network = |&(layers, width): &(usize, usize), activation: &str| {
+            let experiment = Experiment { hidden: Some(vec![width; layers]), ..settings.experiment.clone() };
+            Arm::Network { shape: (layers, width), setup: Box::new(Setup::new(experiment, activation)) }
+        };
+        let relu = settings.shapes.iter().map(|shape| network(shape, "relu"));
+        let deepest = settings.shapes.last().map(|shape| network(shape, "none"));
+        [Arm::Numbers].into_iter().chain(relu).chain(deepest).collect()
+    }
+
+    fn measure(lab: &Lab, settings: &Settings, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
+        let Arm::Network { setup, .. } = arm else {
+            let (failures, error) = linearity(lab, seed);
+            return Ok(Outcome::Linearity(failures, error));
+        };
+        let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
         // Lines from each even test image to the next.
-        let counts: Vec<f64> = (0..lines)
-            .filter_map(|line| along_line(&network.valid(), &data.test, 2 * line))
-            .map(|line| match training.activation.name() {
-                "none" => bends(&line.outputs) as f64,
-                _ => regions(&line.active) as f64,
-            })
-            .collect();
-        Ok(arithmetic(&counts))
-    })?;
-    let seeds: Vec<&[f64]> = regions_of.chunks(DEPTHS.len() + 1).collect();
-    let measured: Vec<Measured> = lab
-        .seeds()
-        .zip(&seeds)
-        .map(|(seed, counts)| {
-            let (additivity_failures, homogeneity_error) = linearity(lab, seed);
-            Measured {
-                additivity_failures,
-                homogeneity_error,
-                regions_shallow: counts[0],
-                regions_deep: counts[DEPTHS.len() - 1],
-                boundaries_linear: counts[DEPTHS.len()],
-            }
-        })
-        .collect();
-    let at = |i: usize| (DEPTHS[i] as f64, seeds.iter().map(|counts| counts[i]).collect());
-    // Hanin and Rolnick 2019: in proportion to the number of neurons.
-    let first = arithmetic(&seeds.iter().map(|counts| counts[0]).collect::<Vec<_>>());
-    let proportional = DEPTHS.map(|depth| (depth as f64, 1.0 + (first - 1.0) * depth as f64 / DEPTHS[0] as f64));
-    Ok(Outcome {
-        conditions: conditions(&measured),
-        what_was_run: format!(
-            "{NUMBERS} pairs of normal numbers; {lines} lines of {POINTS} points between test images through networks \
-             with {DEPTHS:?} hidden layers, {}; {}",
-            Training::describe(&of_depth(deepest)),
-            seeds_in_words(&lab.seeds())
-        ),
-        figures: vec![Figure {
-            title: "Linear regions on a line between two images".to_owned(),
-            x: "hidden layers".to_owned(),
-            y: "regions".to_owned(),
-            series: vec![
-                Curve::measured("ReLU", arithmetic, (0..DEPTHS.len()).map(at)),
-                Curve::predicted("ReLU", proportional),
-                Curve::measured(
-                    "no activation",
-                    arithmetic,
-                    [(deepest as f64, seeds.iter().map(|counts| 1.0 + counts[DEPTHS.len()]).collect())],
-                ),
+        let regions_of = |network: &Model| {
+            let lines = (0..settings.lines).filter_map(|line| along_line(network, &data.test, 2 * line));
+            let counts: Vec<f64> = lines
+                .map(|line| match training.activation.name() {
+                    "none" => 1.0 + bends(&line.outputs) as f64,
+                    _ => regions(&line.active) as f64,
+                })
+                .collect();
+            arithmetic(&counts)
+        };
+        let network = lab.network(&training, &data);
+        let before = regions_of(&network.valid());
+        let (network, _) = lab.train(network, &training, &data, &mut |_| {})?;
+        Ok(Outcome::Regions(before, regions_of(&network.valid())))
+    }
+
+    fn judge(settings: &Settings, (): &(), trials: &Trials<Arm, Outcome>) -> Findings {
+        let numbers = |which: fn((f64, f64)) -> f64| {
+            let all = trials.of(|arm| *arm == Arm::Numbers);
+            Sample::Effects(all.into_iter().map(|outcome| which(outcome.numbers())).collect())
+        };
+        let network = |shape: (usize, usize), activation: &'static str| move |arm: &Arm| matches!(arm, Arm::Network { shape: other, setup } if *other == shape && setup.activation.name() == activation);
+        let (shallow, deep) = (settings.shapes[0], settings.shapes[settings.shapes.len() - 1]);
+        let ratios = |which: fn((f64, f64)) -> f64| {
+            let ratio = |a: &Outcome, b: &Outcome| which(a.numbers()) / which(b.numbers());
+            Sample::Effects(trials.pairs(network(deep, "relu"), network(shallow, "relu"), ratio))
+        };
+        let at = |shape: (usize, usize), activation, which: fn((f64, f64)) -> f64| -> (f64, Vec<f64>) {
+            let outcomes = trials.of(network(shape, activation));
+            (shape.0 as f64, outcomes.into_iter().map(|outcome| which(outcome.numbers())).collect())
+        };
+        let curve = |name: &str, which: fn((f64, f64)) -> f64| {
+            Curve::measured(name, arithmetic, settings.shapes.iter().map(|&shape| at(shape, "relu", which)))
+        };
+        Findings {
+            conditions: vec![
+                Condition::primary(&ADDITIVITY, "pairs of normal numbers", numbers(|(failures, _)| failures)),
+                Condition::primary(&HOMOGENEITY, "normal numbers, positive factors", numbers(|(_, error)| error)),
+                Condition::primary(&REGIONS, "after training", ratios(|(_, after)| after)),
+                Condition::exploratory(&REGIONS, "before training", ratios(|(before, _)| before)),
             ],
-            ..Figure::default()
-        }],
-    })
+            what_was_run: format!(
+                "{NUMBERS} pairs of normal numbers; {} lines of {POINTS} points between test images through networks of \
+                 {:?} (layers, units a layer), {}",
+                settings.lines,
+                settings.shapes,
+                describe(&settings.experiment)
+            ),
+            diverged: 0,
+            figures: vec![Figure {
+                title: "Linear regions on a line between two images, with as many units at every depth".to_owned(),
+                x: "hidden layers".to_owned(),
+                y: "regions".to_owned(),
+                series: vec![
+                    curve("before training", |(before, _)| before),
+                    curve("after training", |(_, after)| after),
+                    Curve::measured("no activation", arithmetic, [at(deep, "none", |(_, after)| after)]),
+                ],
+                ..Figure::default()
+            }],
+        }
+    }
+
+    fn sentence(judgement: &Judgement) -> String {
+        let times = number(judgement.effect("after training"));
+        match judgement.holds("after training") {
+            true => {
+                format!("ReLU is piecewise linear, and 8 layers have {times} times the pieces of 2 with as many units.")
+            }
+            false => format!(
+                "ReLU is piecewise linear, but with as many units 8 layers have only {times} times the pieces of 2."
+            ),
+        }
+    }
 }
 
 /// The fraction of pairs that break additivity beyond rounding, and the largest relative error of homogeneity.
@@ -248,25 +301,34 @@ fn bends(outputs: &[Vec<f64>]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::around, *};
+    use super::{super::tests::plan, *};
     use crate::judge::verdict::Verdict;
 
-    fn verdict(additivity: f64, homogeneity: f64, shallow: f64, deep: f64, linear: f64) -> Verdict {
-        let seeds = around(1.0).map(|jitter| Measured {
-            additivity_failures: jitter * additivity,
-            homogeneity_error: jitter * homogeneity,
-            regions_shallow: shallow,
-            regions_deep: jitter * deep,
-            boundaries_linear: jitter * linear,
-        });
-        CLAIM.judge(conditions(&seeds)).verdict
+    fn verdict(additivity: f64, homogeneity: f64, deep: f64) -> Verdict {
+        let settings = PiecewiseLinear::settings(&plan());
+        let arms = PiecewiseLinear::arms(&settings, &());
+        let outcome = |arm: &Arm| match arm {
+            Arm::Numbers => Outcome::Linearity(additivity, homogeneity),
+            Arm::Network { shape: (8, _), .. } => Outcome::Regions(deep, deep),
+            Arm::Network { .. } => Outcome::Regions(50.0, 50.0),
+        };
+        let seeds = vec![arms.iter().map(outcome).collect::<Vec<_>>(); 8];
+        let findings = PiecewiseLinear::judge(&settings, &(), &Trials { arms: &arms, seeds: &seeds });
+        CLAIM.judge(findings.conditions).verdict
     }
 
     #[test]
-    fn a_hinge_confirms_a_line_qualifies_and_the_reverse_of_all_refutes() {
-        assert_eq!(verdict(0.5, 0.0, 50.0, 200.0, 0.0), Verdict::Confirmed);
-        assert_eq!(verdict(0.0, 0.0, 1.0, 1.0, 0.0), Verdict::Qualified);
-        assert_eq!(verdict(0.0, 0.5, 200.0, 50.0, 40.0), Verdict::Refuted);
+    fn a_hinge_whose_pieces_depth_multiplies_confirms_and_the_reverse_of_all_refutes() {
+        assert_eq!(verdict(0.5, 0.0, 200.0), Verdict::Confirmed);
+        assert_eq!(verdict(0.0, 0.5, 50.0), Verdict::Refuted);
+        // As many units have as many pieces.
+        assert_eq!(verdict(0.5, 0.0, 52.0), Verdict::Qualified);
+    }
+
+    #[test]
+    fn networks_that_are_compared_have_as_many_units() {
+        let shapes = PiecewiseLinear::settings(&plan()).shapes;
+        assert!(shapes.iter().all(|(layers, width)| layers * width == 512));
     }
 
     #[test]

@@ -1,15 +1,23 @@
 //! `saturation`: sigmoid and tanh saturate and lose sensitivity, ReLU does not.
 
+use burn::module::Module;
+use serde::{Deserialize, Serialize};
+
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
-    lab::{ClaimError, Lab, seeds_in_words},
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    contest::{Contender, Contest},
+    lab::{ClaimError, Lab, Rate, Setup, Trained, first, trained},
+    theory::{Function, RELU, SIGMOID, TANH},
 };
 use crate::{
-    experiment::{Experiment, Init, ProbeEvery},
-    judge::statistics::hidden,
-    judge::verdict::{Direction, Hypothesis},
-    record::{Layer, Run},
-    train::grid::Training,
+    data::DeviceSamples,
+    experiment::{Experiment, Init},
+    judge::{
+        curve::{Curve, geometric},
+        number::number,
+        verdict::{Direction, Hypothesis, Sample},
+    },
+    network::Mlp,
 };
 
 /// The claim.
@@ -18,151 +26,207 @@ pub static CLAIM: Claim = Claim {
     statement: "Sigmoid and tanh units saturate and lose their sensitivity; ReLU units do not.",
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.3.2; Glorot and Bengio 2010, Understanding the \
              difficulty of training deep feedforward neural networks, §3",
-    parts: &[&SATURATES, &STAYS_SENSITIVE],
-    run,
+    criteria: &[&LOSES, &KEEPS],
+    procedure: Procedure::of::<Saturation>(),
 };
 
-static SATURATES: Part = Part {
-    quantity: "fraction of a layer's activations with a derivative under 5 % of its maximum, at its largest over training",
-    unit: "fraction",
-    null_hypothesis: "At most a tenth of any layer is saturated.",
-    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.1),
-    why: "What a tenth of a layer does not pass on, the rest can; Glorot and Bengio call a layer saturated where nearly \
-          all of it is.",
+static LOSES: Criterion = Criterion {
+    quantity: "mean of φ′² over a layer, after training over before, geometric mean over hidden layers",
+    unit: "ratio",
+    null_hypothesis: "A layer keeps half of its sensitivity or more.",
+    hypothesis: Hypothesis::ratio(Direction::Below, 2.0),
+    why: "φ′² is what a layer multiplies the gradient's mean square by, beside its weights. Half of it lost is a step less \
+          than a layer's weights can make up for; less is within what any training changes.",
 };
-static STAYS_SENSITIVE: Part = Part {
-    quantity: "the same measured on ReLU, whose derivative is 0 on the negative side",
-    unit: "fraction",
-    null_hypothesis: "A tenth or more of ReLU's activations, or of its units, pass nothing on.",
-    hypothesis: Hypothesis::difference(Direction::Within, 0.0, 0.1),
-    why: "The same tenth. Each activation is counted as for the others, and so are whole units, insensitive to every \
-          sample: a unit that is off for some samples still learns from the rest.",
+static KEEPS: Criterion = Criterion {
+    quantity: "the same of ReLU, whose mean of φ′² is the fraction of its units that are on",
+    unit: "ratio",
+    null_hypothesis: "A ReLU layer loses half of its sensitivity.",
+    hypothesis: Hypothesis::ratio(Direction::NotBelow, 2.0),
+    why: "The same half.",
 };
 
-/// A network of one activation over its training.
+/// The study.
+pub struct Saturation;
+
+/// A network.
 #[derive(Debug, Clone)]
-pub struct Measured {
-    /// Activation and depth, such as `sigmoid, 5 layers`.
-    pub condition: String,
-    /// By seed, epoch and hidden layer: the saturated fraction.
-    pub saturated: Vec<Vec<Vec<f64>>>,
+pub struct Arm {
+    contender: Contender,
+    /// By U(±1 / √fan_in) without biases in place of the fair initialisation, at the same rate.
+    textbook: bool,
 }
 
-/// The ReLU network beside them, at the end of training.
-#[derive(Debug, Clone)]
-pub struct MeasuredRelu {
-    /// Such as `relu, 5 layers`.
-    pub condition: String,
-    /// By seed: the largest fraction of zeros in any hidden layer.
-    pub zero: Vec<f64>,
-    /// By seed: the largest fraction of dead units in any hidden layer.
-    pub dead: Vec<f64>,
+/// Mean φ′² of each hidden layer before training and after, relative to the maximum of φ′².
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    before: Vec<f64>,
+    after: Vec<f64>,
+    trained: Trained,
 }
 
-/// The evidence under each condition.
-pub fn conditions(saturating: &[Measured], relu: &[MeasuredRelu]) -> Vec<Condition> {
-    // NaN where a seed has no figures: the maximum of none is no measurement.
-    let largest = |seed: &Vec<Vec<f64>>| seed.iter().flatten().copied().fold(f64::NAN, f64::max);
-    let saturates =
-        saturating.iter().map(|m| Condition::new(&SATURATES, &m.condition, m.saturated.iter().map(largest).collect()));
-    let sensitive = relu.iter().flat_map(|m| {
-        [
-            Condition::new(&STAYS_SENSITIVE, format!("{}, activations", m.condition), m.zero.clone()),
-            Condition::new(&STAYS_SENSITIVE, format!("{}, whole units", m.condition), m.dead.clone()),
-        ]
-    });
-    saturates.chain(sensitive).collect()
-}
-
-/// The naive one is what Glorot and Bengio (2010, eq. 1) call the commonly used heuristic, U(±1 / √fan_in), with which
-/// they saw the top layer of sigmoid networks saturate.
-const INITS: [(&str, Init); 2] = [("fair initialisation", Init::Auto), ("naive initialisation", Init::TorchDefault)];
-
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let mut measured = Vec::new();
-    let mut figures = Vec::new();
-    let mut relu = Vec::new();
-    let base = Experiment { probe_every: ProbeEvery::Epoch, ..lab.experiment() };
-    let depth = base.hidden().len();
-    for (words, init) in INITS {
-        let experiment = Experiment { init, ..base.clone() };
-        let trainings = lab.trainings(&experiment, &["sigmoid", "tanh", "relu"], lab.seeds());
-        let trained = lab.train_all(&trainings)?;
-        for name in ["sigmoid", "tanh"] {
-            let runs: Vec<&Run> = of(&trained, name).collect();
-            let saturated = |run: &Run| run.epochs.iter().map(|epoch| figure_of(&hidden(epoch))).collect();
-            measured.push(Measured {
-                condition: format!("{name}, {depth} layers, {words}"),
-                saturated: runs.iter().map(|run| saturated(run)).collect(),
-            });
-            let by_layer = (0..depth).map(|layer| {
-                let at = |epoch: usize| -> Vec<f64> {
-                    let layers = runs.iter().filter_map(|run| hidden(run.epochs.get(epoch)?).get(layer).copied());
-                    layers.filter_map(|layer| layer.saturated_fraction).collect()
-                };
-                let points = (0..=experiment.epochs()).map(|epoch| (epoch as f64, at(epoch)));
-                Curve::measured(format!("layer {}", layer + 1), arithmetic, points)
-            });
-            figures.push(Figure {
-                title: format!("{name}, {words}"),
-                x: "epoch".to_owned(),
-                y: "saturated fraction".to_owned(),
-                series: by_layer.collect(),
-                ..Figure::default()
-            });
+impl Outcome {
+    /// After over before, geometric mean over layers, as the gradient passes all of them; NaN where the training diverged.
+    fn kept(&self) -> f64 {
+        if self.trained.diverged {
+            return f64::NAN;
         }
-        let largest = |run: &Run, fraction: fn(&Layer) -> Option<f64>| -> f64 {
-            let layers = run.last().map(hidden).unwrap_or_default();
-            layers.into_iter().filter_map(fraction).fold(f64::NAN, f64::max)
-        };
-        relu.push(MeasuredRelu {
-            condition: format!("relu, {depth} layers, {words}"),
-            zero: of(&trained, "relu").map(|run| largest(run, |layer| layer.zero_fraction)).collect(),
-            dead: of(&trained, "relu").map(|run| largest(run, |layer| layer.dead_fraction)).collect(),
-        });
+        let ratios: Vec<f64> = self.after.iter().zip(&self.before).map(|(after, before)| after / before).collect();
+        geometric(&ratios)
     }
-    Ok(Outcome {
-        conditions: conditions(&measured, &relu),
-        what_was_run: format!("{}; {}", Training::describe(&base), seeds_in_words(&lab.seeds())),
-        figures,
-    })
 }
 
-fn of<'a>(trained: &'a [Run], activation: &'a str) -> impl Iterator<Item = &'a Run> {
-    trained.iter().filter(move |run| run.activation == activation)
+impl Study for Saturation {
+    type Settings = Contest;
+    type Pilot = Vec<Rate>;
+    type Arm = Arm;
+    type Outcome = Outcome;
+
+    fn settings(plan: &Plan) -> Contest {
+        Contest::of(&["sigmoid", "tanh", "relu"], plan)
+    }
+
+    fn pilot(lab: &Lab, contest: &Contest) -> Result<Vec<Rate>, ClaimError> {
+        contest.tune(lab)
+    }
+
+    fn arms(contest: &Contest, rates: &Vec<Rate>) -> Vec<Arm> {
+        let fair = contest.contenders(rates);
+        let textbook = fair.iter().filter(|contender| contender.dataset == contest.dataset()).map(|contender| {
+            let experiment =
+                Experiment { init: Init::TorchDefault, bias_init: Some(0.0), ..contender.setup.experiment.clone() };
+            let setup = Setup { experiment, ..contender.setup.clone() };
+            Arm { contender: Contender { setup, ..contender.clone() }, textbook: true }
+        });
+        fair.iter().cloned().map(|contender| Arm { contender, textbook: false }).chain(textbook).collect()
+    }
+
+    fn measure(lab: &Lab, _: &Contest, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
+        let setup = &arm.contender.setup;
+        let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
+        let function = match &*arm.contender.activation {
+            "sigmoid" => SIGMOID,
+            "tanh" => TANH,
+            _ => RELU,
+        };
+        let network = lab.mlp(&training, &data);
+        let before = sensitivities(&network.valid(), &data.validation, function);
+        let (network, run) = lab.train(network, &training, &data, &mut |_| {})?;
+        let after = sensitivities(&network.valid(), &data.validation, function);
+        Ok(Outcome { before, after, trained: trained(&network, &run, &data) })
+    }
+
+    fn judge(contest: &Contest, rates: &Vec<Rate>, trials: &Trials<Arm, Outcome>) -> Findings {
+        let of = |activation: &str, dataset: &str, textbook: bool| {
+            let is = Contender::is(activation, dataset);
+            trials.of(|arm| arm.textbook == textbook && is(&arm.contender))
+        };
+        let mut conditions = Vec::new();
+        for (place, dataset) in contest.datasets.iter().enumerate() {
+            for activation in &contest.activations {
+                let criterion = if activation == "relu" { &KEEPS } else { &LOSES };
+                let sample = |textbook| {
+                    let outcomes = of(activation, dataset, textbook);
+                    Sample::Effects(outcomes.into_iter().map(Outcome::kept).collect())
+                };
+                let name = format!("{activation}, {dataset}");
+                if place == 0 {
+                    conditions.push(Condition::primary(criterion, name.clone(), sample(false)));
+                    let name = format!("{name}, textbook initialisation");
+                    conditions.push(Condition::exploratory(criterion, name, sample(true)));
+                } else {
+                    conditions.push(Condition::exploratory(criterion, name, sample(false)));
+                }
+            }
+        }
+        let dataset = contest.dataset();
+        let figures = contest.activations.iter().map(|activation| {
+            let curve = |name: &str, textbook: bool, which: fn(&Outcome) -> &Vec<f64>| {
+                let outcomes = of(activation, dataset, textbook);
+                let layers = outcomes.iter().map(|outcome| which(outcome).len()).max().unwrap_or(0);
+                let at = |layer: usize| outcomes.iter().filter_map(|o| which(o).get(layer).copied()).collect();
+                Curve::measured(name, geometric, (0..layers).map(|layer| ((layer + 1) as f64, at(layer))))
+            };
+            Figure {
+                title: format!("{activation}: mean φ′² relative to its maximum, {dataset}"),
+                x: "layer".to_owned(),
+                y: "mean φ′²".to_owned(),
+                log_y: true,
+                series: vec![
+                    curve("before", false, |outcome| &outcome.before),
+                    curve("after", false, |outcome| &outcome.after),
+                    curve("after, textbook initialisation", true, |outcome| &outcome.after),
+                ],
+                ..Figure::default()
+            }
+        });
+        Findings {
+            conditions,
+            what_was_run: contest.in_words(rates),
+            diverged: trials.all().filter(|outcome| outcome.trained.diverged).count(),
+            figures: figures.collect(),
+        }
+    }
+
+    fn sentence(judgement: &Judgement) -> String {
+        let of = |activation: &str| {
+            let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(activation));
+            number(condition.and_then(|c| c.effect).map(|effect| effect.median))
+        };
+        format!(
+            "At its best rate, training leaves a sigmoid layer {} of its sensitivity, a tanh layer {}, a ReLU layer {}.",
+            of("sigmoid"),
+            of("tanh"),
+            of("relu")
+        )
+    }
 }
 
-fn figure_of(layers: &[&Layer]) -> Vec<f64> {
-    layers.iter().map(|layer| layer.saturated_fraction.unwrap_or(f64::NAN)).collect()
+/// Samples that φ′² is the mean over.
+const SAMPLES: usize = 1000;
+
+/// Mean φ′² of each hidden layer, relative to the largest that φ′² can be.
+fn sensitivities(network: &Mlp, samples: &DeviceSamples, function: Function) -> Vec<f64> {
+    let mut x = first(samples, SAMPLES).images();
+    // Sigmoid and tanh are steepest at 0, ReLU right of it.
+    let largest = (function.df)(f64::MIN_POSITIVE).powi(2);
+    let mean = |values: Vec<f64>| values.iter().map(|z| (function.df)(*z).powi(2)).sum::<f64>() / values.len() as f64;
+    network
+        .hidden
+        .iter()
+        .map(|dense| {
+            let z = dense.preactivation(x.clone());
+            x = dense.activation.forward(z.clone());
+            mean(z.into_data().iter::<f64>().collect()) / largest
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::around, *};
+    use super::{
+        super::{contest::tests::rates, tests::plan},
+        *,
+    };
     use crate::judge::verdict::Verdict;
 
-    fn verdict(saturated: f64, zero: f64, dead: f64) -> Verdict {
-        // Two epochs, two layers; only the second layer's first epoch is saturated.
-        let saturating = Measured {
-            condition: "sigmoid".to_owned(),
-            saturated: around(saturated).map(|most| vec![vec![0.0, most], vec![0.0, 0.0]]).to_vec(),
+    fn verdict(curved: f64, relu: f64) -> Verdict {
+        let (contest, rates) = (Saturation::settings(&plan()), rates(6));
+        let arms = Saturation::arms(&contest, &rates);
+        let outcome = |arm: &Arm| Outcome {
+            before: vec![0.8, 0.4],
+            after: [0.8, 0.4].map(|b| b * if arm.contender.activation == "relu" { relu } else { curved }).into(),
+            trained: Trained { accuracy: 0.9, loss: 0.3, diverged: false },
         };
-        let relu =
-            MeasuredRelu { condition: "relu".to_owned(), zero: around(zero).to_vec(), dead: around(dead).to_vec() };
-        CLAIM.judge(conditions(&[saturating], &[relu])).verdict
+        let seeds = vec![arms.iter().map(outcome).collect::<Vec<_>>(); 8];
+        let findings = Saturation::judge(&contest, &rates, &Trials { arms: &arms, seeds: &seeds });
+        CLAIM.judge(findings.conditions).verdict
     }
 
     #[test]
-    fn a_saturated_layer_beside_a_sensitive_relu_confirms_and_the_reverse_refutes() {
-        assert_eq!(verdict(0.9, 0.02, 0.0), Verdict::Confirmed);
-        assert_eq!(verdict(0.01, 0.6, 0.4), Verdict::Refuted);
-        // Half of ReLU's activations are off, hardly any unit is.
-        assert_eq!(verdict(0.9, 0.5, 0.01), Verdict::Qualified);
-    }
-
-    #[test]
-    fn a_seed_without_figures_settles_nothing() {
-        let empty = Measured { condition: "sigmoid".to_owned(), saturated: vec![vec![]; 3] };
-        assert_eq!(CLAIM.judge(conditions(&[empty], &[])).verdict, Verdict::NotSettled);
+    fn sensitivity_that_is_lost_beside_relus_that_is_kept_confirms_and_every_other_way_is_possible() {
+        assert_eq!(verdict(0.1, 0.9), Verdict::Confirmed);
+        assert_eq!(verdict(0.9, 0.3), Verdict::Refuted);
+        assert_eq!(verdict(0.9, 0.9), Verdict::Qualified);
     }
 }

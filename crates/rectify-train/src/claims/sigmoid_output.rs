@@ -8,17 +8,20 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
-    lab::{ClaimError, Lab, accuracy, seeds_in_words},
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    lab::{ClaimError, Lab, Rate, Setup, Trained, describe, first, rates_in_words, trained},
 };
 use crate::{
-    data::DeviceDataset,
-    experiment::{Experiment, OptimizerKind},
-    judge::verdict::{Direction, Hypothesis},
+    data::{DeviceDataset, DeviceSamples},
+    experiment::Experiment,
+    judge::{
+        curve::{Curve, arithmetic},
+        number::{number, points},
+        verdict::{Direction, Hypothesis, Sample},
+    },
     network::{Model, Network, Shape},
     observe::Trace,
-    record::Run,
-    train::grid::Training,
+    train::evaluate,
 };
 
 /// The claim.
@@ -26,107 +29,55 @@ pub static CLAIM: Claim = Claim {
     id: "sigmoid-output",
     statement: "Sigmoid belongs in the output layer of a binary classifier, not in the hidden layers.",
     source: "Goodfellow, Bengio and Courville 2016, Deep learning, §6.2.2.2 and §6.3.2; Bishop 2006, Pattern \
-             recognition and machine learning, §4.3.2",
-    parts: &[&CALIBRATION, &ACCURACY, &RANGE, &HIDDEN],
-    run,
+             recognition and machine learning, §4.3.2; the score: Brier 1950, Verification of forecasts expressed in terms \
+             of probability",
+    criteria: &[&SCORE, &ACCURACY, &HIDDEN],
+    procedure: Procedure::of::<SigmoidOutput>(),
 };
 
-static CALIBRATION: Part = Part {
-    quantity: "expected calibration error of another output with squared error less that of sigmoid with cross entropy",
-    unit: "fraction",
-    null_hypothesis: "Sigmoid's probabilities are no better calibrated.",
-    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.005),
-    why: "The estimate from 10 000 test samples is itself uncertain by about that: √(p (1 − p) / 10 000) for each bin, \
-          over ten bins.",
+static SCORE: Criterion = Criterion {
+    quantity: "Brier score of another output over that of sigmoid with cross entropy, each at its best rate",
+    unit: "ratio",
+    null_hypothesis: "The other output's probabilities are no more than a tenth worse.",
+    hypothesis: Hypothesis::ratio(Direction::Above, 1.1),
+    why: "The Brier score is a proper one, without bins and their bias. A tenth is what two seeds differ by here.",
 };
-static ACCURACY: Part = Part {
-    quantity: "test accuracy of sigmoid with cross entropy less that of another output with squared error",
+static ACCURACY: Criterion = Criterion {
+    quantity: "test accuracy of sigmoid with cross entropy less that of the other output",
     unit: "fraction",
     null_hypothesis: "Sigmoid costs half a percentage point or more.",
     hypothesis: Hypothesis::difference(Direction::NotBelow, 0.0, 0.005),
-    why: "Odd or even on MNIST is known to about 99 %, with a spread over seeds of a tenth of a point.",
+    why: "Odd or even on MNIST is known to about 98 %, with a spread over seeds of two tenths of a point.",
 };
-static RANGE: Part = Part {
-    quantity: "fraction of the other output's values outside 0..1",
-    unit: "fraction",
-    null_hypothesis: "All of them are probabilities anyway.",
-    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.01),
-    why: "One value in a hundred that is no probability has to be handled by whoever uses them.",
-};
-static HIDDEN: Part = Part {
+static HIDDEN: Criterion = Criterion {
     quantity: "test accuracy with ReLU in the hidden layers less that with sigmoid there, sigmoid in the output of both",
     unit: "fraction",
-    null_hypothesis: "Sigmoid does as well in the hidden layers.",
+    null_hypothesis: "Sigmoid does as well in the hidden layers, within half a percentage point.",
     hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.005),
     why: "The same half point.",
 };
+static STUCK: Criterion = Criterion {
+    quantity: "share of trainings whose output is the same for nearly all samples at the end",
+    unit: "share",
+    null_hypothesis: "Half of them or more.",
+    hypothesis: Hypothesis::FEW,
+    why: "An output unit that is dead answers everything alike: an outcome of its own, not a spread of the others.",
+};
 
-/// Expected calibration error of a binary classifier: over ten equal bins of predicted probability, the mean distance
-/// between the mean probability and the frequency of positives, weighted by the bins' sizes.
-///
-/// Naeini, Cooper and Hauskrecht 2015, *Obtaining well calibrated probabilities using Bayesian binning*; Guo et al.
-/// 2017, *On calibration of modern neural networks*. Values outside 0..1 are clamped to it, as whoever reads them as
-/// probabilities must. `None` where there are none or a value is NaN.
-pub fn expected_calibration_error(predictions: &[(f64, bool)]) -> Option<f64> {
-    const BINS: usize = 10;
-    if predictions.is_empty() || predictions.iter().any(|(probability, _)| probability.is_nan()) {
-        return None;
-    }
-    // A bin's probabilities less its positives: the distance times its size.
-    let mut bins = [0.0; BINS];
-    for &(probability, positive) in predictions {
-        let probability = probability.clamp(0.0, 1.0);
-        bins[((probability * BINS as f64) as usize).min(BINS - 1)] += probability - f64::from(u8::from(positive));
-    }
-    Some(bins.iter().map(|bin| bin.abs()).sum::<f64>() / predictions.len() as f64)
-}
-
-/// One classifier on the test set.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Classifier {
-    /// Test accuracy.
-    pub accuracy: f64,
-    /// [`expected_calibration_error`].
-    pub calibration_error: f64,
-    /// Fraction of outputs outside 0..1.
-    pub out_of_range: f64,
-}
-
-/// One seed's figures.
-#[derive(Debug, Clone, Copy)]
-pub struct Measured {
-    /// ReLU in the hidden layers, sigmoid with cross entropy.
-    pub sigmoid: Classifier,
-    /// ReLU in the hidden layers, ReLU with squared error in the output.
-    pub relu: Classifier,
-    /// ReLU in the hidden layers, linear with squared error.
-    pub linear: Classifier,
-    /// Sigmoid in the hidden layers and in the output.
-    pub sigmoid_hidden: Classifier,
-}
-
-/// The evidence in the figures of each seed.
-pub fn conditions(seeds: &[Measured]) -> Vec<Condition> {
-    let others: [(&str, fn(&Measured) -> Classifier); 2] = [("linear", |m| m.linear), ("ReLU", |m| m.relu)];
-    let of = |part, name: &str, effect: fn(Classifier, Classifier) -> f64| -> Vec<Condition> {
-        let effects = |other: fn(&Measured) -> Classifier| seeds.iter().map(|m| effect(m.sigmoid, other(m))).collect();
-        others.map(|(output, other)| Condition::new(part, format!("{output} output, {name}"), effects(other))).to_vec()
-    };
-    let hidden = seeds.iter().map(|m| m.sigmoid.accuracy - m.sigmoid_hidden.accuracy).collect();
-    [
-        of(&CALIBRATION, "calibration", |sigmoid, other| other.calibration_error - sigmoid.calibration_error),
-        of(&ACCURACY, "accuracy", |sigmoid, other| sigmoid.accuracy - other.accuracy),
-        of(&RANGE, "range", |_, other| other.out_of_range),
-        vec![Condition::new(&HIDDEN, "hidden layers", hidden)],
-    ]
-    .concat()
+/// The mean squared distance of probabilities from what happened; values outside of 0..1 are clamped to it, as one must
+/// who reads them as probabilities. NaN of none.
+pub fn brier_score(predictions: &[(f64, bool)]) -> f64 {
+    let error = |(p, positive): &(f64, bool)| (p.clamp(0.0, 1.0) - f64::from(u8::from(*positive))).powi(2);
+    predictions.iter().map(error).sum::<f64>() / predictions.len() as f64
 }
 
 /// What stands behind the last layer, with its loss.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Output {
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub enum Output {
     /// Cross entropy.
     Sigmoid,
+    /// Sigmoid with squared error.
+    SigmoidSquared,
     /// Squared error.
     Relu,
     /// Squared error.
@@ -142,11 +93,11 @@ struct Binary {
 }
 
 impl Binary {
-    /// Outputs as whoever takes them for probabilities sees them, `[batch]`.
+    /// Outputs as the caller takes them for probabilities, `[batch]`.
     fn predictions(&self, outputs: Tensor<2>) -> Tensor<1> {
         let z = outputs.squeeze_dim(1);
         match self.output {
-            Output::Sigmoid => sigmoid(z),
+            Output::Sigmoid | Output::SigmoidSquared => sigmoid(z),
             Output::Relu => rectify::relu(z),
             Output::Linear => z,
         }
@@ -182,130 +133,215 @@ impl Network for Binary {
     }
 }
 
-const KINDS: [(&str, Output, &str); 4] = [
-    ("sigmoid output, ReLU hidden", Output::Sigmoid, "relu"),
-    ("ReLU output, ReLU hidden", Output::Relu, "relu"),
-    ("linear output, ReLU hidden", Output::Linear, "relu"),
-    ("sigmoid output, sigmoid hidden", Output::Sigmoid, "sigmoid"),
-];
+/// The study.
+pub struct SigmoidOutput;
 
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    // Squared error diverges at rates that suit cross entropy; Adam needs no rate for each.
-    let experiment = Experiment { hidden: Some(vec![128; 2]), optimizer: OptimizerKind::Adam, ..lab.experiment() };
-    let trainings: Vec<(Training, Output)> = lab
-        .seeds()
-        .flat_map(|seed| {
-            KINDS.map(|(_, output, hidden)| (lab.trainings(&experiment, &[hidden], seed..seed + 1), output))
+/// What is run.
+#[derive(Serialize)]
+pub struct Settings {
+    experiment: Experiment,
+    kinds: Vec<(String, Output, String)>,
+}
+
+/// An output with an activation in the hidden layers.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    name: String,
+    output: Output,
+    setup: Setup,
+}
+
+/// One classifier on the test set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Classifier {
+    trained: Trained,
+    brier: f64,
+    /// Whether nearly all outputs are the same.
+    stuck: bool,
+    /// By ten bins of predicted probability: its mean, and the fraction that is positive.
+    reliability: Vec<(f64, f64)>,
+}
+
+const REFERENCE: &str = "sigmoid, cross entropy";
+
+impl Study for SigmoidOutput {
+    type Settings = Settings;
+    type Pilot = Vec<Rate>;
+    type Arm = Arm;
+    type Outcome = Classifier;
+
+    fn settings(plan: &Plan) -> Settings {
+        let kinds = [
+            (REFERENCE, Output::Sigmoid, "relu"),
+            ("sigmoid, squared error", Output::SigmoidSquared, "relu"),
+            ("linear, squared error", Output::Linear, "relu"),
+            ("ReLU, squared error", Output::Relu, "relu"),
+            ("sigmoid in hidden layers", Output::Sigmoid, "sigmoid"),
+        ];
+        Settings {
+            experiment: plan.experiment(),
+            kinds: kinds.map(|(name, output, hidden)| (name.to_owned(), output, hidden.to_owned())).into(),
+        }
+    }
+
+    fn pilot(lab: &Lab, settings: &Settings) -> Result<Vec<Rate>, ClaimError> {
+        lab.best_rates("accuracy of odd or even", &arms(settings), &|arm, rate, seed| {
+            let (network, _, data) = fit(lab, &Arm { setup: arm.setup.with_rate(rate), ..arm.clone() }, seed)?;
+            Ok(evaluate(&network.valid(), &first(&data.validation, 2000)).accuracy.unwrap_or(0.0))
         })
-        .flat_map(|(trainings, output)| trainings.into_iter().map(move |training| (training, output)))
-        .collect();
-    let trained = lab.side_by_side(&trainings, &|(training, output)| {
-        let data = lab.data(&training.experiment)?;
-        let shape = Shape { classes: 1, ..data.shape() };
-        let network = Binary { model: lab.network_of(training, shape), output: *output };
-        let (network, run) = lab.train(network, training, &data, &mut |_| {})?;
-        let predictions = predictions(&network, &data);
-        Ok((classifier(&predictions, &run), run, predictions))
-    })?;
-    let seeds: Vec<_> = trained.chunks(KINDS.len()).collect();
-    let measured: Vec<Measured> = seeds
-        .iter()
-        .map(|seed| Measured { sigmoid: seed[0].0, relu: seed[1].0, linear: seed[2].0, sigmoid_hidden: seed[3].0 })
-        .collect();
-    let curve = |(i, (name, ..)): (usize, &(&str, Output, &str))| {
-        let at = |epoch: usize| seeds.iter().filter_map(|seed| seed[i].1.epochs.get(epoch)?.test_accuracy).collect();
-        Curve::measured(*name, arithmetic, (0..=experiment.epochs()).map(|epoch| (epoch as f64, at(epoch))))
-    };
-    let accuracies = Figure {
-        title: "Test accuracy, odd or even".to_owned(),
-        x: "epoch".to_owned(),
-        y: "test accuracy".to_owned(),
-        series: KINDS.iter().enumerate().map(curve).collect(),
-        ..Figure::default()
-    };
-    let reliability = |(i, (name, ..)): (usize, &(&str, Output, &str))| {
-        let all: Vec<(f64, bool)> = seeds.iter().flat_map(|seed| seed[i].2.iter().copied()).collect();
+    }
+
+    fn arms(settings: &Settings, rates: &Vec<Rate>) -> Vec<Arm> {
+        let at = |(arm, rate): (Arm, &Rate)| Arm { setup: arm.setup.with_rate(rate.rate), ..arm };
+        arms(settings).into_iter().zip(rates).map(at).collect()
+    }
+
+    fn measure(lab: &Lab, _: &Settings, arm: &Arm, seed: u64) -> Result<Classifier, ClaimError> {
+        let (network, trained, data) = fit(lab, arm, seed)?;
+        let predictions = predictions(&network, &data.test);
         let bin = |bin: usize| {
             let of = |(p, _): &&(f64, bool)| ((p.clamp(0.0, 1.0) * 10.0) as usize).min(9) == bin;
             let (p, positive): (Vec<f64>, Vec<f64>) =
-                all.iter().filter(of).map(|(p, odd)| (p.clamp(0.0, 1.0), f64::from(u8::from(*odd)))).unzip();
-            (arithmetic(&p), vec![arithmetic(&positive)])
+                predictions.iter().filter(of).map(|(p, odd)| (p.clamp(0.0, 1.0), f64::from(u8::from(*odd)))).unzip();
+            (arithmetic(&p), arithmetic(&positive))
         };
-        Curve::measured(*name, arithmetic, (0..10).map(bin))
-    };
-    let calibrated = Curve::predicted("calibrated", [(0.0, 0.0), (1.0, 1.0)]);
-    let calibration = Figure {
-        title: "Calibration, all seeds together".to_owned(),
-        x: "predicted probability of odd".to_owned(),
-        y: "fraction that is odd".to_owned(),
-        series: KINDS.iter().enumerate().map(reliability).chain([calibrated]).collect(),
-        ..Figure::default()
-    };
-    Ok(Outcome {
-        conditions: conditions(&measured),
-        what_was_run: format!(
-            "odd or even: {}; sigmoid with cross entropy, ReLU and linear with squared error; {}",
-            Training::describe(&experiment),
-            seeds_in_words(&lab.seeds())
-        ),
-        figures: vec![accuracies, calibration],
-    })
+        let mut sorted: Vec<f64> = predictions.iter().map(|(p, _)| *p).collect();
+        sorted.sort_by(f64::total_cmp);
+        let (low, high) = (sorted[sorted.len() / 10], sorted[sorted.len() - 1 - sorted.len() / 10]);
+        Ok(Classifier {
+            brier: if trained.diverged { 1.0 } else { brier_score(&predictions) },
+            stuck: (high - low).abs() < 0.01,
+            trained,
+            reliability: (0..10).map(bin).collect(),
+        })
+    }
+
+    fn judge(settings: &Settings, rates: &Vec<Rate>, trials: &Trials<Arm, Classifier>) -> Findings {
+        let is = |name: &str| {
+            let name = name.to_owned();
+            move |arm: &Arm| arm.name == name
+        };
+        let brier = |other: &str| {
+            Sample::Effects(trials.pairs(is(other), is(REFERENCE), |other, sigmoid| other.brier / sigmoid.brier))
+        };
+        let ahead = |other: &str| {
+            let less = |sigmoid: &Classifier, other: &Classifier| sigmoid.trained.accuracy - other.trained.accuracy;
+            Sample::Effects(trials.pairs(is(REFERENCE), is(other), less))
+        };
+        let (linear, squared, relu) = ("linear, squared error", "sigmoid, squared error", "ReLU, squared error");
+        let stuck = trials.of(is(relu)).into_iter().map(|classifier| classifier.stuck).collect();
+        let reliability = settings.kinds.iter().map(|(name, ..)| {
+            let classifiers = trials.of(is(name));
+            let bin = |bin: usize| {
+                let x: Vec<f64> = classifiers.iter().map(|c| c.reliability[bin].0).filter(|x| !x.is_nan()).collect();
+                let y = classifiers.iter().map(|c| c.reliability[bin].1).filter(|y| !y.is_nan()).collect();
+                (arithmetic(&x), y)
+            };
+            Curve::measured(name.clone(), arithmetic, (0..10).map(bin))
+        });
+        let calibrated = Curve::predicted("calibrated", [(0.0, 0.0), (1.0, 1.0)]);
+        let names: Vec<&str> = settings.kinds.iter().map(|(name, ..)| name.as_str()).collect();
+        Findings {
+            conditions: vec![
+                Condition::primary(&SCORE, "linear with squared error, Brier score", brier(linear)),
+                Condition::primary(&ACCURACY, "against linear with squared error, accuracy", ahead(linear)),
+                Condition::primary(&HIDDEN, "hidden layers", ahead("sigmoid in hidden layers")),
+                // What the loss does, and what the output does.
+                Condition::exploratory(&SCORE, "sigmoid with squared error, Brier score", brier(squared)),
+                Condition::exploratory(&SCORE, "ReLU with squared error, Brier score", brier(relu)),
+                Condition::exploratory(&ACCURACY, "against ReLU with squared error, accuracy", ahead(relu)),
+                Condition::exploratory(&STUCK, "ReLU output that is stuck", Sample::Events(stuck)),
+            ],
+            what_was_run: format!(
+                "odd or even: {}; rates: {}",
+                describe(&settings.experiment),
+                rates_in_words(names.iter().copied(), rates)
+            ),
+            diverged: trials.all().filter(|classifier| classifier.trained.diverged).count(),
+            figures: vec![Figure {
+                title: "Calibration, means over seeds".to_owned(),
+                x: "predicted probability of odd".to_owned(),
+                y: "fraction that is odd".to_owned(),
+                series: reliability.chain([calibrated]).collect(),
+                ..Figure::default()
+            }],
+        }
+    }
+
+    fn sentence(judgement: &Judgement) -> String {
+        format!(
+            "A linear output's Brier score is {} times sigmoid's; sigmoid in the hidden layers costs {} points.",
+            number(judgement.effect("linear with squared error, Brier score")),
+            points(judgement.effect("hidden layers"))
+        )
+    }
 }
 
-/// Predictions on the test set beside the truth.
-fn predictions(network: &Binary, data: &DeviceDataset) -> Vec<(f64, bool)> {
+/// Every kind, without a rate.
+fn arms(settings: &Settings) -> Vec<Arm> {
+    let arm = |(name, output, hidden): &(String, Output, String)| Arm {
+        name: name.clone(),
+        output: *output,
+        setup: Setup::new(settings.experiment.clone(), hidden),
+    };
+    settings.kinds.iter().map(arm).collect()
+}
+
+fn fit(lab: &Lab, arm: &Arm, seed: u64) -> Result<(Binary, Trained, DeviceDataset), ClaimError> {
+    let (training, data) = (arm.setup.training(seed), lab.data(&arm.setup.experiment)?);
+    let shape = Shape { classes: 1, ..data.shape() };
+    let network = Binary { model: lab.network_of(&training, shape), output: arm.output };
+    let (network, run) = lab.train(network, &training, &data, &mut |_| {})?;
+    let trained = trained(&network, &run, &data);
+    Ok((network, trained, data))
+}
+
+/// Predictions beside the truth.
+fn predictions(network: &Binary, samples: &DeviceSamples) -> Vec<(f64, bool)> {
     let network = network.valid();
-    let outputs = network.forward(data.test.images(), &mut Trace::off());
-    let labels: Vec<i64> = odd(data.test.labels()).into_data().iter().collect();
+    let outputs = network.forward(samples.images(), &mut Trace::off());
+    let labels: Vec<i64> = odd(samples.labels()).into_data().iter().collect();
     let predictions: Vec<f64> = network.predictions(outputs).into_data().iter().collect();
     predictions.into_iter().zip(labels).map(|(prediction, label)| (prediction, label == 1)).collect()
 }
 
-fn classifier(predictions: &[(f64, bool)], run: &Run) -> Classifier {
-    let outside = predictions.iter().filter(|(prediction, _)| !(0.0..=1.0).contains(prediction)).count();
-    Classifier {
-        accuracy: accuracy(run),
-        calibration_error: expected_calibration_error(predictions).unwrap_or(f64::NAN),
-        out_of_range: outside as f64 / predictions.len() as f64,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::around, *};
+    use super::{
+        super::{contest::tests::rates, tests::plan},
+        *,
+    };
     use crate::judge::verdict::Verdict;
 
-    fn verdict(sigmoid: (f64, f64), other: (f64, f64, f64), hidden: f64) -> Verdict {
-        let classifier =
-            |(accuracy, calibration_error, out_of_range)| Classifier { accuracy, calibration_error, out_of_range };
-        let seeds = around(1.0).map(|jitter| Measured {
-            sigmoid: classifier((jitter * sigmoid.0, jitter * sigmoid.1, 0.0)),
-            relu: classifier(other),
-            linear: classifier(other),
-            sigmoid_hidden: classifier((hidden, 0.0, 0.0)),
-        });
-        CLAIM.judge(conditions(&seeds)).verdict
+    fn verdict(worse: f64, behind: f64, hidden: f64) -> Verdict {
+        let (settings, rates) = (SigmoidOutput::settings(&plan()), rates(5));
+        let arms = SigmoidOutput::arms(&settings, &rates);
+        let classifier = |arm: &Arm| {
+            let (brier, accuracy) = match &*arm.name {
+                REFERENCE => (0.01, 0.98),
+                "sigmoid in hidden layers" => (0.01, 0.98 - hidden),
+                _ => (0.01 * worse, 0.98 - behind),
+            };
+            let trained = Trained { accuracy, loss: 0.1, diverged: false };
+            Classifier { trained, brier, stuck: false, reliability: vec![(0.5, 0.5); 10] }
+        };
+        let seeds = vec![arms.iter().map(classifier).collect::<Vec<_>>(); 8];
+        let findings = SigmoidOutput::judge(&settings, &rates, &Trials { arms: &arms, seeds: &seeds });
+        CLAIM.judge(findings.conditions).verdict
     }
 
     #[test]
-    fn a_better_calibrated_output_confirms_and_a_worse_one_refutes() {
-        assert_eq!(verdict((0.985, 0.005), (0.984, 0.05, 0.3), 0.90), Verdict::Confirmed);
-        assert_eq!(verdict((0.950, 0.050), (0.985, 0.005, 0.0), 0.985), Verdict::Refuted);
-        // No difference but the range.
-        assert_eq!(verdict((0.985, 0.005), (0.985, 0.005, 0.3), 0.985), Verdict::Qualified);
+    fn better_probabilities_at_no_cost_confirm_and_their_reverse_refutes() {
+        assert_eq!(verdict(2.0, 0.0, 0.02), Verdict::Confirmed);
+        assert_eq!(verdict(0.5, -0.02, 0.0), Verdict::Refuted);
+        assert_eq!(verdict(2.0, 0.0, 0.0), Verdict::Qualified);
     }
 
     #[test]
-    fn the_calibration_error_is_the_gap_between_probability_and_frequency() {
-        // Said 0.75 a hundred times, right 75 times; then right 50 times.
-        let predictions = |right: usize| -> Vec<_> { (0..100).map(|i| (0.75, i < right)).collect() };
-        assert!(expected_calibration_error(&predictions(75)).unwrap().abs() < 1e-12);
-        assert!((expected_calibration_error(&predictions(50)).unwrap() - 0.25).abs() < 1e-12);
-        // Two bins of one sample each: |0.1 − 0| and |0.8 − 1|, halved.
-        let error = expected_calibration_error(&[(0.1, false), (0.8, true)]).unwrap();
-        assert!((error - 0.15).abs() < 1e-12);
-        assert_eq!(expected_calibration_error(&[(7.0, true), (-1.0, false)]), Some(0.0));
-        assert_eq!(expected_calibration_error(&[]), None);
-        assert_eq!(expected_calibration_error(&[(f64::NAN, true)]), None);
+    fn the_brier_score_is_the_mean_squared_distance() {
+        assert!((brier_score(&[(0.75, true), (0.0, false)]) - 0.0625 / 2.0).abs() < 1e-12);
+        // What is outside of 0..1 is taken for the nearest probability.
+        assert_eq!(brier_score(&[(7.0, true), (-1.0, false)]), 0.0);
+        assert!(brier_score(&[]).is_nan() && brier_score(&[(f64::NAN, true)]).is_nan());
     }
 }

@@ -1,20 +1,22 @@
 //! `sparsity`: ReLU gives true zeros.
 
 use burn::{module::Module, tensor::Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Condition, Curve, Figure, Outcome, Part, arithmetic,
-    lab::{ClaimError, Lab, accuracy, seeds_in_words},
+    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    contest::{Contender, Contest},
+    lab::{ClaimError, Lab, Rate, Trained, trained},
 };
 use crate::{
-    data::Batch,
-    experiment::{Experiment, ProbeEvery},
-    judge::statistics::hidden,
-    judge::verdict::{Direction, Hypothesis},
-    network::{Mlp, Network, Objective, outputs},
+    data::{Batch, DeviceSamples},
+    judge::{
+        curve::{Curve, arithmetic},
+        number::{percent, points},
+        verdict::{Direction, Hypothesis, Sample},
+    },
+    network::{Dense, Mlp, Network, Objective, outputs},
     observe::Trace,
-    record::{Epoch, Layer, Run},
-    train::grid::Training,
 };
 
 /// The claim.
@@ -23,18 +25,11 @@ pub static CLAIM: Claim = Claim {
     statement: "ReLU makes activations truly zero: half of them at the start, many after training, and more at no cost \
                 with an L1 penalty.",
     source: "Glorot, Bordes and Bengio 2011, Deep sparse rectifier neural networks, §3 and figure 3",
-    parts: &[&TRAINED, &START, &PENALTY, &COST],
-    run,
+    criteria: &[&START, &TRAINED, &PENALTY, &COST],
+    procedure: Procedure::of::<Sparsity>(),
 };
 
-static TRAINED: Part = Part {
-    quantity: "fraction of exact zeros in ReLU's activations after training less that in sigmoid's or tanh's",
-    unit: "fraction",
-    null_hypothesis: "ReLU has no more zeros than the others.",
-    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.1),
-    why: "A tenth of zeros is the least that any sparse computation has gained by.",
-};
-static START: Part = Part {
+static START: Criterion = Criterion {
     quantity: "fraction of exact zeros in ReLU's activations before training",
     unit: "fraction",
     null_hypothesis: "It is not about a half.",
@@ -42,51 +37,28 @@ static START: Part = Part {
     why: "Pre-activations are symmetric about 0 over weights, which makes it ½; a layer of 128 units on one data set \
           strays from that by a few points.",
 };
-static PENALTY: Part = Part {
+static TRAINED: Criterion = Criterion {
+    quantity: "fraction of exact zeros in ReLU's activations after training less that in sigmoid's or tanh's",
+    unit: "fraction",
+    null_hypothesis: "ReLU has no more zeros than the others.",
+    hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.1),
+    why: "A tenth of zeros is the least that any sparse computation has gained by.",
+};
+static PENALTY: Criterion = Criterion {
     quantity: "fraction of exact zeros with an L1 penalty on activations less that without",
     unit: "fraction",
     null_hypothesis: "The penalty adds no zeros.",
     hypothesis: Hypothesis::difference(Direction::Above, 0.0, 0.1),
     why: "The same tenth.",
 };
-static COST: Part = Part {
+static COST: Criterion = Criterion {
     quantity: "test accuracy with the L1 penalty less that without",
     unit: "fraction",
     null_hypothesis: "The penalty costs a percentage point or more.",
     hypothesis: Hypothesis::difference(Direction::NotBelow, 0.0, 0.01),
-    why: "A point is a few times the spread over seeds. Glorot, Bordes and Bengio see no cost up to about 85 % of zeros.",
+    why: "Glorot, Bordes and Bengio see no cost up to about 85 % of zeros. With a decayed rate, pairs of seeds differ by a \
+          few tenths of a point.",
 };
-
-/// One seed's figures; fractions are means over hidden layers.
-#[derive(Debug, Clone, Copy)]
-pub struct Measured {
-    /// Zeros of the ReLU network before training.
-    pub start: f64,
-    /// Zeros of the ReLU network after training.
-    pub trained: f64,
-    /// Test accuracy of the ReLU network.
-    pub accuracy: f64,
-    /// Zeros of the sigmoid network after training.
-    pub sigmoid: f64,
-    /// Zeros of the tanh network after training.
-    pub tanh: f64,
-    /// Zeros of the ReLU network trained with an L1 penalty.
-    pub penalised: f64,
-    /// Its test accuracy.
-    pub penalised_accuracy: f64,
-}
-
-/// The evidence in the figures of each seed.
-pub fn conditions(seeds: &[Measured]) -> Vec<Condition> {
-    let over = |effect: fn(&Measured) -> f64| seeds.iter().map(effect).collect();
-    vec![
-        Condition::new(&TRAINED, "after training, against sigmoid", over(|m| m.trained - m.sigmoid)),
-        Condition::new(&TRAINED, "after training, against tanh", over(|m| m.trained - m.tanh)),
-        Condition::new(&START, "before training", over(|m| m.start)),
-        Condition::new(&PENALTY, "L1 penalty, zeros", over(|m| m.penalised - m.trained)),
-        Condition::new(&COST, "L1 penalty, accuracy", over(|m| m.penalised_accuracy - m.accuracy)),
-    ]
-}
 
 /// What is put on the sum of a sample's absolute activations. Glorot, Bordes and Bengio try 0 to 0.01; the middle one is
 /// judged.
@@ -123,135 +95,233 @@ impl Network for Penalised {
     }
 }
 
-fn run(lab: &Lab) -> Result<Outcome, ClaimError> {
-    let experiment = Experiment { probe_every: ProbeEvery::Epoch, ..lab.experiment() };
-    let kinds: Vec<(&str, f64)> = [("relu", 0.0), ("sigmoid", 0.0), ("tanh", 0.0)]
-        .into_iter()
-        .chain(PENALTIES.map(|penalty| ("relu", penalty)))
-        .collect();
-    let trainings: Vec<(Training, f64)> = lab
-        .seeds()
-        .flat_map(|seed| kinds.iter().flat_map(move |&(name, penalty)| [(name, penalty, seed)]).collect::<Vec<_>>())
-        .flat_map(|(name, penalty, seed)| {
-            lab.trainings(&experiment, &[name], seed..seed + 1).into_iter().map(move |training| (training, penalty))
-        })
-        .collect();
-    let runs = lab.side_by_side(&trainings, &|(training, penalty)| {
-        let data = lab.data(&training.experiment)?;
-        let network = Penalised { mlp: lab.mlp(training, &data), penalty: *penalty };
-        Ok(lab.train(network, training, &data, &mut |_| {})?.1)
-    })?;
-    let judged = kinds.iter().position(|kind| *kind == ("relu", JUDGED)).expect("it is one of the kinds");
-    let seeds: Vec<&[Run]> = runs.chunks(kinds.len()).collect();
-    let measured: Vec<Measured> = seeds
-        .iter()
-        .map(|seed| Measured {
-            start: zeros(seed[0].epochs.first()),
-            trained: zeros(seed[0].last()),
-            accuracy: accuracy(&seed[0]),
-            sigmoid: zeros(seed[1].last()),
-            tanh: zeros(seed[2].last()),
-            penalised: zeros(seed[judged].last()),
-            penalised_accuracy: accuracy(&seed[judged]),
-        })
-        .collect();
+/// The study.
+pub struct Sparsity;
 
-    let layers = experiment.hidden().len();
-    let by_layer = |name: &str, kind: usize, epoch: fn(&Run) -> Option<&Epoch>| {
-        let at = |layer: usize| -> Vec<f64> {
-            let layers = seeds.iter().filter_map(|seed| hidden(epoch(&seed[kind])?).get(layer).copied());
-            layers.filter_map(zero_fraction).collect()
-        };
-        Curve::measured(name, arithmetic, (0..layers).map(|layer| ((layer + 1) as f64, at(layer))))
-    };
-    let start = "relu, before training";
-    let by_layer = vec![
-        by_layer(start, 0, |run| run.epochs.first()),
-        Curve::predicted(start, (1..=layers).map(|layer| (layer as f64, 0.5))),
-        by_layer("relu, trained", 0, Run::last),
-        by_layer("relu, trained with L1 penalty", judged, Run::last),
-        by_layer("sigmoid, trained", 1, Run::last),
-        by_layer("tanh, trained", 2, Run::last),
-    ];
-    let trade = std::iter::once((0, 0.0)).chain(PENALTIES.iter().enumerate().map(|(i, penalty)| (3 + i, *penalty)));
-    let trade = trade.map(|(kind, penalty)| {
-        let mean =
-            |figure: fn(&Run) -> f64| arithmetic(&seeds.iter().map(|seed| figure(&seed[kind])).collect::<Vec<_>>());
-        let x = mean(|run| zeros(run.last()));
-        let accuracies = seeds.iter().map(|seed| accuracy(&seed[kind])).collect();
-        Curve::measured(format!("L1 penalty {penalty}"), arithmetic, [(x, accuracies)])
-    });
-    Ok(Outcome {
-        conditions: conditions(&measured),
-        what_was_run: format!(
-            "{}; L1 penalty {JUDGED} on the sum of a sample's activations; {}",
-            Training::describe(&experiment),
-            seeds_in_words(&lab.seeds())
-        ),
-        figures: vec![
-            Figure {
-                title: "Exact zeros by layer".to_owned(),
-                x: "hidden layer".to_owned(),
-                y: "fraction of activations".to_owned(),
-                series: by_layer,
-                ..Figure::default()
-            },
-            Figure {
-                title: "Accuracy against zeros".to_owned(),
-                x: "fraction of exact zeros after training".to_owned(),
-                y: "test accuracy".to_owned(),
-                series: trade.collect(),
-                ..Figure::default()
-            },
-        ],
-    })
+/// What is run.
+#[derive(Serialize)]
+pub struct Settings {
+    contest: Contest,
+    penalties: Vec<f64>,
 }
 
-/// Sigmoid is above 0 everywhere, which is known and not measured.
-fn zero_fraction(layer: &Layer) -> Option<f64> {
-    match layer.activation.as_deref() {
-        Some("sigmoid") => Some(0.0),
-        _ => layer.zero_fraction,
+/// A network, and the penalty in its objective.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    contender: Contender,
+    penalty: f64,
+}
+
+/// One training.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Fraction of exact zeros in each hidden layer over the whole validation set, before training.
+    before: Vec<f64>,
+    /// And after.
+    after: Vec<f64>,
+    trained: Trained,
+}
+
+impl Study for Sparsity {
+    type Settings = Settings;
+    type Pilot = Vec<Rate>;
+    type Arm = Arm;
+    type Outcome = Outcome;
+
+    fn settings(plan: &Plan) -> Settings {
+        Settings { contest: Contest::of(&["relu", "sigmoid", "tanh"], plan), penalties: PENALTIES.to_vec() }
+    }
+
+    fn pilot(lab: &Lab, settings: &Settings) -> Result<Vec<Rate>, ClaimError> {
+        settings.contest.tune(lab)
+    }
+
+    fn arms(settings: &Settings, rates: &Vec<Rate>) -> Vec<Arm> {
+        let with_penalties = |contender: Contender| -> Vec<Arm> {
+            let decides = contender.dataset == settings.contest.dataset();
+            let penalties = settings.penalties.iter().copied().filter(|penalty| decides || *penalty == JUDGED);
+            let penalties = penalties.filter(|_| contender.activation == "relu");
+            let arm = |penalty| Arm { contender: contender.clone(), penalty };
+            [0.0].into_iter().chain(penalties).map(arm).collect()
+        };
+        settings.contest.contenders(rates).into_iter().flat_map(with_penalties).collect()
+    }
+
+    fn measure(lab: &Lab, _: &Settings, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
+        let setup = &arm.contender.setup;
+        let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
+        let mlp = lab.mlp(&training, &data);
+        let before = zeros(&mlp.valid(), &data.validation);
+        if arm.penalty == 0.0 {
+            let (mlp, _, trained) = lab.fit(mlp, &training, &data)?;
+            return Ok(Outcome { before, after: zeros(&mlp.valid(), &data.validation), trained });
+        }
+        let (network, run) = lab.train(Penalised { mlp, penalty: arm.penalty }, &training, &data, &mut |_| {})?;
+        let after = zeros(&network.mlp.valid(), &data.validation);
+        Ok(Outcome { before, after, trained: trained(&network, &run, &data) })
+    }
+
+    fn judge(settings: &Settings, rates: &Vec<Rate>, trials: &Trials<Arm, Outcome>) -> Findings {
+        let is = |activation: &'static str, dataset: &str, penalty: f64| {
+            let is = Contender::is(activation, dataset);
+            move |arm: &Arm| arm.penalty == penalty && is(&arm.contender)
+        };
+        let less = |dataset: &str, a: (&'static str, f64), b: (&'static str, f64), of: fn(&Outcome) -> f64| {
+            Sample::Effects(trials.pairs(is(a.0, dataset, a.1), is(b.0, dataset, b.1), |a, b| of(a) - of(b)))
+        };
+        let after = |outcome: &Outcome| arithmetic(&outcome.after);
+        let accuracy = |outcome: &Outcome| outcome.trained.accuracy;
+        let mut conditions = Vec::new();
+        for (place, dataset) in settings.contest.datasets.iter().enumerate() {
+            let start = trials.of(is("relu", dataset, 0.0)).iter().map(|o| arithmetic(&o.before)).collect();
+            let against = |other| less(dataset, ("relu", 0.0), (other, 0.0), after);
+            let (judged, plain) = (("relu", JUDGED), ("relu", 0.0));
+            let all = [
+                (&START, "before training", Sample::Effects(start)),
+                (&TRAINED, "after training, against tanh", against("tanh")),
+                (&PENALTY, "L1 penalty, zeros", less(dataset, judged, plain, after)),
+                (&COST, "L1 penalty, accuracy", less(dataset, judged, plain, accuracy)),
+            ];
+            for (criterion, name, sample) in all {
+                let name = format!("{name}, {dataset}");
+                conditions.push(match place {
+                    0 => Condition::primary(criterion, name, sample),
+                    _ => Condition::exploratory(criterion, name, sample),
+                });
+            }
+            let name = format!("after training, against sigmoid, {dataset}");
+            conditions.push(Condition::exploratory(&TRAINED, name, against("sigmoid")));
+        }
+        let dataset = settings.contest.dataset();
+        let by_layer = |name: &str, penalty: f64, which: fn(&Outcome) -> &Vec<f64>| {
+            let outcomes = trials.of(is("relu", dataset, penalty));
+            let layers = outcomes.iter().map(|outcome| which(outcome).len()).max().unwrap_or(0);
+            let at = |layer: usize| outcomes.iter().filter_map(|o| which(o).get(layer).copied()).collect();
+            Curve::measured(name, arithmetic, (0..layers).map(|layer| ((layer + 1) as f64, at(layer))))
+        };
+        let penalised = settings.penalties.iter().map(|&p| by_layer(&format!("L1 {p}"), p, |outcome| &outcome.after));
+        let layers =
+            [by_layer("before", 0.0, |outcome| &outcome.before), by_layer("after", 0.0, |outcome| &outcome.after)];
+        let of_penalty = |of: fn(&Outcome) -> f64| {
+            let at = |penalty: &f64| {
+                // A logarithmic axis has no 0.
+                let x = if *penalty == 0.0 { PENALTIES[0] / 10.0 } else { *penalty };
+                (x, trials.of(is("relu", dataset, *penalty)).into_iter().map(of).collect())
+            };
+            [0.0].iter().chain(&settings.penalties).map(at).collect::<Vec<_>>()
+        };
+        let figure = |title: String, x: &str, y: &str, series| Figure {
+            title,
+            x: x.to_owned(),
+            y: y.to_owned(),
+            series,
+            ..Figure::default()
+        };
+        Findings {
+            figures: vec![
+                figure(
+                    format!("ReLU's exact zeros by layer, {dataset}"),
+                    "layer",
+                    "fraction of zeros",
+                    layers.into_iter().chain(penalised).collect(),
+                ),
+                Figure {
+                    log_x: true,
+                    ..figure(
+                        format!("Accuracy and zeros by penalty (leftmost: none), {dataset}"),
+                        "L1 penalty",
+                        "fraction",
+                        vec![
+                            Curve::measured("zeros", arithmetic, of_penalty(after)),
+                            Curve::measured("test accuracy", arithmetic, of_penalty(accuracy)),
+                        ],
+                    )
+                },
+            ],
+            conditions,
+            what_was_run: format!(
+                "{}; L1 penalties {:?}; zeros over the whole validation set",
+                settings.contest.in_words(rates),
+                settings.penalties
+            ),
+            diverged: trials.all().filter(|outcome| outcome.trained.diverged).count(),
+        }
+    }
+
+    fn sentence(judgement: &Judgement) -> String {
+        let of = |begins: &str| {
+            judgement
+                .conditions
+                .iter()
+                .find(|c| c.primary && c.condition.starts_with(begins))
+                .and_then(|c| c.effect)
+                .map(|e| e.median)
+        };
+        format!(
+            "ReLU's activations are {} % zeros at first; an L1 penalty adds {} points of zeros and {} of accuracy.",
+            percent(of("before training"), 0),
+            percent(of("L1 penalty, zeros"), 0),
+            points(of("L1 penalty, accuracy"))
+        )
     }
 }
 
-/// Mean fraction of exact zeros over hidden layers; NaN where nothing was measured.
-fn zeros(epoch: Option<&Epoch>) -> f64 {
-    let layers = epoch.map(hidden).unwrap_or_default();
-    arithmetic(&layers.iter().map(|layer| zero_fraction(layer).unwrap_or(f64::NAN)).collect::<Vec<_>>())
+/// The fraction of each hidden layer's activations that is exactly 0 over some samples.
+fn zeros(network: &Mlp, samples: &DeviceSamples) -> Vec<f64> {
+    let mut x = samples.images();
+    let layer = |dense: &Dense| {
+        x = dense.activation.forward(dense.preactivation(x.clone()));
+        x.clone().equal_elem(0.0).int().sum().into_scalar::<i64>() as f64 / x.shape().num_elements() as f64
+    };
+    network.hidden.iter().map(layer).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::around, *};
+    use super::{
+        super::{contest::tests::rates, lab::Setup, tests::plan},
+        *,
+    };
+    use crate::experiment::Experiment;
     use crate::judge::verdict::Verdict;
 
-    fn verdict(figures: Measured) -> Verdict {
-        let seeds = around(1.0).map(|jitter| Measured {
-            start: jitter * figures.start,
-            trained: jitter * figures.trained,
-            penalised_accuracy: jitter * figures.penalised_accuracy,
-            ..figures
-        });
-        CLAIM.judge(conditions(&seeds)).verdict
+    fn verdict(start: f64, trained: f64, penalised: f64, cost: f64) -> Verdict {
+        let settings = Sparsity::settings(&plan());
+        let rates = rates(6);
+        let arms = Sparsity::arms(&settings, &rates);
+        let outcome = |arm: &Arm| {
+            let (after, accuracy) = match (&*arm.contender.activation, arm.penalty > 0.0) {
+                ("relu", false) => (trained, 0.95),
+                ("relu", true) => (penalised, 0.95 - cost),
+                _ => (0.0, 0.95),
+            };
+            let trained = Trained { accuracy, loss: 0.1, diverged: false };
+            Outcome { before: vec![start; 2], after: vec![after; 2], trained }
+        };
+        let seeds = vec![arms.iter().map(outcome).collect::<Vec<_>>(); 8];
+        let findings = Sparsity::judge(&settings, &rates, &Trials { arms: &arms, seeds: &seeds });
+        CLAIM.judge(findings.conditions).verdict
     }
 
-    const SPARSE: Measured = Measured {
-        start: 0.5,
-        trained: 0.6,
-        accuracy: 0.975,
-        sigmoid: 0.0,
-        tanh: 0.0,
-        penalised: 0.85,
-        penalised_accuracy: 0.974,
-    };
-
     #[test]
-    fn zeros_confirm_none_refute_and_costly_ones_qualify() {
-        assert_eq!(verdict(SPARSE), Verdict::Confirmed);
-        let dense = Measured { start: 0.0, trained: 0.0, penalised: 0.0, penalised_accuracy: 0.9, ..SPARSE };
-        assert_eq!(verdict(dense), Verdict::Refuted);
-        assert_eq!(verdict(Measured { sigmoid: 0.9, tanh: 0.9, start: 0.9, ..dense }), Verdict::Refuted);
-        assert_eq!(verdict(Measured { penalised_accuracy: 0.90, ..SPARSE }), Verdict::Qualified);
+    fn true_zeros_that_cost_nothing_confirm_and_every_part_can_fail() {
+        assert_eq!(verdict(0.5, 0.6, 0.8, 0.0), Verdict::Confirmed);
+        assert_eq!(verdict(0.1, 0.05, 0.06, 0.05), Verdict::Refuted);
+        assert_eq!(verdict(0.5, 0.6, 0.8, 0.05), Verdict::Qualified);
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn zeros_are_counted_over_all_samples_of_a_set() {
+        use std::sync::atomic::AtomicBool;
+
+        let stop = AtomicBool::new(false);
+        let lab = Lab::new(plan(), "flex", Some(1), &stop, &|_, _| {}).unwrap();
+        let setup = Setup::new(Experiment { train_size: Some(100), ..plan().experiment() }, "relu");
+        let Ok(data) = lab.data(&setup.experiment) else { return };
+        // The whole validation set, not what is evaluated between epochs.
+        assert!(data.validation.len() >= 5000, "{}", data.validation.len());
+        let all = zeros(&lab.mlp(&setup.training(1), &data).valid(), &data.validation);
+        assert!(all.iter().all(|zero| (0.3..0.7).contains(zero)), "{all:?}");
     }
 }

@@ -406,6 +406,11 @@ fn pair(images: Idx, layout: Layout, labels: Idx, labels_path: &Path) -> Result<
     Ok(Samples { features: Features::Pixels(pixels), labels, classes: 0 })
 }
 
+/// Whether the files of a data set are where they are looked for. Whether they are sound is another question.
+pub fn is_here(name_or_path: &str) -> bool {
+    find::Source::find(name_or_path).is_ok()
+}
+
 /// The order of samples in an epoch: a permutation of `0..len` that `seed` and `epoch` decide, the same on every
 /// machine (ChaCha8 keyed by the seed, the epoch as its stream).
 ///

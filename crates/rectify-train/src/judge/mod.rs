@@ -1,6 +1,7 @@
 //! What records say: estimates, curves, verdicts, sentences. It reads records only; nothing here trains or measures.
 
 pub mod across;
+pub mod anytime;
 pub mod curve;
 pub mod diagnose;
 pub mod findings;

@@ -1,4 +1,5 @@
-//! `evidence/`: what a claim has measured so far, a file for each piece of work, kept until the claim is judged.
+//! What a claim has measured: `evidence/`, a file for each piece of work, kept until the claim is judged, and
+//! `measured/`, a file for each claim with all that it was judged from, by which it can be judged again.
 
 use std::{
     fs, io,
@@ -10,12 +11,13 @@ use sha2::{Digest, Sha256};
 
 use super::{StoreError, atomic, seal};
 
-const FOLDER: &str = "evidence";
+const PIECES: &str = "evidence";
+const WHOLE: &str = "measured";
 const EXTENSION: &str = "cbor";
 
-/// The pieces of work that are kept in a folder.
+/// What is kept in a folder.
 ///
-/// They are CBOR, in which floats that are not finite have a place, behind a line with the SHA-256 of the rest.
+/// Files are CBOR, in which floats that are not finite have a place, behind a line with the SHA-256 of the rest.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     folder: PathBuf,
@@ -24,7 +26,7 @@ pub struct Evidence {
 impl Evidence {
     /// What is kept in `folder`; nothing is created before there is something to keep.
     pub fn of(folder: &Path) -> Self {
-        Self { folder: folder.join(FOLDER) }
+        Self { folder: folder.to_owned() }
     }
 
     /// What the work of this description gave; `None` where it was not done.
@@ -33,17 +35,7 @@ impl Evidence {
     ///
     /// [`StoreError::Damaged`] names a file that was torn or changed, [`StoreError::Io`].
     pub fn load<R: DeserializeOwned>(&self, work: &str) -> Result<Option<R>, StoreError> {
-        let path = self.path(work);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            bytes => bytes.map_err(StoreError::io(&path))?,
-        };
-        let sound = bytes.split_at_checked(64).and_then(|(digest, rest)| {
-            let cbor = rest.strip_prefix(b"\n")?;
-            (seal::hex(Sha256::new_with_prefix(cbor)).as_bytes() == digest).then_some(cbor)
-        });
-        let cbor = sound.ok_or_else(|| StoreError::damaged(&path, seal::CHANGED))?;
-        ciborium::from_reader(cbor).map(Some).map_err(|error| StoreError::damaged(&path, error))
+        read(&self.path(work))
     }
 
     /// Keeps what the work of this description gave.
@@ -52,31 +44,72 @@ impl Evidence {
     ///
     /// [`StoreError::Io`].
     pub fn save(&self, work: &str, outcome: &impl Serialize) -> Result<(), StoreError> {
-        let path = self.path(work);
-        let mut cbor = Vec::new();
-        ciborium::into_writer(outcome, &mut cbor).map_err(|error| StoreError::damaged(&path, error))?;
-        let digest = seal::hex(Sha256::new_with_prefix(&cbor));
-        fs::create_dir_all(&self.folder).map_err(StoreError::io(&self.folder))?;
-        atomic::write(&path, &[digest.as_bytes(), b"\n", &cbor].concat())
+        write(&self.path(work), outcome)
     }
 
-    /// Forgets all of it.
+    /// All that a claim was judged from; `None` where it was not kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn kept<R: DeserializeOwned>(&self, claim: &str) -> Result<Option<R>, StoreError> {
+        read(&self.whole(claim))
+    }
+
+    /// Keeps all that a claim was judged from.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`].
-    pub fn remove(&self) -> Result<(), StoreError> {
-        match fs::remove_dir_all(&self.folder) {
+    pub fn keep(&self, claim: &str, measured: &impl Serialize) -> Result<(), StoreError> {
+        write(&self.whole(claim), measured)
+    }
+
+    /// Forgets the pieces of work.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn remove_pieces(&self) -> Result<(), StoreError> {
+        let pieces = self.folder.join(PIECES);
+        match fs::remove_dir_all(&pieces) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(StoreError::io(&self.folder)),
+            removed => removed.map_err(StoreError::io(&pieces)),
         }
     }
 
     /// Another version of Rectify may do the same work otherwise.
     fn path(&self, work: &str) -> PathBuf {
         let name = seal::hex(Sha256::new_with_prefix(env!("CARGO_PKG_VERSION")).chain_update(work));
-        self.folder.join(name).with_extension(EXTENSION)
+        self.folder.join(PIECES).join(name).with_extension(EXTENSION)
     }
+
+    fn whole(&self, claim: &str) -> PathBuf {
+        self.folder.join(WHOLE).join(claim).with_extension(EXTENSION)
+    }
+}
+
+fn read<R: DeserializeOwned>(path: &Path) -> Result<Option<R>, StoreError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(StoreError::io(path))?,
+    };
+    let sound = bytes.split_at_checked(64).and_then(|(digest, rest)| {
+        let cbor = rest.strip_prefix(b"\n")?;
+        (seal::hex(Sha256::new_with_prefix(cbor)).as_bytes() == digest).then_some(cbor)
+    });
+    let cbor = sound.ok_or_else(|| StoreError::damaged(path, seal::CHANGED))?;
+    ciborium::from_reader(cbor).map(Some).map_err(|error| StoreError::damaged(path, error))
+}
+
+fn write(path: &Path, outcome: &impl Serialize) -> Result<(), StoreError> {
+    let mut cbor = Vec::new();
+    ciborium::into_writer(outcome, &mut cbor).map_err(|error| StoreError::damaged(path, error))?;
+    let digest = seal::hex(Sha256::new_with_prefix(&cbor));
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
+    }
+    atomic::write(path, &[digest.as_bytes(), b"\n", &cbor].concat())
 }
 
 #[cfg(test)]
@@ -92,7 +125,7 @@ mod tests {
         evidence.save("a", &measured).unwrap();
         evidence.save("b", &vec![1.0]).unwrap();
         let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
-        assert_eq!(bits(evidence.load("a").unwrap().unwrap()), bits(measured));
+        assert_eq!(bits(evidence.load("a").unwrap().unwrap()), bits(measured.clone()));
 
         let path = evidence.path("a");
         let mut bytes = fs::read(&path).unwrap();
@@ -103,8 +136,13 @@ mod tests {
         fs::write(&path, "short").unwrap();
         assert!(evidence.load::<Vec<f64>>("a").is_err());
 
-        evidence.remove().unwrap();
-        evidence.remove().unwrap();
+        evidence.remove_pieces().unwrap();
+        evidence.remove_pieces().unwrap();
         assert_eq!(evidence.load::<Vec<f64>>("b").unwrap(), None);
+
+        evidence.keep("dying", &measured).unwrap();
+        evidence.remove_pieces().unwrap();
+        assert_eq!(bits(evidence.kept("dying").unwrap().unwrap()), bits(measured));
+        assert_eq!(evidence.kept::<Vec<f64>>("cheap").unwrap(), None);
     }
 }
