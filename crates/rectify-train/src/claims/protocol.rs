@@ -117,39 +117,29 @@ impl Protocol {
     }
 }
 
-/// Why a claim's protocol is what it is, from the oldest to the one in force.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Revision {
-    /// The claim's id.
-    pub claim: String,
-    /// [`Protocol::hash`] with default effort on MNIST and Fashion-MNIST.
-    pub hash: String,
-    /// The day it came into force.
-    pub date: String,
-    /// What changed, and why.
-    pub why: String,
-}
-
-/// The history of all protocols.
-///
-/// # Panics
-///
-/// Where the file that was compiled in is not what a test has read.
-pub fn history() -> Vec<Revision> {
-    #[derive(Deserialize)]
-    struct History {
-        revision: Vec<Revision>,
-    }
-    let history: History = toml::from_str(include_str!("protocols.toml")).expect("a test reads the file");
-    history.revision
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
     use crate::claims::{CLAIMS, tests::plan};
+
+    /// Why a claim's protocol is what it is, from the oldest to the one in force.
+    #[derive(Deserialize)]
+    struct Revision {
+        claim: String,
+        hash: String,
+        date: String,
+        why: String,
+    }
+
+    fn history() -> Vec<Revision> {
+        #[derive(Deserialize)]
+        struct History {
+            revision: Vec<Revision>,
+        }
+        toml::from_str::<History>(include_str!("protocols.toml")).unwrap().revision
+    }
 
     #[test]
     fn the_protocol_in_force_is_the_last_of_its_history() {
@@ -168,6 +158,14 @@ mod tests {
             "a protocol changed: add it to claims/protocols.toml with the date and why\n{}",
             missing.join("\n")
         );
+    }
+
+    #[test]
+    fn claims_begin_from_a_rate_that_decays_and_a_grid_of_factors_of_two() {
+        let plan = plan();
+        assert_eq!(plan.experiment().schedule, Schedule::Cosine);
+        assert!(plan.rates().windows(2).all(|pair| pair[1] == 2.0 * pair[0]));
+        assert_eq!(plan.datasets.len(), 2);
     }
 
     #[test]

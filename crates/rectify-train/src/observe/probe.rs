@@ -12,7 +12,8 @@ pub const SATURATION: f64 = 0.05;
 pub struct Probe {
     /// φ of the hidden layers, where it is known.
     pub(super) activation: Option<Activation>,
-    /// The intervals of z where |φ′(z)| is under [`SATURATION`] of its maximum; `None` where φ does not saturate.
+    /// The intervals of z, without bound on one side, where |φ′(z)| is under [`SATURATION`] of its maximum; `None` where φ
+    /// does not saturate.
     pub(super) flat: Option<Vec<(f64, f64)>>,
 }
 
@@ -53,5 +54,24 @@ fn flat(activation: &Activation) -> Option<Vec<(f64, f64)>> {
         }
     }
     flat.extend(begin.map(|low| (low, f64::INFINITY)));
+    // Where GELU and SiLU have their minimum they are flat too, but a unit that gets past it is as steep as before.
+    flat.retain(|(low, high)| low.is_infinite() || high.is_infinite());
     Some(flat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minimum_between_two_slopes_is_no_saturation() {
+        let flat = |name: &str| Probe::new(&name.parse().unwrap()).flat.unwrap();
+        for name in ["gelu", "silu", "mish", "hard-swish"] {
+            let [(low, high)] = flat(name)[..] else { panic!("{name}: {:?}", flat(name)) };
+            // Each has its minimum between −2 and −0.7.
+            assert!(low == f64::NEG_INFINITY && high < -2.0, "{name}: {low} to {high}");
+        }
+        let [(_, low), (high, _)] = flat("sigmoid")[..] else { panic!("sigmoid has two tails") };
+        assert!((low + 4.357).abs() < 2e-3 && (high - 4.357).abs() < 2e-3);
+    }
 }

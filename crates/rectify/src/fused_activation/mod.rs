@@ -24,9 +24,10 @@ pub enum FusedActivation {
     /// φ(z) = max(0, z), with a rule that needs the output only: `Heaviside { at_zero: 0.0 }`, `Leaky`, `Guided` or
     /// `Deconv`.
     Relu(GradientRule),
-    /// φ(z) = a = 1 / (1 + e⁻ᶻ), φ′ = a (1 − a).
+    /// φ(z) = a = 1 / (1 + e⁻ᶻ), φ′ = a (1 − a). From z ≈ 16.64 on f32 rounds a to 1 and φ′ is exactly 0, where the value
+    /// is 6e-8; below 0 it keeps its digits.
     Sigmoid,
-    /// φ(z) = a = tanh z, φ′ = 1 − a².
+    /// φ(z) = a = tanh z, φ′ = 1 − a². Beyond |z| ≈ 9.0 f32 rounds a to ±1 and φ′ is exactly 0, where the value is 6e-8.
     Tanh,
 }
 
