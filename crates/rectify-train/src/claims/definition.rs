@@ -138,7 +138,10 @@ impl Study for Definition {
         let differ: f64 =
             judgement.conditions.iter().filter(|c| c.primary).filter_map(|c| c.effect).map(|e| e.median).sum();
         match differ {
-            0.0 => "Both definitions agree on every number, and on NaN; an operation that hands NaN on differs there alone.".to_owned(),
+            0.0 => {
+                "Both definitions agree on every number and on NaN; an operation that keeps NaN differs there alone."
+                    .to_owned()
+            }
             differ => format!("The definitions differ on {differ} bit patterns."),
         }
     }

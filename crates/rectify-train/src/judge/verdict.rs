@@ -397,7 +397,7 @@ mod tests {
         assert_eq!(verdict(Hypothesis::MOST, &events(0, 5)), Refuted);
         assert_eq!(verdict(Hypothesis::FEW, &events(0, 5)), Confirmed);
         assert_eq!(verdict(Hypothesis::FEW, &events(5, 5)), Refuted);
-        assert_eq!(verdict(Hypothesis::MOST, &events(5, 10)), NotSettled);
+        assert_eq!(verdict(Hypothesis::MOST, &Sample::Events([true, false].repeat(5))), NotSettled);
         let share = decide(&[(Hypothesis::MOST, &events(12, 13))])[0].effect.unwrap();
         assert!((share.median - 12.0 / 13.0).abs() < 1e-12 && share.low.unwrap() > 0.5, "{share:?}");
     }

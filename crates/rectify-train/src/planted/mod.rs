@@ -186,7 +186,8 @@ impl Samples {
         let device = Device::flex();
         let standardised = dataset.to_device(&device, DType::F32);
         let record = dataset.record();
-        let unscaled = Dataset { mean: 0.0, std: 1.0 / 255.0, ..dataset }.to_device(&device, DType::F32);
+        let (channel_means, channel_stds) = (vec![0.0; dataset.channels], vec![1.0 / 255.0; dataset.channels]);
+        let unscaled = Dataset { channel_means, channel_stds, ..dataset }.to_device(&device, DType::F32);
         Ok(Self { standardised, unscaled, record })
     }
 
