@@ -132,11 +132,12 @@ impl Study for HeOrXavier {
     fn judge(settings: &Settings, rates: &Vec<Rate>, trials: &Trials<Arm, Outcome>) -> Findings {
         let is = |init: Init, trained: bool| move |arm: &Arm| arm.init == init && arm.trained == trained;
         let profiles = |init: Init| -> Vec<&Vec<f64>> {
-            let layers = |outcome| match outcome {
-                &Outcome::Gradients(ref layers) => Some(layers),
+            let outcomes = trials.of(is(init, false)).into_iter();
+            let layers = outcomes.filter_map(|outcome| match outcome {
+                Outcome::Gradients(layers) => Some(layers),
                 Outcome::Trained(_) => None,
-            };
-            trials.of(is(init, false)).into_iter().filter_map(layers).collect()
+            });
+            layers.collect()
         };
         let ratios = |init: Init| {
             let ratio = |layers: &Vec<f64>| match layers[..] {
