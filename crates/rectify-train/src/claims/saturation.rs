@@ -174,7 +174,7 @@ impl Study for Saturation {
             number(condition.and_then(|c| c.effect).map(|effect| effect.median))
         };
         format!(
-            "At its best rate, training leaves a sigmoid layer {} of its sensitivity, a tanh layer {}, a ReLU layer {}.",
+            "At its best rate, training leaves sigmoid layers {} of their sensitivity, tanh layers {}, ReLU layers {}.",
             of("sigmoid"),
             of("tanh"),
             of("relu")
