@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn theory_has_the_pre_activations_gradients_of_the_audit() {
+    fn theory_has_the_gradients_of_an_independent_simulation() {
         // Tanh, U(±1/√n), zero biases, 10 layers: 0.0051 by an independent simulation in NumPy.
         let first = predicted_profile("tanh", Start::Textbook)[0];
         assert!((first / 0.0051 - 1.0).abs() < 0.35, "{first}");
