@@ -244,10 +244,7 @@ impl Study for Cheap {
     }
 
     fn sentence(judgement: &Judgement) -> String {
-        let of = |what: &str| {
-            let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(what));
-            condition.and_then(|c| c.effect).map(|effect| effect.median)
-        };
+        let of = |what: &str| judgement.primary_effect(what);
         if of("sigmoid, 2^").is_none() || of("tanh, whole").is_none() {
             return "Not timed: other programs took the cores.".to_owned();
         }

@@ -39,7 +39,7 @@ static STEPS: Criterion = Criterion {
 };
 
 /// The loss that is looked for is the mean over so many steps.
-const WINDOW: usize = 20;
+pub(super) const WINDOW: usize = 20;
 
 /// The study.
 pub struct Convergence;
@@ -172,12 +172,9 @@ impl Study for Convergence {
     }
 
     fn sentence(judgement: &Judgement) -> String {
-        let of = |begins: &str| {
-            let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(begins));
-            match condition.and_then(|c| c.effect).map(|effect| effect.median) {
-                Some(never) if never.is_infinite() => "over the allowed".to_owned(),
-                times => number(times),
-            }
+        let of = |begins: &str| match judgement.primary_effect(begins) {
+            Some(never) if never.is_infinite() => "over the allowed".to_owned(),
+            times => number(times),
         };
         format!(
             "At its best rate tanh takes {} times ReLU's steps to the same training loss, sigmoid {} times.",
@@ -202,7 +199,7 @@ fn arms(settings: &Settings) -> Vec<Arm> {
 }
 
 /// The first step at which the mean of the last [`WINDOW`] losses is at most `target`.
-fn first_step(losses: &[f64], target: f64) -> Option<usize> {
+pub(super) fn first_step(losses: &[f64], target: f64) -> Option<usize> {
     let below = |window: &[f64]| window.iter().sum::<f64>() / WINDOW as f64 <= target;
     losses.windows(WINDOW).position(below).map(|begin| begin + WINDOW)
 }

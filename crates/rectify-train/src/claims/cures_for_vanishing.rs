@@ -1,20 +1,19 @@
 //! `normalisation` and `residual`: do they cure vanishing gradients in sigmoid networks?
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
-    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
-    lab::{ClaimError, Lab, Rate, Setup, Trained, describe, rates_in_words},
+    Claim, Condition, Criterion, Findings, Judgement, Plan, Procedure, Study, Trials,
+    gradients::{self, Outcome, before_training},
+    lab::{ClaimError, Lab, Rate, Setup, describe, rates_in_words},
 };
 use crate::{
-    experiment::{Experiment, Init, NormKind, ProbeEvery},
+    experiment::{Experiment, Init, NormKind},
     judge::{
-        curve::{Curve, geometric},
+        anytime::median,
         number::{percent, ratio},
-        statistics::hidden,
         verdict::{Direction, Hypothesis, Sample},
     },
-    record::Layer,
 };
 
 /// Batch and layer normalisation.
@@ -95,24 +94,6 @@ pub struct Arm {
     setup: Setup,
 }
 
-/// What was measured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Outcome {
-    /// RMS of the gradient at each hidden layer's pre-activations.
-    Gradients(Vec<f64>),
-    /// What a training came to.
-    Trained(Trained),
-}
-
-impl Outcome {
-    fn accuracy(&self) -> f64 {
-        match self {
-            Self::Trained(trained) => trained.accuracy,
-            Self::Gradients(_) => f64::NAN,
-        }
-    }
-}
-
 impl<const BY_RESIDUAL: bool> Study for Cures<BY_RESIDUAL> {
     type Settings = Settings;
     type Pilot = Vec<Rate>;
@@ -141,12 +122,7 @@ impl<const BY_RESIDUAL: bool> Study for Cures<BY_RESIDUAL> {
 
     fn arms(settings: &Settings, rates: &Vec<Rate>) -> Vec<Arm> {
         let of = |((cure, setup), rate): ((&Cure, Setup), &Rate)| {
-            let experiment = Experiment {
-                epochs: Some(0),
-                probe_every: ProbeEvery::Epoch,
-                train_size: Some(1000),
-                ..setup.experiment.clone()
-            };
+            let experiment = before_training(setup.experiment.clone(), 1000);
             let before = Setup { experiment, ..setup.clone() };
             [
                 Arm { cure: *cure, trained: false, setup: before },
@@ -157,27 +133,12 @@ impl<const BY_RESIDUAL: bool> Study for Cures<BY_RESIDUAL> {
     }
 
     fn measure(lab: &Lab, _: &Settings, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
-        let (run, trained) = lab.fit_setup(&arm.setup, seed)?;
-        if arm.trained {
-            return Ok(Outcome::Trained(trained));
-        }
-        let layers = run.epochs.first().map(hidden).unwrap_or_default();
-        let gradient = |layer: &&Layer| layer.preactivation_grad_rms.unwrap_or(f64::NAN);
-        Ok(Outcome::Gradients(layers.iter().map(gradient).collect()))
+        Outcome::measure(lab, &arm.setup, seed)
     }
 
     fn judge(settings: &Settings, rates: &Vec<Rate>, trials: &Trials<Arm, Outcome>) -> Findings {
         let is = |cure: Cure, trained: bool| move |arm: &Arm| arm.cure == cure && arm.trained == trained;
-        let ratios = |cure: Cure| {
-            let ratio = |outcome: &&Outcome| match outcome {
-                Outcome::Gradients(layers) => match layers[..] {
-                    [first, .., last] => first / last,
-                    _ => f64::NAN,
-                },
-                Outcome::Trained(_) => f64::NAN,
-            };
-            Sample::Effects(trials.of(is(cure, false)).iter().map(ratio).collect())
-        };
+        let ratios = |cure: Cure| Sample::Effects(trials.of(is(cure, false)).into_iter().map(Outcome::ratio).collect());
         let mut conditions = Vec::new();
         for &cure in settings.cures.iter().filter(|cure| **cure != Cure::None) {
             conditions.push(Condition::primary(&ARRIVES, format!("{}, gradient", cure.name()), ratios(cure)));
@@ -187,13 +148,8 @@ impl<const BY_RESIDUAL: bool> Study for Cures<BY_RESIDUAL> {
         }
         conditions.push(Condition::exploratory(&ARRIVES, "neither, gradient", ratios(Cure::None)));
         let curve = |cure: &Cure| {
-            let outcomes = trials.of(is(*cure, false));
-            let relative = |outcome: &&Outcome, layer: usize| match outcome {
-                Outcome::Gradients(layers) => Some(layers.get(layer)? / layers.last()?),
-                Outcome::Trained(_) => None,
-            };
-            let at = |layer: usize| outcomes.iter().filter_map(|outcome| relative(outcome, layer)).collect();
-            Curve::measured(cure.name(), geometric, (0..LAYERS).map(|layer| ((layer + 1) as f64, at(layer))))
+            let layers: Vec<&[f64]> = trials.of(is(*cure, false)).into_iter().map(Outcome::layers).collect();
+            gradients::measured(cure.name(), &layers)
         };
         let names: Vec<String> = settings.cures.iter().map(|cure| cure.name()).collect();
         let without = trials.of(is(Cure::None, true));
@@ -204,17 +160,10 @@ impl<const BY_RESIDUAL: bool> Study for Cures<BY_RESIDUAL> {
                 "sigmoid, U(±1/√n) without biases, {}; rates: {}; without a cure {} % of the test set are right",
                 describe(&settings.experiment),
                 rates_in_words(names.iter().map(String::as_str), rates),
-                percent(crate::judge::anytime::median(&without), 1)
+                percent(median(&without), 1)
             ),
-            diverged: trials.all().filter(|o| matches!(o, Outcome::Trained(trained) if trained.diverged)).count(),
-            figures: vec![Figure {
-                title: "Gradient of the pre-activations before training, relative to the last layer's".to_owned(),
-                x: "layer".to_owned(),
-                y: "relative RMS".to_owned(),
-                log_y: true,
-                series: settings.cures.iter().map(curve).collect(),
-                ..Figure::default()
-            }],
+            diverged: trials.all().filter(|outcome| outcome.diverged()).count(),
+            figures: vec![gradients::figure(gradients::TITLE, settings.cures.iter().map(curve).collect())],
         }
     }
 
@@ -259,7 +208,7 @@ mod tests {
         super::{contest::tests::rates, tests::plan},
         *,
     };
-    use crate::judge::verdict::Verdict;
+    use crate::{claims::lab::Trained, judge::verdict::Verdict};
 
     fn verdict<const BY_RESIDUAL: bool>(claim: &Claim, arrives: f64, gain: f64) -> Verdict {
         let settings = Cures::<BY_RESIDUAL>::settings(&plan());

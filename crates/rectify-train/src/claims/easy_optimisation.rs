@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    convergence::{WINDOW, first_step},
     lab::{ClaimError, Lab, Setup, describe},
 };
 use crate::{
@@ -52,8 +53,6 @@ static CURVATURE: Criterion = Criterion {
           learning rate.",
 };
 
-/// The loss that is looked for is the mean over so many steps.
-const WINDOW: usize = 20;
 /// Rounds of power iteration.
 const ROUNDS: usize = 12;
 
@@ -143,7 +142,7 @@ impl Study for EasyOptimisation {
         let steps: Vec<Option<usize>> = settings
             .rates
             .iter()
-            .map(|&rate| first_step(lab, &arm.setup.with_rate(rate), settings.target, seed))
+            .map(|&rate| steps_to_loss(lab, &arm.setup.with_rate(rate), settings.target, seed))
             .collect::<Result<_, _>>()?;
         let reached: Vec<usize> = (0..steps.len()).filter(|&place| steps[place].is_some()).collect();
         let curvature = match reached.get(reached.len() / 2).map(|&place| (settings.rates[place], steps[place])) {
@@ -221,10 +220,7 @@ impl Study for EasyOptimisation {
     }
 
     fn sentence(judgement: &Judgement) -> String {
-        let of = |begins: &str| {
-            let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(begins));
-            number(condition.and_then(|c| c.effect).map(|effect| effect.median.exp2()))
-        };
+        let of = |begins: &str| number(judgement.primary_effect(begins).map(f64::exp2));
         format!(
             "With 8 layers ReLU's range of learning rates that work is {} times tanh's and {} times sigmoid's.",
             of("tanh"),
@@ -235,7 +231,7 @@ impl Study for EasyOptimisation {
 
 /// The first step at which the mean of the last losses is at most the target; `None` where the training never comes to
 /// it, or diverges.
-fn first_step(lab: &Lab, setup: &Setup, target: f64, seed: u64) -> Result<Option<usize>, ClaimError> {
+fn steps_to_loss(lab: &Lab, setup: &Setup, target: f64, seed: u64) -> Result<Option<usize>, ClaimError> {
     let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
     let mut losses: Vec<f64> = Vec::new();
     let (_, run) = lab.train(lab.network(&training, &data), &training, &data, &mut |event| {
@@ -243,9 +239,7 @@ fn first_step(lab: &Lab, setup: &Setup, target: f64, seed: u64) -> Result<Option
             losses.extend(&block.losses);
         }
     })?;
-    let below = |window: &[f64]| window.iter().sum::<f64>() / WINDOW as f64 <= target;
-    let first = losses.windows(WINDOW).position(below).map(|begin| begin + WINDOW);
-    Ok(first.filter(|_| run.status == Status::Completed))
+    Ok(first_step(&losses, target).filter(|_| run.status == Status::Completed))
 }
 
 /// The largest curvature after so many steps, on the batch of the last one.

@@ -1,21 +1,19 @@
 //! `exploding`: accumulated gradients explode and unsettle training.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
-    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
-    lab::{ClaimError, Lab, Setup, Trained, describe, trained},
+    Claim, Condition, Criterion, Findings, Judgement, Plan, Procedure, Study, Trials,
+    gradients::{self, Outcome, before_training},
+    lab::{ClaimError, Lab, Setup, describe},
     theory::{Function, MeanField, RELU, TANH},
 };
 use crate::{
-    experiment::{Experiment, Init, ProbeEvery},
+    experiment::{Experiment, Init},
     judge::{
-        curve::{Curve, geometric},
         number::{number, percent},
-        statistics::hidden,
         verdict::{Direction, Hypothesis, Sample},
     },
-    record::Layer,
 };
 
 /// The claim.
@@ -96,15 +94,6 @@ pub struct Arm {
     setup: Setup,
 }
 
-/// What was measured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Outcome {
-    /// RMS of the gradient at each hidden layer's pre-activations.
-    Gradients(Vec<f64>),
-    /// What a training came to.
-    Trained(Trained),
-}
-
 impl Study for Exploding {
     type Settings = Settings;
     type Pilot = ();
@@ -135,12 +124,7 @@ impl Study for Exploding {
                 arms.push(Arm { activation, gain, kind, setup: Setup::new(change(experiment), activation) });
             };
             for &gain in &settings.gains {
-                arm(gain, Kind::Gradients, &|experiment| Experiment {
-                    epochs: Some(0),
-                    probe_every: ProbeEvery::Epoch,
-                    train_size: Some(1000),
-                    ..experiment
-                });
+                arm(gain, Kind::Gradients, &|experiment| before_training(experiment, 1000));
             }
             arm(LARGE, Kind::Trained, &|experiment| experiment);
             arm(LARGE, Kind::Clipped, &|experiment| Experiment { clip_norm: Some(settings.clip_norm), ..experiment });
@@ -150,14 +134,7 @@ impl Study for Exploding {
     }
 
     fn measure(lab: &Lab, _: &Settings, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
-        let (training, data) = (arm.setup.training(seed), lab.data(&arm.setup.experiment)?);
-        let (network, run) = lab.train(lab.network(&training, &data), &training, &data, &mut |_| {})?;
-        if arm.kind != Kind::Gradients {
-            return Ok(Outcome::Trained(trained(&network, &run, &data)));
-        }
-        let layers = run.epochs.first().map(hidden).unwrap_or_default();
-        let gradient = |layer: &&Layer| layer.preactivation_grad_rms.unwrap_or(f64::NAN);
-        Ok(Outcome::Gradients(layers.iter().map(gradient).collect()))
+        Outcome::measure(lab, &arm.setup, seed)
     }
 
     fn judge(settings: &Settings, (): &(), trials: &Trials<Arm, Outcome>) -> Findings {
@@ -165,27 +142,14 @@ impl Study for Exploding {
             trials.of(|arm| arm.activation == activation && arm.gain == gain && arm.kind == kind)
         };
         let growth = |activation: &str, gain: f64| {
-            let ratio = |outcome: &&Outcome| match outcome {
-                Outcome::Gradients(layers) => match layers[..] {
-                    [first, .., last] => first / last,
-                    _ => f64::NAN,
-                },
-                Outcome::Trained(_) => f64::NAN,
-            };
-            Sample::Effects(of(activation, gain, Kind::Gradients).iter().map(ratio).collect())
+            Sample::Effects(of(activation, gain, Kind::Gradients).into_iter().map(Outcome::ratio).collect())
         };
         let failures = |activation: &str, gain: f64, kind: Kind| {
-            let failed = |outcome: &&Outcome| matches!(outcome, Outcome::Trained(trained) if trained.accuracy < WORKS);
-            let outcomes = of(activation, gain, kind);
-            outcomes.iter().map(failed).collect::<Vec<bool>>()
+            of(activation, gain, kind).iter().map(|outcome| outcome.accuracy() < WORKS).collect::<Vec<bool>>()
         };
         let gains = |activation: &str, gain: f64, kind: Kind| -> Vec<f64> {
-            let accuracy = |outcome: &Outcome| match outcome {
-                Outcome::Trained(trained) => trained.accuracy,
-                Outcome::Gradients(_) => f64::NAN,
-            };
             let without = of(activation, LARGE, Kind::Trained);
-            of(activation, gain, kind).into_iter().zip(without).map(|(a, b)| accuracy(a) - accuracy(b)).collect()
+            of(activation, gain, kind).into_iter().zip(without).map(|(a, b)| a.accuracy() - b.accuracy()).collect()
         };
         let mut conditions = Vec::new();
         for (activation, ..) in ACTIVATIONS {
@@ -218,34 +182,16 @@ impl Study for Exploding {
         }
         let figures = ACTIVATIONS.map(|(activation, keeping, function)| {
             let series = settings.gains.iter().flat_map(|&gain| {
-                let outcomes = of(activation, gain, Kind::Gradients);
-                let relative = |outcome: &&Outcome, layer: usize| match outcome {
-                    Outcome::Gradients(layers) => Some(layers.get(layer)? / layers.last()?),
-                    Outcome::Trained(_) => None,
-                };
-                let at = |layer: usize| outcomes.iter().filter_map(|outcome| relative(outcome, layer)).collect();
-                let name = format!("gain {gain}");
-                let weight_variance = keeping * gain * gain;
+                let outcomes = of(activation, gain, Kind::Gradients).into_iter();
+                let layers: Vec<&[f64]> = outcomes.map(Outcome::layers).collect();
+                let (name, weight_variance) = (format!("gain {gain}"), keeping * gain * gain);
                 let network = MeanField { function, weight_variance, bias_variance: 0.0 };
-                let theory = network.gradient_profile(&network.variances(weight_variance, LAYERS));
-                let theory = theory.into_iter().enumerate().map(|(layer, value)| ((layer + 1) as f64, value));
-                [
-                    Curve::measured(name.clone(), geometric, (0..LAYERS).map(|layer| ((layer + 1) as f64, at(layer)))),
-                    Curve::predicted(name, theory),
-                ]
+                [gradients::measured(name.clone(), &layers), gradients::predicted(name, &network, LAYERS)]
             });
-            Figure {
-                title: format!(
-                    "{activation}: gradient of the pre-activations before training, relative to the last layer's"
-                ),
-                x: "layer".to_owned(),
-                y: "relative RMS".to_owned(),
-                log_y: true,
-                series: series.collect(),
-                ..Figure::default()
-            }
+            let title =
+                format!("{activation}: gradient of the pre-activations before training, relative to the last layer's");
+            gradients::figure(title, series.collect())
         });
-        let trained = |outcome: &&Outcome| matches!(outcome, Outcome::Trained(trained) if trained.diverged);
         Findings {
             conditions,
             what_was_run: format!(
@@ -255,7 +201,7 @@ impl Study for Exploding {
                 100.0 * WORKS,
                 settings.clip_norm
             ),
-            diverged: trials.all().filter(trained).count(),
+            diverged: trials.all().filter(|outcome| outcome.diverged()).count(),
             figures: figures.into(),
         }
     }
@@ -274,7 +220,7 @@ impl Study for Exploding {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::plan, *};
-    use crate::judge::verdict::Verdict;
+    use crate::{claims::lab::Trained, judge::verdict::Verdict};
 
     fn verdict(growth: f64, fails: bool, still_fails: bool) -> Verdict {
         let settings = Exploding::settings(&plan());

@@ -1,21 +1,19 @@
 //! `he-or-xavier`: does He's initialisation instead of Xavier's matter for a 30-layer ReLU network?
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
-    Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
-    lab::{ClaimError, Lab, Rate, Setup, Trained, describe, rates_in_words},
+    Claim, Condition, Criterion, Findings, Judgement, Plan, Procedure, Study, Trials,
+    gradients::{self, Outcome, before_training},
+    lab::{ClaimError, Lab, Rate, Setup, describe, rates_in_words},
     theory::{MeanField, RELU},
 };
 use crate::{
-    experiment::{Experiment, Init, ProbeEvery},
+    experiment::{Experiment, Init},
     judge::{
-        curve::{Curve, geometric},
         number::{points, ratio},
-        statistics::hidden,
         verdict::{Direction, Hypothesis, Sample},
     },
-    record::Layer,
 };
 
 /// The claim.
@@ -72,15 +70,6 @@ pub struct Arm {
     setup: Setup,
 }
 
-/// What was measured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Outcome {
-    /// RMS of the gradient at each hidden layer's pre-activations.
-    Gradients(Vec<f64>),
-    /// What a training came to.
-    Trained(Trained),
-}
-
 impl Study for HeOrXavier {
     type Settings = Settings;
     type Pilot = Vec<Rate>;
@@ -103,14 +92,8 @@ impl Study for HeOrXavier {
 
     fn arms(settings: &Settings, rates: &Vec<Rate>) -> Vec<Arm> {
         let of = |(setup, rate): (Setup, &Rate)| {
-            let experiment = Experiment {
-                epochs: Some(0),
-                probe_every: ProbeEvery::Epoch,
-                train_size: Some(500),
-                ..setup.experiment.clone()
-            };
-            let init = setup.experiment.init;
-            let before = Setup { experiment, ..setup.clone() };
+            let experiment = before_training(setup.experiment.clone(), 500);
+            let (init, before) = (setup.experiment.init, Setup { experiment, ..setup.clone() });
             [
                 Arm { init, trained: false, setup: before },
                 Arm { init, trained: true, setup: setup.with_rate(rate.rate) },
@@ -120,48 +103,21 @@ impl Study for HeOrXavier {
     }
 
     fn measure(lab: &Lab, _: &Settings, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
-        let (run, trained) = lab.fit_setup(&arm.setup, seed)?;
-        if arm.trained {
-            return Ok(Outcome::Trained(trained));
-        }
-        let layers = run.epochs.first().map(hidden).unwrap_or_default();
-        let gradient = |layer: &&Layer| layer.preactivation_grad_rms.unwrap_or(f64::NAN);
-        Ok(Outcome::Gradients(layers.iter().map(gradient).collect()))
+        Outcome::measure(lab, &arm.setup, seed)
     }
 
     fn judge(settings: &Settings, rates: &Vec<Rate>, trials: &Trials<Arm, Outcome>) -> Findings {
         let is = |init: Init, trained: bool| move |arm: &Arm| arm.init == init && arm.trained == trained;
-        let profiles = |init: Init| -> Vec<&Vec<f64>> {
-            let outcomes = trials.of(is(init, false)).into_iter();
-            let layers = outcomes.filter_map(|outcome| match outcome {
-                Outcome::Gradients(layers) => Some(layers),
-                Outcome::Trained(_) => None,
-            });
-            layers.collect()
-        };
-        let ratios = |init: Init| {
-            let ratio = |layers: &Vec<f64>| match layers[..] {
-                [first, .., last] => first / last,
-                _ => f64::NAN,
-            };
-            Sample::Effects(profiles(init).into_iter().map(ratio).collect())
-        };
-        let gain = |he: &Outcome, xavier: &Outcome| match (he, xavier) {
-            (Outcome::Trained(he), Outcome::Trained(xavier)) => he.accuracy - xavier.accuracy,
-            _ => f64::NAN,
-        };
+        let ratios = |init: Init| Sample::Effects(trials.of(is(init, false)).into_iter().map(Outcome::ratio).collect());
+        let gain = |he: &Outcome, xavier: &Outcome| he.accuracy() - xavier.accuracy();
         let gains = trials.pairs(is(Init::HeNormal, true), is(Init::XavierNormal, true), gain);
         let curves = settings.inits.iter().flat_map(|&init| {
-            let layers = profiles(init);
-            let at = |layer: usize| layers.iter().filter_map(|p| Some(p.get(layer)? / p.last()?)).collect();
+            let layers: Vec<&[f64]> = trials.of(is(init, false)).into_iter().map(Outcome::layers).collect();
             // Xavier's variance is 1 / n where layers are equally wide, He's 2 / n.
             let weight_variance = if init == Init::HeNormal { 2.0 } else { 1.0 };
             let network = MeanField { function: RELU, weight_variance, bias_variance: 0.0 };
-            let theory = network.gradient_profile(&network.variances(weight_variance, LAYERS)).into_iter().enumerate();
-            [
-                Curve::measured(init.to_string(), geometric, (0..LAYERS).map(|layer| ((layer + 1) as f64, at(layer)))),
-                Curve::predicted(init.to_string(), theory.map(|(layer, value)| ((layer + 1) as f64, value))),
-            ]
+            let name = init.to_string();
+            [gradients::measured(name.clone(), &layers), gradients::predicted(name, &network, LAYERS)]
         });
         let names: Vec<String> = settings.inits.iter().map(ToString::to_string).collect();
         Findings {
@@ -175,15 +131,8 @@ impl Study for HeOrXavier {
                 describe(&settings.experiment),
                 rates_in_words(names.iter().map(String::as_str), rates)
             ),
-            diverged: trials.all().filter(|o| matches!(o, Outcome::Trained(trained) if trained.diverged)).count(),
-            figures: vec![Figure {
-                title: "Gradient of the pre-activations before training, relative to the last layer's".to_owned(),
-                x: "layer".to_owned(),
-                y: "relative RMS".to_owned(),
-                log_y: true,
-                series: curves.collect(),
-                ..Figure::default()
-            }],
+            diverged: trials.all().filter(|outcome| outcome.diverged()).count(),
+            figures: vec![gradients::figure(gradients::TITLE, curves.collect())],
         }
     }
 
@@ -209,7 +158,7 @@ mod tests {
         super::{contest::tests::rates, tests::plan},
         *,
     };
-    use crate::judge::verdict::Verdict;
+    use crate::{claims::lab::Trained, judge::verdict::Verdict};
 
     fn verdict(xavier: f64, he: f64, gain: f64) -> Verdict {
         let (settings, rates) = (HeOrXavier::settings(&plan()), rates(2));

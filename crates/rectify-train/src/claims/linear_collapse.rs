@@ -192,8 +192,7 @@ impl Study for LinearCollapse {
     }
 
     fn sentence(judgement: &Judgement) -> String {
-        let relu = judgement.conditions.iter().find(|c| c.condition.starts_with("ReLU, ")).and_then(|c| c.effect);
-        let relu = ratio(relu.map(|effect| effect.median));
+        let relu = ratio(judgement.primary_effect("ReLU, "));
         match judgement.holds("product of matrices") {
             true => format!(
                 "A deep linear network is one matrix; ReLU reaches {relu} of the best linear model's training loss."

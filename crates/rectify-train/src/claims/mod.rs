@@ -12,6 +12,7 @@
 //! | [`protocol`] | what is fixed before a claim is tested, and its history |
 //! | [`study`] | measuring until it is settled, judging again |
 //! | [`contest`] | activations beside each other, each at its own best rate |
+//! | [`gradients`] | the gradient of the pre-activations before training, which several claims measure |
 //! | [`lab`] | what an experiment works with: a device, data sets, rates, trainings side by side |
 //! | [`theory`] | mean-field theory and born-dead probabilities, drawn beside the measurements |
 //! | the others | one claim each, listed in [`CLAIMS`] |
@@ -28,6 +29,7 @@ pub mod easy_optimisation;
 pub mod exploding;
 mod folder;
 pub mod gelu_and_silu;
+pub mod gradients;
 pub mod he_or_xavier;
 pub mod lab;
 pub mod leak_in_the_gradient;
@@ -291,9 +293,9 @@ impl Claim {
     pub fn judge(&self, conditions: Vec<Condition>) -> Judgement {
         let (primary, exploratory): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|condition| condition.primary);
         let covered = self.criteria.iter().all(|criterion| primary.iter().any(|c| c.criterion == *criterion));
-        let evidence = |c: &Condition| (c.criterion.hypothesis, c.sample.clone());
-        let all: Vec<(Hypothesis, Sample)> = primary.iter().map(evidence).collect();
-        let together = decide(&all.iter().map(|(hypothesis, sample)| (*hypothesis, sample)).collect::<Vec<_>>());
+        let evidence: Vec<(Hypothesis, &Sample)> =
+            primary.iter().map(|c| (c.criterion.hypothesis, &c.sample)).collect();
+        let together = decide(&evidence);
         let alone = exploratory.iter().flat_map(|c| decide(&[(c.criterion.hypothesis, &c.sample)]));
         // What could not be measured has no say.
         let of = |(c, decision): (&Condition, &Decision)| match c.sample {
@@ -368,10 +370,10 @@ impl Judgement {
         found.and_then(|c| c.effect).map_or(f64::NAN, |effect| effect.median)
     }
 
-    /// The verdict of a condition.
-    pub fn verdict_of(&self, condition: &str) -> Verdict {
-        let found = self.conditions.iter().find(|c| c.condition == condition);
-        found.map_or(Verdict::NotSettled, |c| c.verdict)
+    /// The effect of the first primary condition whose name begins so.
+    pub fn primary_effect(&self, begins: &str) -> Option<f64> {
+        let found = self.primary().find(|c| c.condition.starts_with(begins));
+        found.and_then(|c| c.effect).map(|effect| effect.median)
     }
 
     /// Whether a condition is settled or leans so that it holds.

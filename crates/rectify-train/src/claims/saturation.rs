@@ -169,10 +169,7 @@ impl Study for Saturation {
     }
 
     fn sentence(judgement: &Judgement) -> String {
-        let of = |activation: &str| {
-            let condition = judgement.conditions.iter().find(|c| c.primary && c.condition.starts_with(activation));
-            number(condition.and_then(|c| c.effect).map(|effect| effect.median))
-        };
+        let of = |activation: &str| number(judgement.primary_effect(activation));
         format!(
             "At its best rate, training leaves sigmoid layers {} of their sensitivity, tanh layers {}, ReLU layers {}.",
             of("sigmoid"),

@@ -249,14 +249,7 @@ impl Study for Sparsity {
     }
 
     fn sentence(judgement: &Judgement) -> String {
-        let of = |begins: &str| {
-            judgement
-                .conditions
-                .iter()
-                .find(|c| c.primary && c.condition.starts_with(begins))
-                .and_then(|c| c.effect)
-                .map(|e| e.median)
-        };
+        let of = |begins: &str| judgement.primary_effect(begins);
         format!(
             "ReLU's activations are {} % zeros at first; an L1 penalty adds {} points of zeros and {} of accuracy.",
             percent(of("before training"), 0),

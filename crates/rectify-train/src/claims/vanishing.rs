@@ -5,20 +5,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
+    gradients::{self, before_training, first_over_last},
     lab::{ClaimError, Lab, Setup, Trained, describe, trained},
     theory::{Function, MeanField, RELU, SIGMOID, TANH},
 };
 use crate::{
-    experiment::{Experiment, Init, Moments, ProbeEvery},
+    experiment::{Experiment, Init, Moments},
     judge::{
         anytime::median,
         curve::{Curve, geometric},
         number::{percent, ratio},
-        statistics::hidden,
         verdict::{Direction, Hypothesis, Sample},
     },
     observe::weights,
-    record::Layer,
 };
 
 /// The claim.
@@ -108,13 +107,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The first of a layer's figures over the last. What underflowed to 0 counts as the smallest f32, which is more.
     fn ratio(&self) -> f64 {
         let (Self::Gradients(layers) | Self::Movement(layers, _)) = self;
-        match layers[..] {
-            [first, .., last] => first.max(f64::from(f32::from_bits(1))) / last,
-            _ => f64::NAN,
-        }
+        first_over_last(layers)
     }
 }
 
@@ -132,8 +127,7 @@ impl Study for Vanishing {
             lr: Some(0.1),
             ..plan.experiment()
         };
-        let untrained =
-            Experiment { epochs: Some(0), probe_every: ProbeEvery::Epoch, train_size: Some(1000), ..trained.clone() };
+        let untrained = before_training(trained.clone(), 1000);
         Settings {
             untrained,
             depths: vec![5, DEPTH, 20],
@@ -168,14 +162,11 @@ impl Study for Vanishing {
     }
 
     fn measure(lab: &Lab, _: &Settings, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
+        if !arm.trained {
+            return Ok(Outcome::Gradients(gradients::gradients(lab, &arm.setup, seed)?));
+        }
         let (training, data) = (arm.setup.training(seed), lab.data(&arm.setup.experiment)?);
         let network = lab.mlp(&training, &data);
-        if !arm.trained {
-            let (_, run) = lab.train(network, &training, &data, &mut |_| {})?;
-            let layers = run.epochs.first().map(hidden).unwrap_or_default();
-            let gradient = |layer: &&Layer| layer.preactivation_grad_rms.unwrap_or(f64::NAN);
-            return Ok(Outcome::Gradients(layers.iter().map(gradient).collect()));
-        }
         let before = weights(&network);
         let (network, run) = lab.train(network, &training, &data, &mut |_| {})?;
         let length = |tensor: Tensor<1>| tensor.square().sum().sqrt().into_scalar::<f64>();
@@ -224,16 +215,11 @@ impl Study for Vanishing {
             [Start::Textbook, Start::Fair].into_iter().flat_map(move |start| {
                 let name = format!("{activation}, {}", start.words());
                 let outcomes = of(activation, start, DEPTH, false);
-                let relative = |outcome: &&Outcome, layer: usize| match outcome {
-                    Outcome::Gradients(layers) => Some(layers.get(layer)? / layers.last()?),
-                    Outcome::Movement(..) => None,
-                };
-                let at = |layer: usize| outcomes.iter().filter_map(|outcome| relative(outcome, layer)).collect();
-                let measured =
-                    Curve::measured(name.clone(), geometric, (0..DEPTH).map(|layer| ((layer + 1) as f64, at(layer))));
-                let predicted = predicted_profile(activation, start).into_iter().enumerate();
-                let predicted = Curve::predicted(name, predicted.map(|(layer, value)| ((layer + 1) as f64, value)));
-                [measured, predicted]
+                let layers = outcomes.iter().map(|outcome| match outcome {
+                    Outcome::Gradients(layers) | Outcome::Movement(layers, _) => layers.as_slice(),
+                });
+                let measured = gradients::measured(name.clone(), &layers.collect::<Vec<_>>());
+                [measured, gradients::predicted(name, &theory(activation, start), DEPTH)]
             })
         });
         let by_depth = settings.activations.iter().flat_map(|activation| {
@@ -244,22 +230,18 @@ impl Study for Vanishing {
                 Curve::measured(format!("{activation}, {}", start.words()), geometric, settings.depths.iter().map(at))
             })
         });
-        let figure = |title: &str, x: &str, series: Vec<Curve>| Figure {
-            title: title.to_owned(),
-            x: x.to_owned(),
-            y: "relative RMS".to_owned(),
-            log_y: true,
-            series,
-            ..Figure::default()
+        let by_depth = Figure {
+            x: "hidden layers".to_owned(),
+            ..gradients::figure("Gradient of the pre-activations, first layer over last", by_depth.collect())
         };
+        let diverged = |outcome: &&Outcome| matches!(outcome, Outcome::Movement(_, trained) if trained.diverged);
         Findings {
             figures: vec![
-                figure(
+                gradients::figure(
                     "Gradient of the pre-activations, relative to the last layer's, before training",
-                    "layer",
                     curves.collect(),
                 ),
-                figure("Gradient of the pre-activations, first layer over last", "hidden layers", by_depth.collect()),
+                by_depth,
             ],
             conditions,
             what_was_run: format!(
@@ -268,7 +250,7 @@ impl Study for Vanishing {
                 settings.depths,
                 describe(&settings.trained)
             ),
-            diverged: 0,
+            diverged: trials.all().filter(diverged).count(),
         }
     }
 
@@ -286,8 +268,8 @@ impl Study for Vanishing {
     }
 }
 
-/// What mean-field theory says of the gradients relative to the last layer's, for standardised images of 784 pixels.
-fn predicted_profile(activation: &str, start: Start) -> Vec<f64> {
+/// The mean-field limit of the network.
+fn theory(activation: &str, start: Start) -> MeanField {
     let function: Function = match activation {
         "sigmoid" => SIGMOID,
         "tanh" => TANH,
@@ -298,8 +280,7 @@ fn predicted_profile(activation: &str, start: Start) -> Vec<f64> {
         Start::Textbook => 1.0 / 3.0,
         Start::Fair => Moments::of(&activation.parse().expect("claims name known activations")).gain().powi(2),
     };
-    let network = MeanField { function, weight_variance, bias_variance: 0.0 };
-    network.gradient_profile(&network.variances(weight_variance, DEPTH))
+    MeanField { function, weight_variance, bias_variance: 0.0 }
 }
 
 #[cfg(test)]
@@ -344,7 +325,7 @@ mod tests {
     #[test]
     fn theory_has_the_gradients_of_an_independent_simulation() {
         // Tanh, U(±1/√n), zero biases, 10 layers: 0.0051 by an independent simulation in NumPy.
-        let first = predicted_profile("tanh", Start::Textbook)[0];
+        let first = gradients::predicted("tanh", &theory("tanh", Start::Textbook), DEPTH).points[0].1;
         assert!((first / 0.0051 - 1.0).abs() < 0.35, "{first}");
     }
 }
