@@ -3,12 +3,19 @@
 use maud::{Markup, html};
 use plotly::{Scatter, Trace, common::Mode};
 use rectify_train::{
-    judge::curve::{Moment, geometric},
+    experiment::Init,
+    judge::{
+        curve::{Moment, geometric},
+        theory::{TEXTBOOK, of_record},
+    },
     record::{GradientSample, Layer, Run},
 };
 
-use super::{Report, layers};
-use crate::draw::page::{Figure, Section, axis, line, plotly_text};
+use super::{Report, StyledGroup, layers};
+use crate::draw::{
+    page::{Figure, Section, axis, line, plotly_text},
+    style::{Dash, Style},
+};
 
 type Metric = fn(&Layer) -> Option<f64>;
 
@@ -27,6 +34,10 @@ pub fn section(report: &Report) -> Section {
                 "Root mean square of the loss's gradient, on a logarithmic axis, layers in the network's order; \
                  geometric mean over seeds. A gradient of exactly 0 has no place on this axis and is left out."
                 @if let Some(sample) = sample(report.runs()) { " " (sample) }
+                @if report.groups.iter().any(|group| !theory(report, group, &[Some(1.0)]).is_empty()) {
+                    " Broken lines are mean-field theory, relative to the last hidden layer: dashed for these weights, \
+                     dotted for Xavier's, the textbook's case of a gradient that vanishes."
+                }
             }
             div class="grid" { @for (id, title, metric) in KINDS { (by_layer(report, id, title, metric)) } }
             (by_step(report))
@@ -52,19 +63,39 @@ fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
     let panels: Vec<(Moment, Vec<Vec<Option<f64>>>)> = layers::moments(report)
         .into_iter()
         .map(|moment| {
-            let line = |group: &super::StyledGroup| {
+            let line = |group: &StyledGroup| {
                 let values = group.runs.by_layer(moment, &report.layers, geometric, metric);
                 values.into_iter().map(|value| value.filter(|value| *value > 0.0)).collect()
             };
             (moment, report.groups.iter().map(line).collect())
         })
         .collect();
-    let every_value = || panels.iter().flat_map(|(_, lines)| lines).flatten().flatten().copied();
+    // Theory is of pre-activations before training.
+    let predicted = |moment: Moment, group: &StyledGroup, measured: &[Option<f64>]| match (id, moment) {
+        ("preactivation", Moment::Start) => theory(report, group, measured),
+        _ => Vec::new(),
+    };
+    let of_theory = panels.iter().flat_map(|(moment, lines)| {
+        report.groups.iter().zip(lines).flat_map(|(group, measured)| predicted(*moment, group, measured))
+    });
+    let of_theory: Vec<f64> = of_theory.flat_map(|(_, line)| line).collect();
+    let every_value = || panels.iter().flat_map(|(_, lines)| lines).flatten().flatten().chain(&of_theory).copied();
     if every_value().next().is_none() {
         return html! {};
     }
     let panel = |(moment, lines): &(Moment, Vec<Vec<Option<f64>>>)| {
         let drawn = report.groups.iter().zip(lines);
+        let broken = drawn.clone().flat_map(|(group, values)| {
+            let lines = predicted(*moment, group, values).into_iter();
+            lines.map(|(dash, values)| {
+                Scatter::new((0..values.len()).collect(), values)
+                    .mode(Mode::Lines)
+                    .line(line(Style { dash, ..group.style }).width(1.0))
+                    .name(format!("{} (theory)", plotly_text(group.name())))
+                    .legend_group(group.name()) as Box<dyn Trace>
+            })
+        });
+        let broken: Vec<Box<dyn Trace>> = broken.collect();
         let words: Vec<(&str, &[Option<f64>])> =
             drawn.clone().map(|(group, values)| (group.name(), values.as_slice())).collect();
         let traces = drawn.map(|(group, values)| {
@@ -78,7 +109,7 @@ fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
             id: &format!("gradient-{id}-{}", layers::id(*moment)),
             title: &format!("{title}, {}", layers::words(*moment)),
             alternative: layers::by_layer_words(&report.layers, &words),
-            traces: traces.collect(),
+            traces: traces.chain(broken).collect(),
             x: layers::layer_axis(&report.layers),
             y: layers::shared_log_axis("root mean square", every_value()),
             zoom: None,
@@ -87,6 +118,19 @@ fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
         figure.html()
     };
     html! { @for each in &panels { (panel(each)) } }
+}
+
+/// What theory has of the hidden layers' gradients: with the weights that were drawn and with the textbook's. It is of
+/// ratios, so `measured` gives the last hidden layer.
+fn theory(report: &Report, group: &StyledGroup, measured: &[Option<f64>]) -> Vec<(Dash, Vec<f64>)> {
+    let init = report.results.experiment.init;
+    let textbook = (init != TEXTBOOK).then_some((Dash::Dotted, TEXTBOOK));
+    let line = |(dash, init): (Dash, Init)| {
+        let profile = of_record(report.results, group.name(), init)?;
+        let last = measured.get(profile.len() - 1).or(measured.last()).copied()??;
+        Some((dash, profile.into_iter().map(|ratio| ratio * last).collect()))
+    };
+    [(Dash::Dashed, init)].into_iter().chain(textbook).filter_map(line).collect()
 }
 
 /// Nothing where no step was probed.
