@@ -39,7 +39,8 @@ pub fn diagnoses<P: AsRef<Path>>(results: &Results, folders: &[P]) -> Vec<Diagno
     let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.as_ref().to_owned()).collect();
     let of_run = |run: &Run| {
         let (losses, experiment) = (losses(&folders, run), of_one(&results.experiment, run));
-        let case = Case { run, experiment: Some(&experiment), data: results.data.as_ref(), losses: &losses };
+        let experiment = Some(&experiment).filter(|experiment| experiment.own.is_none());
+        let case = Case { run, experiment, data: results.data.as_ref(), losses: &losses };
         diagnose(&case, DETECTORS)
     };
     results.runs.iter().map(of_run).collect()

@@ -12,7 +12,7 @@ use rectify_train::{
     compare::{Compare, CompareError, Outcome, Progress},
     examine::diagnoses,
     experiment::Experiment,
-    judge::sentences::sentences,
+    judge::{diagnose::Diagnosis, sentences::sentences},
     record::{Results, Run, Status},
     store::{self, StoreError},
     train::{Event, SAVE_EVERY},
@@ -82,14 +82,12 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
 
     let Outcome { results, interrupted, mut failures } = outcome;
     let mut code = ExitCode::SUCCESS;
-    let printed = show(&results, &folder, &args.output, &mut failures);
+    let diagnoses = diagnoses(&results, &[&folder]);
+    let printed = show(&results, &diagnoses, &folder, &args.output, &mut failures);
     if !args.output.quiet {
-        if !interrupted {
-            let diagnoses = diagnoses(&results, &[&folder]);
-            if diagnoses.iter().any(|run| !run.healthy) {
-                note(format_args!("diagnosis: {}", over_all(&diagnoses)));
-                note(format_args!("to see why: rectify diagnose {}", folder.display()));
-            }
+        if !interrupted && diagnoses.iter().any(|run| !run.healthy) {
+            note(format_args!("diagnosis: {}", over_all(&diagnoses)));
+            note(format_args!("to see why: rectify diagnose {}", folder.display()));
         }
         let evaluates = results.runs.iter().any(|run| run.status == Status::Completed);
         if command == "train" && evaluates && !interrupted {
@@ -136,9 +134,10 @@ fn create(out: Option<&Path>, command: &str, experiment: Experiment) -> Result<C
     }
 }
 
-/// Prints results and writes the page. What cannot be written is added to `failures`, and ends nothing.
+/// Prints results and writes the page; `diagnoses` are of their runs, in order. What cannot be written is added to `failures`, and ends nothing.
 pub fn show(
     results: &Results,
+    diagnoses: &[Diagnosis],
     folder: &Path,
     output: &Output,
     failures: &mut Vec<StoreError>,
@@ -150,7 +149,7 @@ pub fn show(
         Format::Text => print(report::table::text(&shown, &sentences)),
     };
     let page = folder.join("report.html");
-    match store::write(&page, report::html(&shown, &sentences)?.as_bytes()) {
+    match store::write(&page, report::html(&shown, &sentences, diagnoses)?.as_bytes()) {
         Err(failure) => failures.push(failure),
         Ok(()) if output.quiet => {}
         Ok(()) => {

@@ -6,12 +6,17 @@ use rectify_train::experiment::Experiment;
 
 use crate::draw::page::Section;
 
+/// Nothing for a loop of one's own, which is not ours to run.
+///
 /// # Errors
 ///
 /// If the settings cannot be written as TOML.
-pub fn section(experiment: &Experiment) -> anyhow::Result<Section> {
+pub fn section(experiment: &Experiment) -> anyhow::Result<Option<Section>> {
+    if experiment.own.is_some() {
+        return Ok(None);
+    }
     let config = toml::to_string(experiment).context("the experiment's settings cannot be written as TOML")?;
-    Ok(Section {
+    Ok(Some(Section {
         id: "again",
         title: "Running it again",
         body: html! {
@@ -20,5 +25,5 @@ pub fn section(experiment: &Experiment) -> anyhow::Result<Section> {
             pre { "rectify compare --config config.toml" }
             p class="note" { "The same seeds, backend and machine give the same bits." }
         },
-    })
+    }))
 }

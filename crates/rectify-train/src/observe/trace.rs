@@ -1,5 +1,7 @@
 //! What is taken down of each layer while a batch passes.
 
+use std::sync::Arc;
+
 use burn::{
     module::ParamId,
     tensor::{Gradients, Tensor},
@@ -26,18 +28,18 @@ pub struct Trace {
 
 #[derive(Debug)]
 pub(super) struct Watch {
-    pub(super) probe: Probe,
+    probe: Arc<Probe>,
     gradients: bool,
     samples: bool,
 }
 
 /// One layer's metrics for one batch.
 #[derive(Debug)]
-pub(super) struct Observed {
-    pub(super) name: String,
+pub(crate) struct Observed {
+    pub(crate) name: String,
     pub(super) role: Role,
-    /// Whether φ is the probe's.
-    pub(super) probed: bool,
+    /// What was looked for; `None` where φ is another than the probe's, or nothing passed.
+    pub(super) probe: Option<Arc<Probe>>,
     /// Of the pre-activations, and as many of the activations.
     pub(super) values: usize,
     /// Values that a unit takes of a sample: 1, or the pixels of a channel.
@@ -62,7 +64,7 @@ impl Trace {
 
     /// Observes pre-activations and activations.
     pub fn activations(probe: &Probe) -> Self {
-        let watch = Watch { probe: probe.clone(), gradients: false, samples: false };
+        let watch = Watch { probe: Arc::new(probe.clone()), gradients: false, samples: false };
         Self { watch: Some(watch), ..Self::default() }
     }
 
@@ -189,6 +191,16 @@ impl Trace {
         }
     }
 
+    /// Of layers that were observed elsewhere, from the input on.
+    pub(crate) fn of_layers(layers: Vec<Observed>) -> Self {
+        Self { layers, ..Self::default() }
+    }
+
+    /// What it has observed.
+    pub(crate) fn into_layers(self) -> Vec<Observed> {
+        self.layers
+    }
+
     /// How many layers it has observed: the next one's place.
     pub(crate) fn observed(&self) -> usize {
         self.layers.len()
@@ -272,10 +284,33 @@ impl Trace {
         let sample =
             |x: &Tensor<3>| watch.samples.then(|| Numbers::sample(x.clone().reshape([values]), HISTOGRAM_SAMPLE));
         let samples = [sample(&z), sample(&a), None];
-        let flat = watch.probe.flat.as_deref().filter(|_| probed).unwrap_or_default();
+        let probe = probed.then(|| Arc::clone(&watch.probe));
+        let flat = probe.as_ref().and_then(|probe| probe.flat.as_deref()).unwrap_or_default();
         let name = format!("{}{name}", self.within);
         let [_, _, plane] = z.dims();
         let moments = Moments::of(z, a, flat);
-        self.layers.push(Observed { name, role, probed, values, plane, moments, leaf, gradient: None, samples });
+        self.layers.push(Observed { name, role, probe, values, plane, moments, leaf, gradient: None, samples });
+    }
+}
+
+impl Observed {
+    /// A layer that nothing was seen to pass: only what its parameters tell is known.
+    pub(crate) fn parameters_only(name: String, role: Role) -> Self {
+        Self {
+            name,
+            role,
+            probe: None,
+            values: 0,
+            plane: 1,
+            moments: Moments::none(),
+            leaf: None,
+            gradient: None,
+            samples: [None, None, None],
+        }
+    }
+
+    /// The same layer by another name, in another part.
+    pub(crate) fn named(self, name: String, role: Role) -> Self {
+        Self { name, role, ..self }
     }
 }
