@@ -24,6 +24,7 @@ pub(crate) use self::{
     host::{BLOCK, Powers},
     parameters::Path,
     reduce::{Sums, wide},
+    trace::Kept,
 };
 pub use self::{
     inputs::input_sample,
