@@ -81,16 +81,27 @@
 #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "cube")))]
 compile_error!("rectify needs a backend: enable at least one of the features flex, ndarray, wgpu");
 
+mod activation;
 mod cross_entropy;
 mod formula;
 mod fused_activation;
 mod fused_conv2d;
 mod fused_linear;
 pub mod gradcheck;
+#[cfg(feature = "flex")]
+mod host;
 mod max_pool;
+mod number;
 mod operands;
 mod relu;
 
+pub use activation::{
+    Activation, Celu, Elu, Family, Gated, Gelu, GeluTanh, HardShrink, HardSigmoid, HardSwish, HardTanh, LeakyRelu,
+    LogSigmoid, Mish, Prelu, PreluConfig, Relu6, Rrelu, Saturates, Selu, Sigmoid, Silu, SoftShrink, Softplus, Softsign,
+    SquaredRelu, Swish, Tanh, TanhShrink, Threshold, celu, elu, geglu, gelu, gelu_tanh, glu, hard_shrink, hard_sigmoid,
+    hard_swish, hard_tanh, leaky_relu, log_sigmoid, mish, prelu, relu6, rrelu, selu, sigmoid, silu, soft_shrink,
+    softplus, softsign, squared_relu, swiglu, swish, tanh, tanh_shrink, threshold,
+};
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use formula::{Formula, FormulaError};
 pub use fused_activation::{FusedActivation, FusedGradients};

@@ -18,7 +18,9 @@ use burn::{
     nn::{Linear, LinearConfig},
     tensor::{Device, Tensor, activation},
 };
-use rectify::{GradientRule, Relu, ReluConfig, Surrogate};
+use rectify::{
+    Activation, FusedActivation, FusedLinearConfig, Gelu, GradientRule, LeakyRelu, Relu, ReluConfig, Surrogate,
+};
 
 /// Counts the blocks of a tensor's size or more: those that live, and those ever made.
 struct Counting;
@@ -214,6 +216,37 @@ fn gradient_checkpointing_computes_the_output_again_rather_than_keep_it() {
         };
         assert_eq!(held(&device.clone().autodiff()), 2, "{rule}: what each of the two keeps");
         assert_eq!(held(&device.clone().autodiff().gradient_checkpointing()), 0, "{rule}");
+    }
+}
+
+#[test]
+fn activations_keep_what_they_say() {
+    let _guard = one_at_a_time();
+    for activation in Activation::all() {
+        let leaf = leaf();
+        let (live, made, y) = tensors(|| activation.forward(preactivation(&leaf)));
+        let kept = if activation.needs_input() { 2 } else { 1 };
+        assert_eq!((live, made), (kept, kept), "{activation:?}");
+        y.sum().backward();
+    }
+}
+
+#[test]
+fn a_fused_layer_keeps_its_preactivations_where_its_activation_needs_them() {
+    let _guard = one_at_a_time();
+    let device = Device::flex().autodiff();
+    for (activation, kept) in [(Gelu.into(), 2), (FusedActivation::Tanh, 1), (LeakyRelu::default().into(), 1)] {
+        let layer = FusedLinearConfig::new(SIDE, SIDE, activation).with_bias(false).init(&device).expect("in range");
+        let x = leaf();
+        // The first product warms up thread-local buffers of the matrix kernels.
+        drop(layer.forward(x.clone()).sum().backward());
+        let (live, made, y) = tensors(|| layer.forward(x));
+        assert_eq!((live, made), (kept, kept), "{activation:?}");
+        y.sum().backward();
+        let untracked = Tensor::<2>::ones([SIDE, SIDE], &Device::flex());
+        let plain = layer.clone().valid();
+        let (live, made, _y) = tensors(|| plain.forward(untracked.clone()));
+        assert_eq!((live, made), (1, 1), "{activation:?}, untracked");
     }
 }
 

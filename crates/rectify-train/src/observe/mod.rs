@@ -24,7 +24,7 @@ pub(crate) use self::{
     host::{BLOCK, Powers},
     parameters::Path,
     reduce::{Sums, wide},
-    trace::Observed,
+    trace::{Kept, Observed},
 };
 pub use self::{
     inputs::input_sample,

@@ -8,11 +8,11 @@ mod evaluate;
 mod flex;
 mod graph;
 mod inspect;
-mod number;
-mod operations;
+pub(crate) mod operations;
 mod parse;
 mod print;
 mod program;
+mod trace;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -25,7 +25,8 @@ use burn::{
 use crate::operands::{Operands, constant, float};
 use backward::FormulaOps;
 pub use error::FormulaError;
-use program::Program;
+pub(crate) use program::Program;
+pub(crate) use trace::trace;
 
 /// An activation from a formula in `x`, with the derivative that follows from it.
 ///

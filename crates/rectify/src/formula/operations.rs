@@ -30,7 +30,7 @@ impl<B: Backend> Clone for Value<B> {
 }
 
 /// The program's result for each element of `x`.
-pub(super) fn map<B: Backend>(program: &Program, x: FloatTensor<B>) -> FloatTensor<B> {
+pub(crate) fn map<B: Backend>(program: &Program, x: FloatTensor<B>) -> FloatTensor<B> {
     let machine =
         Machine::<B> { bool_dtype: get_or_init_device_settings::<B>(&x.device()).bool_dtype, like: x.clone() };
     let mut registers = vec![Value::Tensor(x)];
