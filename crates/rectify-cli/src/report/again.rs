@@ -11,7 +11,12 @@ use crate::draw::page::Section;
 /// If the settings cannot be written as TOML.
 pub fn section(experiment: &Experiment) -> anyhow::Result<Section> {
     let config = toml::to_string(experiment).context("the experiment's settings cannot be written as TOML")?;
-    Ok(Section {
+    Ok(of_config(&config))
+}
+
+/// The same from what stands in a config file.
+pub fn of_config(config: &str) -> Section {
+    Section {
         id: "again",
         title: "Running it again",
         body: html! {
@@ -20,5 +25,5 @@ pub fn section(experiment: &Experiment) -> anyhow::Result<Section> {
             pre { "rectify compare --config config.toml" }
             p class="note" { "The same seeds, backend and machine give the same bits." }
         },
-    })
+    }
 }
