@@ -4,6 +4,7 @@ mod claims;
 mod diagnose;
 mod experiment;
 mod export;
+mod sweep;
 mod value;
 
 use std::{
@@ -128,8 +129,8 @@ pub struct TrainArgs {
 /// Flags of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Folders of one experiment, as in runs/2026-01-31-compare-mnist; or of experiments on several data sets, whose
-    /// activations are ranked over them
+    /// Folders of one experiment or of its shards, as in runs/2026-01-31-compare-mnist; of one sweep; of claims; or of
+    /// experiments on several data sets, whose activations are ranked over them
     #[arg(value_name = "DIR", required = true)]
     pub folders: Vec<PathBuf>,
     /// Folder for results.json and report.html [default: the folder itself, if it is one]
@@ -299,7 +300,9 @@ impl TrainArgs {
         if trainings == Trainings::One {
             one_training(&experiment)?;
         }
-        for idle in experiment.without_effect() {
+        // What has no effect at one point of a sweep may have one at another.
+        let idle = if experiment.sweep.is_none() { experiment.without_effect() } else { Vec::new() };
+        for idle in idle {
             if flags.contains_key(idle.field) {
                 return Err(idle.into());
             }
@@ -323,6 +326,9 @@ fn one_training(experiment: &Experiment) -> Result<(), ExperimentError> {
         let reason = format!("`train` trains one network, got {count} {what}; `rectify compare` trains several");
         Err(ExperimentError { field, reason })
     };
+    if let Some(sweep) = &experiment.sweep {
+        return several("sweep", "points", sweep.len());
+    }
     match (experiment.activations.len(), experiment.seeds().len()) {
         (1, 1) => Ok(()),
         (1, seeds) => several(if experiment.seed.is_some() { "seed" } else { "seeds" }, "seeds", seeds),
@@ -390,6 +396,13 @@ fn merge(settings: &mut toml::Table, over: toml::Table) {
         }
     }
     for (name, value) in over {
+        // A setting's values take the place of those that it had; the other settings stay swept.
+        if let ("sweep", toml::Value::Table(axes), Some(toml::Value::Table(there))) =
+            (name.as_str(), &value, settings.get_mut("sweep"))
+        {
+            there.extend(axes.clone());
+            continue;
+        }
         let name = if name == "activation" { "activations".to_owned() } else { name };
         settings.insert(name, value);
     }

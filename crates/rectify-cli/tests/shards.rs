@@ -52,3 +52,28 @@ fn shards_together_are_the_whole_experiment_and_a_missing_one_is_named() {
     place.refuses(&format!("{GRID} --shard 9/10 --out none"), 2, &["9/10 has none of the 9 trainings"]);
     place.refuses(&format!("{GRID} --shard 4/4 --out none"), 2, &["--shard", "the last 3/4"]);
 }
+
+#[test]
+fn claims_of_shards_are_joined_with_what_they_are_judged_from() {
+    let place = Place::new();
+    for shard in 0..2 {
+        place
+            .run(&format!("claims definition linear-collapse --quick --quiet --shard {shard}/2 --out claims{shard}"))
+            .success();
+    }
+    let ids = |folder: &str| -> Vec<String> {
+        let report: Value = serde_json::from_str(&place.read(&format!("{folder}/claims.json"))).unwrap();
+        let claims = report["claims"].as_array().unwrap();
+        claims.iter().map(|claim| claim["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((ids("claims0"), ids("claims1")), (vec!["definition".to_owned()], vec!["linear-collapse".to_owned()]));
+    let said = "in none of the folders: piecewise-linear";
+    place.run("report claims0 claims1 --out claims").success().stderr(contains(said));
+    assert_eq!(ids("claims"), ["linear-collapse", "definition"]);
+    assert!(place.read("claims/claims.html").contains("<h2 id=\"definition\">"));
+    // And again, over what it wrote; a claim that two folders hold is named.
+    place.run("report claims0 claims1 claims0 --out claims").success().stderr(contains("definition is in claims0 too"));
+    place.run("claims --judge claims --quiet").success();
+    place.refuses("claims definition --quick --shard 1/2 --out none", 2, &["--shard 1/2 has none of the 1 claims"]);
+    place.refuses("report claims0 claims1 --out claims0", 2, &["--out claims0", "another folder"]);
+}

@@ -172,7 +172,7 @@ fn what_cannot_be_meant_is_refused_with_advice() {
 #[test]
 fn numbers_that_cannot_be_are_told_with_their_flag() {
     for (flags, parts) in [
-        (&["--lr", "0.1,0.01"][..], &["--lr", "one number is expected", "run the command once for each"][..]),
+        (&["--lr", "0.1,0.01"][..], &["--lr", "one number is expected", "--sweep lr=0.1,0.01"][..]),
         (&["--lr", "nan"], &["lr: must be positive, got NaN"]),
         (&["--lr", "inf"], &["lr: must be positive, got inf"]),
         (&["--lr", "1e-400"], &["--lr", "too small"]),

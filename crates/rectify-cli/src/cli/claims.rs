@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use rectify_train::backend;
+use rectify_train::{backend, experiment::Shard};
 
 use super::{Output, value};
 
@@ -25,14 +25,17 @@ pub struct ClaimsArgs {
     /// Time for all claims together, as 10m or 2h: seeds are added until each is settled or has had its part
     #[arg(long, value_name = "TIME", value_parser = value::time(), allow_negative_numbers = true)]
     pub budget: Option<Duration>,
+    /// Test every Nth of the claims, from the Ith of 0 to N-1 on; `rectify report` joins the folders [default: all]
+    #[arg(long, value_name = "I/N", value_parser = value::word::<Shard>(&[]))]
+    pub shard: Option<Shard>,
     /// Judge the claims of a folder again, from what was measured there, and train nothing
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["ids", "list", "quick", "thorough", "budget", "out", "resume", "backend", "jobs"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["ids", "list", "quick", "thorough", "budget", "shard", "out", "resume", "backend", "jobs"])]
     pub judge: Option<PathBuf>,
     /// Folder for results; a new one under runs/ by default
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on in a folder: claims that are finished there are not tested again
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "quick", "thorough", "backend"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "quick", "thorough", "shard", "backend"])]
     pub resume: Option<PathBuf>,
     /// flex, ndarray, wgpu, wgpu:1, auto, …: see `rectify backends` [default: flex]
     #[arg(long, value_name = "NAME", value_parser = value::word::<String>(backend::NAMES), hide_possible_values = true)]

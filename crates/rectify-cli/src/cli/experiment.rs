@@ -11,7 +11,10 @@ use rectify_train::{
 use serde::Serialize;
 use strum::VariantNames;
 
-use super::value::{self, Activations, Widths};
+use super::{
+    sweep::{self, Axis},
+    value::{self, Activations, Widths},
+};
 
 /// The experiment flags. What is not given is left to the config file and then to the defaults.
 #[derive(Debug, Default, Args, Serialize)]
@@ -185,6 +188,11 @@ pub struct ExperimentFlags {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     probe_every: Option<ProbeEvery>,
+    /// Train with every combination of some values of some settings: given once for each setting, as in lr=0.01,0.03,0.1
+    /// and hidden=64,64:128,128, where values that have commas themselves stand between colons
+    #[arg(long, value_name = "SETTING=A,B,…", value_parser = sweep::axis())]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "sweep::serialize_all")]
+    sweep: Vec<Axis>,
 }
 
 /// The settings that a training goes on with from a checkpoint, unless it is given others: those of the checkpoint, but for
@@ -199,7 +207,7 @@ pub fn of_checkpoint(from: &str, other_data: bool) -> anyhow::Result<toml::Table
     let checkpoint = SavedCheckpoint::open(path)?.checkpoint;
     let settings = Experiment { activations: vec![checkpoint.activation], ..checkpoint.experiment };
     let mut settings = toml::Table::try_from(settings)?;
-    let of_process = ["from", "epochs", "steps", "seeds", "seed", "shard", "tune", "jobs", "threads"];
+    let of_process = ["from", "epochs", "steps", "seeds", "seed", "shard", "tune", "sweep", "jobs", "threads"];
     let of_data = ["dataset", "image_size", "label_column", "train_size"];
     let left = of_process.iter().chain(if other_data { &of_data[..] } else { &[] });
     left.for_each(|setting| {

@@ -19,6 +19,13 @@ pub struct Value<T> {
     words: Vec<&'static str>,
 }
 
+impl<T> Value<T> {
+    /// What `parse` makes of it.
+    pub fn parsed(parse: fn(&str) -> Result<T, String>) -> Self {
+        Self { parse, words: Vec::new() }
+    }
+}
+
 impl<T: Clone + Send + Sync + 'static> TypedValueParser for Value<T> {
     type Value = T;
 
@@ -63,7 +70,7 @@ fn parse_number(text: &str) -> Result<f64, String> {
     let text = text.trim();
     let Ok(number) = text.parse::<f64>() else {
         return Err(if text.contains([',', ';']) {
-            "one number is expected, with a point before its decimals; for several values run the command once for each"
+            "one number is expected, with a point before its decimals; for several values use --sweep, as in --sweep lr=0.1,0.01"
                 .to_owned()
         } else if text.ends_with('%') {
             "a fraction is expected, as in 0.1 for 10 %".to_owned()

@@ -1,7 +1,8 @@
 //! `rectify claims`.
 
 use std::{
-    path::PathBuf,
+    fs,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::Ordering,
     time::{Duration, Instant},
@@ -14,7 +15,9 @@ use rectify_train::{
         Budget, CLAIMS, Claim, ClaimResult, ClaimsFolder, ClaimsReport, Plan,
         lab::{ClaimError, Effort, Lab},
     },
-    environment, store,
+    environment,
+    experiment::Shard,
+    store::{self, Evidence},
     words::Vocabulary,
 };
 
@@ -32,7 +35,10 @@ use crate::{
 
 /// Tests claims about ReLU and reports; or lists them.
 pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
-    let named: Vec<&'static Claim> = args.ids.iter().map(|id| find(id)).collect::<Result<_, _>>()?;
+    let mut named: Vec<&'static Claim> = args.ids.iter().map(|id| find(id)).collect::<Result<_, _>>()?;
+    if let Some(shard) = args.shard {
+        named = of_shard(shard, if named.is_empty() { CLAIMS } else { &named })?;
+    }
     if args.list {
         return list(if named.is_empty() { CLAIMS } else { &named }, args.output.format);
     }
@@ -88,7 +94,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
 const DEFAULT_BUDGET: Duration = Duration::from_secs(600);
 
 /// Judges what was measured again.
-fn judge_again(path: &std::path::Path, output: &Output) -> anyhow::Result<ExitCode> {
+fn judge_again(path: &Path, output: &Output) -> anyhow::Result<ExitCode> {
     let mut folder = ClaimsFolder::open(path, &[]).with_context(|| format!("--judge {}", path.display()))?;
     let left = folder.judge_again()?;
     finish(&folder, output, || {
@@ -149,6 +155,63 @@ fn list(claims: &[&'static Claim], format: Format) -> anyhow::Result<ExitCode> {
         text += "\n";
     }
     print(text)
+}
+
+/// Every Nth claim: each has its part of the time, so they cost alike. The trainings of one are not dealt out, for how many
+/// there are is decided as they end.
+fn of_shard(shard: Shard, claims: &[&'static Claim]) -> Result<Vec<&'static Claim>, Usage> {
+    let mine: Vec<&'static Claim> = claims.iter().copied().skip(shard.index()).step_by(shard.of()).collect();
+    match mine.is_empty() {
+        true => Err(Usage(format!("--shard {shard} has none of the {} claims", claims.len()))),
+        false => Ok(mine),
+    }
+}
+
+/// Claims of many folders in one, with what they were judged from.
+pub fn join(folders: &[PathBuf], out: &Path, output: &Output) -> anyhow::Result<ExitCode> {
+    if folders.iter().any(|folder| folder == out) {
+        return Err(Usage(format!("--out {}: holds some of the claims; take another folder", out.display())).into());
+    }
+    let mut reports = Vec::new();
+    for folder in folders {
+        reports.push(ClaimsFolder::open(folder, &[])?.report().clone());
+    }
+    let mut notes = Vec::new();
+    let (first, version) = (&reports[0], |report: &ClaimsReport| report.environment.rectify.clone());
+    for (folder, report) in folders.iter().zip(&reports) {
+        if report.plan != first.plan || version(report) != version(first) {
+            let reason = "tested with another effort, on other data or by another Rectify than the first";
+            return Err(Usage(format!("{}: {reason}", folder.display())).into());
+        }
+        let untested = report.requested.iter().filter(|id| report.claims.iter().all(|result| result.claim.id != **id));
+        notes.extend(untested.map(|id| format!("{id} is not tested yet, in {}", folder.display())));
+    }
+    let requested = |claim: &&&Claim| reports.iter().any(|report| report.requested.iter().any(|id| id == claim.id));
+    let claims: Vec<&'static Claim> = CLAIMS.iter().filter(requested).copied().collect();
+    let others: Vec<&str> = CLAIMS.iter().filter(|claim| !claims.contains(claim)).map(|claim| claim.id).collect();
+    if !others.is_empty() {
+        notes.push(format!("in none of the folders: {}", others.join(", ")));
+    }
+    // What an earlier report wrote there is derived, and derived again.
+    for derived in [out.join("claims.json"), out.join(PAGE)] {
+        if derived.exists() {
+            fs::remove_file(&derived).with_context(|| derived.display().to_string())?;
+        }
+    }
+    let mut joined =
+        ClaimsFolder::create(out, (first.date.clone(), first.environment.clone(), first.plan.clone()), &claims)?;
+    for (folder, report) in folders.iter().zip(&reports) {
+        for result in &report.claims {
+            if joined.report().claims.iter().any(|other| other.claim == result.claim) {
+                notes.push(format!("{} is in {} too; the first is taken", result.claim.id, folder.display()));
+                continue;
+            }
+            joined.add(result.clone())?;
+            Evidence::of(folder).copy_kept(result.claim.id, &Evidence::of(out))?;
+        }
+    }
+    finish(&joined, output, || notes.iter().for_each(note))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A new folder, or the one to go on in.

@@ -9,18 +9,18 @@ use std::{
 use anyhow::Context;
 use rectify_train::{
     activation::Activation,
-    compare::{Compare, CompareError, Outcome, Progress},
+    compare::{Compare, CompareError, Outcome, Progress, SweepRun},
     examine::diagnoses,
     experiment::Experiment,
     judge::{diagnose::Diagnosis, sentences::sentences},
     record::{Results, Run, Status},
-    store::{self, StoreError},
+    store::{self, RunFolder, StoreError},
     train::{Event, SAVE_EVERY},
 };
 
 use crate::{
     cli::{Format, Output, TrainArgs, Trainings, Usage},
-    command::{diagnose::over_all, live::Live},
+    command::{diagnose::over_all, live::Live, sweep::sweep},
     interrupt, note, print,
     progress::Progress as Display,
     report,
@@ -39,9 +39,19 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experiment) -> anyhow::Result<ExitCode> {
+    let resuming = |folder: &Path| format!("--resume {}", folder.display());
     let compare = match &args.resume {
+        Some(folder) if is_sweep(folder).with_context(|| resuming(folder))? => {
+            let mut run = SweepRun::resume(folder).with_context(|| resuming(folder))?;
+            let asked = args.over(run.experiment().clone())?;
+            if args.print_config {
+                return print(toml::to_string(&asked.resolve()?)?);
+            }
+            run.extend(asked)?;
+            return sweep(run.save_every(save_every()?), folder, &args.output);
+        }
         Some(folder) => {
-            let resume = || format!("--resume {}", folder.display());
+            let resume = || resuming(folder);
             let mut compare = Compare::resume(folder).with_context(resume)?;
             let asked = args.over(compare.experiment().clone())?;
             if args.print_config {
@@ -55,7 +65,13 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
             if args.print_config {
                 return print(toml::to_string(&experiment)?);
             }
-            create(args.out.as_deref(), command, experiment)?
+            if experiment.sweep.is_some() {
+                let begin =
+                    |path: &Path, experiment| SweepRun::create(path, experiment).map(|run| (run, path.to_owned()));
+                let (run, folder) = create(args.out.as_deref(), "sweep", experiment, &begin)?;
+                return sweep(run.save_every(save_every()?), &folder, &args.output);
+            }
+            create(args.out.as_deref(), command, experiment, &Compare::create)?
         }
     };
     let compare = compare.save_every(save_every()?);
@@ -119,14 +135,24 @@ fn save_every() -> Result<Duration, Usage> {
 
 const SAVE_SECONDS: &str = "RECTIFY_SAVE_SECONDS";
 
+/// Whether the folder's experiment is a sweep.
+fn is_sweep(folder: &Path) -> Result<bool, StoreError> {
+    Ok(RunFolder::read(folder)?.experiment().sweep.is_some())
+}
+
 /// A new experiment in the folder that was asked for, or in a new one under `runs/`.
-fn create(out: Option<&Path>, command: &str, experiment: Experiment) -> Result<Compare, CompareError> {
+fn create<T>(
+    out: Option<&Path>,
+    command: &str,
+    experiment: Experiment,
+    create: &dyn Fn(&Path, Experiment) -> Result<T, CompareError>,
+) -> Result<T, CompareError> {
     if let Some(out) = out {
-        return Compare::create(out, experiment);
+        return create(out, experiment);
     }
     loop {
         let path = fresh_folder(command, &experiment.dataset);
-        match Compare::create(&path, experiment.clone()) {
+        match create(&path, experiment.clone()) {
             // Another process was faster.
             Err(CompareError::Store(StoreError::Taken { .. } | StoreError::Locked { .. })) if path.exists() => {}
             compare => return compare,
@@ -171,7 +197,7 @@ pub fn fresh_folder(command: &str, dataset: &str) -> PathBuf {
 }
 
 /// How a training ended, for the line that says so.
-fn ended(run: &Run) -> String {
+pub fn ended(run: &Run) -> String {
     let outcome = match (run.status, run.outcome()) {
         (Status::Completed, Some(epoch)) => match epoch.test_accuracy {
             Some(accuracy) => format!("test accuracy {:.2} %{}", 100.0 * accuracy, kept(run)),

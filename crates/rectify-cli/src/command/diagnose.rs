@@ -16,21 +16,21 @@ use rectify_train::{
     },
     record::Results,
     repair::{Repair, Trained, repair},
-    store,
+    store::{self, RunFolder},
     train::Event,
 };
 use serde::Serialize;
 
 use crate::{
     cli::{DiagnoseArgs, Format, Output, Usage},
-    command::self_test::self_test,
+    command::{self_test::self_test, sweep},
     interrupt, note, print,
     progress::Progress as Display,
     report::terminal::{paragraph, prose_width},
 };
 
 /// The version of what `--format json` prints.
-const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -53,6 +53,9 @@ pub fn diagnose(args: &DiagnoseArgs) -> anyhow::Result<ExitCode> {
             return Err(Usage(format!("--repair writes into one folder, got {}", folders.len())).into());
         }
     };
+    if RunFolder::read(&args.folders[0])?.experiment().sweep.is_some() {
+        return sweep::diagnose(args);
+    }
     let Joined { results, notes } = join(&args.folders)?;
     if !args.output.quiet {
         notes.iter().for_each(note);
@@ -86,28 +89,66 @@ fn text(runs: &[Diagnosis]) -> String {
 
 /// `2 of 3 runs are healthy; …`.
 pub fn over_all(runs: &[Diagnosis]) -> String {
-    let healthy = runs.iter().filter(|run| run.healthy).count();
-    let head = match runs.len() {
-        1 if healthy == 1 => "The run is healthy.".to_owned(),
-        1 => "The run is not healthy.".to_owned(),
-        all if healthy == all => format!("All {all} runs are healthy."),
-        all => format!("{healthy} of {} healthy.", count(all, "run") + if healthy == 1 { " is" } else { " are" }),
-    };
-    let mut causes: Vec<(&Cause, Vec<String>)> = Vec::new();
-    for run in runs {
-        let Some(first) = run.causes.first() else { continue };
-        let name = format!("{} seed {}", run.activation, run.seed);
-        match causes.iter_mut().find(|(cause, _)| cause.cause == first.cause) {
-            Some((_, names)) => names.push(name),
-            None => causes.push((first, vec![name])),
+    let mut all = Overall::default();
+    runs.iter().for_each(|run| all.add(run, ""));
+    all.words()
+}
+
+/// What can be said of many runs, without holding them.
+#[derive(Default)]
+pub struct Overall {
+    runs: usize,
+    healthy: usize,
+    /// Likeliest causes, each with the names of the first runs that it is of and how many there are.
+    causes: Vec<(Cause, Vec<String>, usize)>,
+}
+
+/// More runs than this are counted, not named.
+const MOST_NAMES: usize = 12;
+
+impl Overall {
+    /// One more run, at a point of a sweep or at none.
+    pub fn add(&mut self, run: &Diagnosis, point: &str) {
+        self.runs += 1;
+        self.healthy += usize::from(run.healthy);
+        let Some(first) = run.causes.first() else { return };
+        let at = if point.is_empty() { String::new() } else { format!(" at {point}") };
+        let name = format!("{} seed {}{at}", run.activation, run.seed);
+        match self.causes.iter_mut().find(|(cause, ..)| cause.cause == first.cause) {
+            Some((_, names, count)) => {
+                *count += 1;
+                if names.len() < MOST_NAMES {
+                    names.push(name);
+                }
+            }
+            None => self.causes.push((first.clone(), vec![name], 1)),
         }
     }
-    causes.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
-    let causes: Vec<String> = causes
-        .iter()
-        .map(|(cause, names)| format!(" {} in {}: {}.", cause.cause, names.join(", "), cause.remedy.text))
-        .collect();
-    head + &causes.concat()
+
+    /// Whether a run is not healthy.
+    pub fn any_ill(&self) -> bool {
+        self.healthy < self.runs
+    }
+
+    /// `2 of 3 runs are healthy; …`.
+    pub fn words(mut self) -> String {
+        let healthy = self.healthy;
+        let head = match self.runs {
+            1 if healthy == 1 => "The run is healthy.".to_owned(),
+            1 => "The run is not healthy.".to_owned(),
+            all if healthy == all => format!("All {all} runs are healthy."),
+            all => format!("{healthy} of {} healthy.", count(all, "run") + if healthy == 1 { " is" } else { " are" }),
+        };
+        self.causes.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        let named = |(cause, names, count): &(Cause, Vec<String>, usize)| {
+            let more = match count - names.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(" {} in {}{more}: {}.", cause.cause, names.join(", "), cause.remedy.text)
+        };
+        head + &self.causes.iter().map(named).collect::<String>()
+    }
 }
 
 /// Lines that begin with so many spaces.
@@ -116,7 +157,8 @@ fn indented(text: &str, spaces: usize) -> String {
     lines.lines().map(|line| format!("{}{line}", " ".repeat(spaces))).collect::<Vec<_>>().join("\n")
 }
 
-fn run_text(run: &Diagnosis) -> String {
+/// A run's findings and causes.
+pub fn run_text(run: &Diagnosis) -> String {
     let lines = run.lines().into_iter().map(|(indent, text)| indented(&text, indent));
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }

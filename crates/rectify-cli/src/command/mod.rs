@@ -11,3 +11,4 @@ pub mod live;
 pub mod plot;
 pub mod report;
 pub mod self_test;
+pub mod sweep;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::anyhow;
 use rectify_train::{
-    compare::{Joined, join},
+    compare::{Joined, join, join_sweep},
     examine::diagnoses,
     judge::{across::across, diagnose::Diagnosis, sentences::sentences},
     record::Results,
@@ -17,7 +17,7 @@ use rectify_train::{
 
 use crate::{
     cli::{Format, Output, ReportArgs, Usage},
-    command::compare::show,
+    command::{claims, compare::show, sweep},
     note, print,
     report::{self, across as page},
 };
@@ -33,6 +33,12 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
             );
         }
     };
+    if args.folders[0].join("claims.json").exists() {
+        return claims::join(&args.folders, out, &args.output);
+    }
+    if RunFolder::read(&args.folders[0])?.experiment().sweep.is_some() {
+        return of_sweep(args, out);
+    }
     let by_dataset = by_dataset(&args.folders)?;
     let mut failures = Vec::new();
     let printed = match &by_dataset[..] {
@@ -60,6 +66,22 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
             over_data_sets(&all, &diagnoses, out, &args.output, &mut failures)
         }
     };
+    failures.iter().for_each(|failure| note(format_args!("error: {failure}")));
+    printed?;
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A sweep from its folder or those of its shards.
+fn of_sweep(args: &ReportArgs, out: &Path) -> anyhow::Result<ExitCode> {
+    let results = join_sweep(&args.folders)?;
+    sweep::tell(&results, &args.output);
+    let _lock = match args.folders.iter().any(|folder| folder == out) {
+        true => Some(RunFolder::open(out).map_err(|error| anyhow!("{error}; or write elsewhere by --out"))?),
+        false => None,
+    };
+    let mut failures = Vec::new();
+    failures.extend(write_json(out, "sweep.json", &results).err());
+    let printed = sweep::show(&results, out, &args.output, &mut failures);
     failures.iter().for_each(|failure| note(format_args!("error: {failure}")));
     printed?;
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -16,7 +16,12 @@ pub fn section(experiment: &Experiment) -> anyhow::Result<Option<Section>> {
         return Ok(None);
     }
     let config = toml::to_string(experiment).context("the experiment's settings cannot be written as TOML")?;
-    Ok(Some(Section {
+    Ok(Some(of_config(&config)))
+}
+
+/// The same from what stands in a config file.
+pub fn of_config(config: &str) -> Section {
+    Section {
         id: "again",
         title: "Running it again",
         body: html! {
@@ -25,5 +30,5 @@ pub fn section(experiment: &Experiment) -> anyhow::Result<Option<Section>> {
             pre { "rectify compare --config config.toml" }
             p class="note" { "The same seeds, backend and machine give the same bits." }
         },
-    }))
+    }
 }

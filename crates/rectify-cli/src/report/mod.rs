@@ -28,6 +28,7 @@ mod ranking;
 mod runs;
 mod settings;
 mod summary;
+pub mod sweep;
 pub mod table;
 pub mod terminal;
 #[cfg(test)]

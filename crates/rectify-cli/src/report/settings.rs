@@ -61,6 +61,8 @@ fn settings(experiment: &Experiment) -> Markup {
         threads,
         probe_every,
         log,
+        // A sweep has a page of its own.
+        sweep: _,
     } = experiment;
     let init = match init {
         Init::Auto => {
@@ -112,7 +114,7 @@ fn settings(experiment: &Experiment) -> Markup {
     definitions(&rows)
 }
 
-fn environment(environment: &Environment) -> Markup {
+pub fn environment(environment: &Environment) -> Markup {
     let Environment { rectify, burn, backend, adapter, cpu, threads } = environment;
     definitions(&[
         ("rectify", rectify.clone()),

@@ -46,12 +46,19 @@ impl Compare {
     }
 }
 
-fn extended(there: &Experiment, asked: Experiment) -> Result<Experiment, ExtendError> {
+/// The settings of both, where their runs can lie in one folder.
+pub(super) fn extended(there: &Experiment, asked: Experiment) -> Result<Experiment, ExtendError> {
     let refuse = |setting: &str, there: String, asked: String| {
         let reason = format!("the experiment has {there}, and cannot be continued with {asked}");
         Err(ExtendError { setting: setting.to_owned(), reason })
     };
-    if let Some(Difference { setting, first, second }) = difference(there, &asked) {
+    let (there, asked) = &match there.sweep.as_ref().zip(asked.sweep.as_ref()).and_then(|(a, b)| a.union(b)) {
+        Some(sweep) => {
+            (Experiment { sweep: Some(sweep.clone()), ..there.clone() }, Experiment { sweep: Some(sweep), ..asked })
+        }
+        None => (there.clone(), asked),
+    };
+    if let Some(Difference { setting, first, second }) = difference(there, asked) {
         let value = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
         return refuse(&setting, value(first), value(second));
     }
@@ -81,7 +88,7 @@ fn extended(there: &Experiment, asked: Experiment) -> Result<Experiment, ExtendE
         activations: with(there.activations.clone(), asked.activations.clone()),
         seeds: seeds.len(),
         seed: (!counted).then_some(seeds),
-        ..asked
+        ..asked.clone()
     })
 }
 
@@ -110,6 +117,18 @@ mod tests {
         assert_eq!(found.activations, [&there.activations[..], &[gelu]].concat());
         let other = extended(&there, Experiment { seed: Some(vec![9]), ..there.clone() }).unwrap();
         assert_eq!(other.seeds(), [0, 1, 2, 9]);
+    }
+
+    #[test]
+    fn a_sweep_gets_more_values_and_no_other_settings() {
+        let swept =
+            |sweep: &str| toml::from_str::<Experiment>(&format!("[sweep]\n{sweep}")).unwrap().resolve().unwrap();
+        let there = swept("lr = [0.1, 0.2]");
+        let more = extended(&there, swept("lr = [0.3, 0.1]")).unwrap();
+        assert_eq!(more, swept("lr = [0.1, 0.2, 0.3]"));
+        for other in [swept("momentum = [0.1]"), experiment()] {
+            assert_eq!(extended(&there, other).unwrap_err().setting, "sweep");
+        }
     }
 
     #[test]

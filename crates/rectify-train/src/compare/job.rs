@@ -18,7 +18,7 @@ use super::{
     start::Start,
 };
 use crate::{
-    data::DeviceDataset,
+    data::{Dataset, DeviceDataset},
     experiment::{Experiment, Log},
     judge,
     network::{Model, Shape},
@@ -54,11 +54,12 @@ pub(super) struct Job<'a> {
     pub(super) total_steps: usize,
     pub(super) data: &'a DeviceDataset,
     pub(super) record: DataRecord,
-    pub(super) labelled: Labelled,
+    pub(super) labelled: &'a Labelled,
     pub(super) device: Device,
     /// What networks begin with, where that is not drawn.
     pub(super) start: Option<Start>,
-    pub(super) results: Mutex<LastWritten>,
+    /// `None` where what there is is read again at the end: of a sweep.
+    pub(super) results: Option<Mutex<LastWritten>>,
     pub(super) failures: Mutex<Vec<StoreError>>,
 }
 
@@ -69,6 +70,29 @@ pub(super) struct Labelled {
     pub(super) feature_names: Vec<String>,
     pub(super) channel_means: Vec<f64>,
     pub(super) channel_stds: Vec<f64>,
+}
+
+impl Labelled {
+    pub(super) fn of(dataset: &Dataset) -> Self {
+        Self {
+            class_labels: dataset.class_labels.clone(),
+            class_names: dataset.class_names.clone(),
+            feature_names: dataset.feature_names.clone(),
+            channel_means: dataset.channel_means.clone(),
+            channel_stds: dataset.channel_stds.clone(),
+        }
+    }
+}
+
+/// How far an experiment has come.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// By training, of those that need no more of it; empty where results are read at the end.
+    pub(super) kept: Vec<Option<Run>>,
+    /// The others, by their places among the trainings.
+    pub(super) trainings: Vec<usize>,
+    /// Steps that were taken before.
+    pub(super) taken: usize,
 }
 
 /// The runs so far, by training, and when they were last written.
@@ -95,46 +119,49 @@ impl Job<'_> {
         stop: &AtomicBool,
         observe: &(dyn Fn(Progress) + Sync),
     ) -> Result<Outcome, CompareError> {
-        let mut kept = Vec::new();
-        let mut pending = Vec::new();
-        let mut taken = 0;
+        let Pending { kept, trainings, taken } = self.look()?;
+        if let Some(results) = &self.results {
+            lock(results).runs = kept;
+        }
+        let steps = self.total_steps.saturating_mul(self.trainings.len());
+        observe(Progress::Begins { steps, taken: taken.min(steps), notes });
+        let pending: Vec<(usize, usize)> = trainings.into_iter().map(|training| (0, training)).collect();
+        let side_by_side = grid::jobs(self.experiment, &self.device);
+        let job = [self];
+        train(&job, &pending, side_by_side, stop, &|_, progress| observe(progress))?;
+
+        let [job] = job;
+        let results = job.write_results();
+        let interrupted = stop.load(Ordering::Relaxed)
+            && (results.runs.len() < job.trainings.len()
+                || results.runs.iter().any(|run| run.status == Status::Interrupted));
+        Ok(Outcome { results, interrupted, failures: job.into_failures() })
+    }
+
+    /// Looks what is left to be done.
+    pub(super) fn look(&mut self) -> Result<Pending, CompareError> {
+        let mut pending = Pending::default();
         for (i, training) in self.trainings.iter().enumerate() {
             let run = self.kept(training)?;
             match &run {
-                Some(run) => taken += self.total_steps.max(run.steps),
+                Some(run) => pending.taken += self.total_steps.max(run.steps),
                 None => {
-                    taken += self.state(training)?.map_or(0, |(meta, _)| meta.progress.steps);
-                    pending.push(i);
+                    pending.taken += self.state(training)?.map_or(0, |(meta, _)| meta.progress.steps);
+                    pending.trainings.push(i);
                 }
             }
-            kept.push(run);
+            if self.results.is_some() {
+                pending.kept.push(run);
+            }
         }
         self.writers = self.trainings.iter().map(|_| Mutex::default()).collect();
         self.events = self.trainings.iter().map(|_| Mutex::default()).collect();
-        lock(&self.results).runs = kept;
-        let steps = self.total_steps.saturating_mul(self.trainings.len());
-        observe(Progress::Begins { steps, taken: taken.min(steps), notes });
+        Ok(pending)
+    }
 
-        let job = &self;
-        let begin = |i: usize| job.begin(i);
-        let watch = |i: usize, event: Event| {
-            job.store(i, &event);
-            observe(Progress::Training(&job.trainings[i], &event));
-        };
-        let finished = |i: usize, run: Run, model: Model| -> Result<(), CompareError> {
-            observe(Progress::Ended(&run));
-            job.finish(i, run, model);
-            Ok(())
-        };
-        let jobs = grid::jobs(self.experiment, &self.device);
-        grid::run(jobs, &pending, stop, &begin, &watch, &finished)?;
-
-        let results = self.write_results();
-        let interrupted = stop.load(Ordering::Relaxed)
-            && (results.runs.len() < self.trainings.len()
-                || results.runs.iter().any(|run| run.status == Status::Interrupted));
-        let failures = self.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Outcome { results, interrupted, failures })
+    /// What could not be written.
+    pub(super) fn into_failures(self) -> Vec<StoreError> {
+        self.failures.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The record of a run that needs no more training.
@@ -251,7 +278,8 @@ impl Job<'_> {
         {
             self.fail(error);
         }
-        let mut results = lock(&self.results);
+        let Some(results) = &self.results else { return };
+        let mut results = lock(results);
         results.runs[i] = Some(run);
         let due = results.at.elapsed() >= results.took * SHARE;
         drop(results);
@@ -263,7 +291,7 @@ impl Job<'_> {
     fn write_run(&self, i: usize, run: &Run, model: Model) -> Result<(), StoreError> {
         let Training { experiment, activation, seed } = &self.trainings[i];
         let path = self.folder.run_path(activation.name(), *seed);
-        let labelled = &self.labelled;
+        let labelled = self.labelled;
         let checkpoint = Checkpoint {
             experiment: experiment.clone(),
             activation: activation.clone(),
@@ -293,9 +321,9 @@ impl Job<'_> {
     }
 
     fn write_results(&self) -> Results {
-        let mut last = lock(&self.results);
+        let mut last = self.results.as_ref().map(lock);
         let began = Instant::now();
-        let runs = last.runs.iter().flatten().cloned().collect();
+        let runs = last.iter().flat_map(|last| last.runs.iter().flatten().cloned()).collect();
         let results = judge::results(
             self.environment.clone(),
             self.experiment.clone(),
@@ -306,7 +334,9 @@ impl Job<'_> {
         if let Err(error) = self.folder.save_results(&results) {
             self.fail(error);
         }
-        (last.at, last.took) = (Instant::now(), began.elapsed());
+        if let Some(last) = &mut last {
+            (last.at, last.took) = (Instant::now(), began.elapsed());
+        }
         results
     }
 
@@ -317,6 +347,34 @@ impl Job<'_> {
             failures.push(error);
         }
     }
+}
+
+/// Trains what is pending of experiments on the same data, so many trainings side by side; each by its experiment's place
+/// among `jobs` and its own among the experiment's. `observe` is told of which experiment something is.
+pub(super) fn train(
+    jobs: &[Job],
+    pending: &[(usize, usize)],
+    side_by_side: usize,
+    stop: &AtomicBool,
+    observe: &(dyn Fn(usize, Progress) + Sync),
+) -> Result<(), CompareError> {
+    let begin = |at: usize| {
+        let (job, i) = pending[at];
+        jobs[job].begin(i)
+    };
+    let watch = |at: usize, event: Event| {
+        let (job, i) = pending[at];
+        jobs[job].store(i, &event);
+        observe(job, Progress::Training(&jobs[job].trainings[i], &event));
+    };
+    let finished = |at: usize, run: Run, model: Model| -> Result<(), CompareError> {
+        let (job, i) = pending[at];
+        observe(job, Progress::Ended(&run));
+        jobs[job].finish(i, run, model);
+        Ok(())
+    };
+    let places: Vec<usize> = (0..pending.len()).collect();
+    grid::run(side_by_side, &places, stop, &begin, &watch, &finished).map(|_| ())
 }
 
 /// What these locks guard is whole after every change: a panic elsewhere has broken nothing.

@@ -1,7 +1,7 @@
 //! Reading experiments again: one folder, or many of one experiment, from one machine or many.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -9,10 +9,10 @@ use super::measured::Measured;
 use crate::{
     activation::Activation,
     environment,
-    experiment::Experiment,
+    experiment::{Experiment, Point},
     judge,
-    record::{Environment, Results, Run, Status, Tuning},
-    store::{Difference, Line, RunFolder, RunRecord, StoreError, difference, metrics},
+    record::{Environment, PointResults, Results, Run, RunEnd, SCHEMA_VERSION, Status, SweepResults, Tuning},
+    store::{Difference, Line, RunFolder, RunRecord, StoreError, difference, metrics, point_path},
 };
 
 /// Runs of one or many folders.
@@ -55,6 +55,11 @@ pub enum JoinError {
 ///
 /// A folder holds no experiment or another one than the first; a file is torn or changed.
 pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
+    join_as(folders, None)
+}
+
+/// [`join`], where a `sweep` may want further activations and seeds.
+fn join_as(folders: &[PathBuf], sweep: Option<&Experiment>) -> Result<Joined, JoinError> {
     let mut joined: Option<(Experiment, &Path)> = None;
     let mut runs: BTreeMap<(String, u64), (Run, &Path)> = BTreeMap::new();
     let mut environment: Option<Environment> = None;
@@ -95,22 +100,27 @@ pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
             old.into_iter().for_each(|run| add(&mut runs, run, path, &mut notes));
             continue;
         }
+        let wanted: HashMap<PathBuf, (&str, u64)> = experiment
+            .seeds()
+            .into_iter()
+            .flat_map(|seed| experiment.activations.iter().map(move |activation| (activation.name(), seed)))
+            .map(|(name, seed)| (folder.run_path(name, seed), (name, seed)))
+            .collect();
         for unfinished in folder.unfinished()? {
             let measured = metrics::read(&unfinished.join("metrics.jsonl"));
             // A folder that was made, and nothing in it yet.
             let Ok((lines, note)) = measured else { continue };
             notes.extend(note);
-            let wanted = experiment
-                .activations
-                .iter()
-                .flat_map(|activation| experiment.seeds().into_iter().map(move |seed| (activation.name(), seed)))
-                .find(|(name, seed)| folder.run_path(name, *seed) == unfinished);
-            if let Some((name, seed)) = wanted {
-                add(&mut runs, so_far(name, seed, lines), path, &mut notes);
+            if let Some((name, seed)) = wanted.get(&unfinished) {
+                add(&mut runs, so_far(name, *seed, lines), path, &mut notes);
             }
         }
     }
     let Some((experiment, _)) = joined else { return Err(JoinError::Empty(PathBuf::from("."))) };
+    let experiment = match sweep {
+        Some(sweep) => both(experiment, sweep),
+        None => experiment,
+    };
     if runs.values().all(|(run, _)| run.epochs.is_empty()) {
         return Err(JoinError::Empty(folders[0].clone()));
     }
@@ -134,6 +144,91 @@ pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
     let ordered = wanted.into_iter().filter_map(|name| runs.remove(&name)).map(|(run, _)| run).collect();
     let environment = environment.unwrap_or_else(|| environment::unknown(&experiment.backend));
     Ok(Joined { results: judge::results(environment, experiment, data, tuning, ordered), notes })
+}
+
+/// The settings of sweeps in folders, which are parts of one.
+///
+/// # Errors
+///
+/// A folder holds no sweep or one of other settings than the first.
+pub fn sweep_of(folders: &[PathBuf]) -> Result<Experiment, JoinError> {
+    let mut joined: Option<(Experiment, &Path)> = None;
+    for path in folders {
+        let mut experiment = RunFolder::read(path)?.experiment().clone();
+        let Some(sweep) = experiment.sweep.take() else {
+            let reason = "holds an experiment without a sweep; give sweeps alone, or none".to_owned();
+            return Err(StoreError::Missing { path: path.clone(), reason }.into());
+        };
+        joined = Some(match joined {
+            None => (Experiment { sweep: Some(sweep), ..experiment }, path),
+            Some((first, first_path)) => {
+                let union = first.sweep.as_ref().and_then(|first| first.union(&sweep));
+                let swept = |experiment: &Experiment, otherwise| Experiment {
+                    sweep: union.clone().or(otherwise),
+                    ..experiment.clone()
+                };
+                let (first, second) = (swept(&first, first.sweep.clone()), swept(&experiment, Some(sweep)));
+                if let Some(difference) = not_shared(&first, &second) {
+                    return Err(JoinError::Differs { first: first_path.to_owned(), second: path.clone(), difference });
+                }
+                (both(first, &second), first_path)
+            }
+        });
+    }
+    joined.map(|(experiment, _)| Experiment { shard: None, ..experiment }).ok_or_else(|| JoinError::Empty(".".into()))
+}
+
+/// Reads the points of a sweep one after another from the folders that hold parts of it, and gives what `look` makes of
+/// each: its runs, and what is to be noted of them. One point is in memory at a time.
+///
+/// # Errors
+///
+/// As [`join`].
+pub fn points<R>(
+    folders: &[PathBuf],
+    sweep: &Experiment,
+    look: &mut dyn FnMut(&Point, &[PathBuf], Option<Joined>) -> R,
+) -> Result<Vec<R>, JoinError> {
+    let points = sweep
+        .points()
+        .map_err(|error| StoreError::damaged(&folders[0], format!("its sweep is none of this Rectify: {error}")))?;
+    let read = |point: &Point| {
+        let there = folders.iter().map(|folder| point_path(folder, &point.label()));
+        let there: Vec<PathBuf> = there.filter(|folder| folder.join("config.toml").exists()).collect();
+        let joined = match join_as(&there, Some(&point.experiment)) {
+            Err(JoinError::Empty(_)) => None,
+            joined => Some(joined?),
+        };
+        Ok(look(point, &there, joined))
+    };
+    points.iter().map(read).collect()
+}
+
+/// Reads a sweep from its folder, or from those of its shards; trains nothing and writes nothing.
+///
+/// # Errors
+///
+/// As [`join`].
+pub fn join_sweep(folders: &[PathBuf]) -> Result<SweepResults, JoinError> {
+    let experiment = sweep_of(folders)?;
+    let (mut notes, mut environment) = (Vec::new(), None);
+    let points = points(folders, &experiment, &mut |point, _, joined| {
+        let label = point.label();
+        let (summary, runs) = match joined {
+            None => {
+                notes.push(format!("{label}: none of its {} trainings was begun", point.experiment.trainings()));
+                (Vec::new(), Vec::new())
+            }
+            Some(Joined { results, notes: of_point }) => {
+                notes.extend(of_point.into_iter().map(|note| format!("{label}: {note}")));
+                environment.get_or_insert(results.environment);
+                (results.summary, results.runs.iter().map(RunEnd::of).collect())
+            }
+        };
+        PointResults { label, settings: point.settings.clone(), summary, runs }
+    })?;
+    let environment = environment.unwrap_or_else(|| environment::unknown(&experiment.backend));
+    Ok(SweepResults { schema_version: SCHEMA_VERSION, environment, experiment, points, notes })
 }
 
 fn add<'a>(runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>, run: Run, path: &'a Path, notes: &mut Vec<String>) {

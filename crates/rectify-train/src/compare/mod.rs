@@ -19,13 +19,15 @@
 //! ```
 //!
 //! What was killed goes on by [`Compare::resume`] and ends with the same bits; [`Compare::extend`] adds seeds, epochs and
-//! activations to it; [`join`] reads one or many folders again without training.
+//! activations to it; [`join`] reads one or many folders again without training. An experiment with a sweep is many of them:
+//! [`SweepRun`].
 
 mod extend;
 mod job;
 mod join;
 mod measured;
 mod start;
+mod sweep;
 mod tune;
 
 use std::{
@@ -38,7 +40,8 @@ use burn::tensor::Device;
 
 pub use self::{
     extend::ExtendError,
-    join::{JoinError, Joined, join},
+    join::{JoinError, Joined, join, join_sweep, points, sweep_of},
+    sweep::{SweepOutcome, SweepRun},
 };
 use self::{
     job::{Job, Labelled, LastWritten},
@@ -129,13 +132,27 @@ pub struct Compare {
 
 /// What must be there before an experiment has a folder.
 struct Prepared {
-    device: Device,
-    dataset: Dataset,
+    data: Data,
     start: Option<Start>,
 }
 
 impl Prepared {
     fn new(experiment: &Experiment) -> Result<Self, CompareError> {
+        let data = Data::open(experiment)?;
+        data.suits(experiment)?;
+        let start = Start::of(experiment, &data.dataset)?;
+        Ok(Self { data, start })
+    }
+}
+
+/// What is trained on, and where.
+struct Data {
+    device: Device,
+    dataset: Dataset,
+}
+
+impl Data {
+    fn open(experiment: &Experiment) -> Result<Self, CompareError> {
         if let Some(own) = &experiment.own {
             let reason =
                 format!("`{own}` was trained by a loop of its own; `rectify diagnose` and `rectify report` read it");
@@ -144,6 +161,12 @@ impl Prepared {
         let device = backend::open(&experiment.backend)?;
         backend::supports(&device, experiment.dtype)?;
         let dataset = Dataset::load_with(&experiment.dataset, &experiment.data_options())?;
+        Ok(Self { device, dataset })
+    }
+
+    /// Whether the experiment's network can be trained on it.
+    fn suits(&self, experiment: &Experiment) -> Result<(), CompareError> {
+        let Self { device, dataset } = self;
         let shape = dataset.shape();
         if experiment.model == ModelKind::Cnn && !dataset.feature_names.is_empty() {
             let inputs = dataset.inputs_in_words();
@@ -151,11 +174,10 @@ impl Prepared {
             return Err(ExperimentError { field: "model", reason }.into());
         }
         shape.check(experiment.model)?;
-        if backend::adapter_name(&device).is_none() {
+        if backend::adapter_name(device).is_none() {
             experiment.fits(shape, dataset.train.len())?;
         }
-        let start = Start::of(experiment, &dataset)?;
-        Ok(Self { device, dataset, start })
+        Ok(())
     }
 }
 
@@ -212,20 +234,14 @@ impl Compare {
     /// What must be there before anything is trained is not: backend, data, sound files of runs that were trained before.
     pub fn run(self, stop: &AtomicBool, observe: &(dyn Fn(Progress) + Sync)) -> Result<Outcome, CompareError> {
         let experiment = self.folder.experiment();
-        let Prepared { device, dataset, start } = match self.prepared {
+        let Prepared { data: Data { device, dataset }, start } = match self.prepared {
             Some(prepared) => prepared,
             None => Prepared::new(experiment)?,
         };
         let (shape, record) = (dataset.shape(), dataset.record());
         let mut notes = [dataset.notes.clone(), experiment.notes(dataset.train.len())].concat();
         notes.extend(start.iter().map(|start| start.note.clone()));
-        let labelled = Labelled {
-            class_labels: dataset.class_labels.clone(),
-            class_names: dataset.class_names.clone(),
-            feature_names: dataset.feature_names.clone(),
-            channel_means: dataset.channel_means.clone(),
-            channel_stds: dataset.channel_stds.clone(),
-        };
+        let labelled = Labelled::of(&dataset);
         let total_steps = total_steps(experiment, dataset.train.len());
         let tuning = Tuner { folder: &self.folder, steps: total_steps, save_every: self.save_every };
         let Tuned { tunings: tuning, interrupted, failures } = tuning.run(stop, observe)?;
@@ -245,10 +261,10 @@ impl Compare {
             total_steps,
             data: &data,
             record,
-            labelled,
+            labelled: &labelled,
             device,
             start,
-            results: Mutex::new(LastWritten::never()),
+            results: Some(Mutex::new(LastWritten::never())),
             failures: Mutex::new(failures),
         };
         let outcome = job.run(&notes, stop, observe)?;

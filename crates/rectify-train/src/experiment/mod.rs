@@ -28,6 +28,7 @@ mod moments;
 mod notes;
 mod shard;
 mod size;
+mod sweep;
 mod tune;
 
 pub use choice::{Dtype, Log, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule};
@@ -35,6 +36,7 @@ pub use init::Init;
 pub(crate) use init::auto_gain;
 pub use moments::Moments;
 pub use shard::Shard;
+pub use sweep::{Cell, Point, Sweep, label, value_in_words};
 pub use tune::{Axis, TUNING_SEEDS, Tunable, Tune};
 
 use std::collections::HashSet;
@@ -147,6 +149,9 @@ pub struct Experiment {
     /// What metrics are written as too. Results do not depend on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
+    /// Settings of which every combination of some values is an experiment; see [`points`](Self::points).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
 }
 
 impl Default for Experiment {
@@ -187,6 +192,7 @@ impl Default for Experiment {
             threads: 1,
             probe_every: ProbeEvery::Epoch,
             log: None,
+            sweep: None,
         }
     }
 }
@@ -212,13 +218,17 @@ impl Experiment {
     }
 
     /// The same experiment as it is recorded: every default that depends on another setting written out, and what
-    /// has no effect (see [`without_effect`](Self::without_effect)) left out.
+    /// has no effect (see [`without_effect`](Self::without_effect)) left out. With a sweep both are left to its points,
+    /// which may have other ones.
     ///
     /// # Errors
     ///
     /// As [`check`](Self::check); several activations where the network has none; two names for one function.
     pub fn resolve(self) -> Result<Self, ExperimentError> {
         self.check()?;
+        if self.sweep.is_some() {
+            return Self { seeds: self.seeds().len(), ..self }.with_canonical_sweep();
+        }
         let several = self.activations.len() > 1;
         if several && self.has_no_activation() {
             let reason = "without hidden layers the network has no activation to compare; give hidden layers, or one \
@@ -381,7 +391,9 @@ impl Experiment {
         let count = self.seed.as_ref().map_or(self.seeds, Vec::len);
         at_least_one("seeds", count)?;
         ensure(count <= MAX_SEEDS, "seeds", format!("at most {MAX_SEEDS}, got {count}"))?;
-        if let Some(shard) = self.shard {
+        if let Some(sweep) = &self.sweep {
+            sweep.check(self)?;
+        } else if let Some(shard) = self.shard {
             let reason = format!("{shard} has none of the {} trainings", self.activations.len() * count);
             ensure(self.trainings() > 0, "shard", reason)?;
         }

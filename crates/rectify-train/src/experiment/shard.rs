@@ -19,6 +19,16 @@ pub struct Shard {
 super::as_string!(Shard);
 
 impl Shard {
+    /// Which one, from 0.
+    pub fn index(self) -> usize {
+        self.index
+    }
+
+    /// Of how many.
+    pub fn of(self) -> usize {
+        self.of
+    }
+
     /// Whether the training of the activation and the seed at these places in the experiment's lists is in the shard.
     pub fn takes(self, activation: usize, seed: usize, activations: usize) -> bool {
         let moved = if activations.is_multiple_of(self.of) { seed } else { 0 };

@@ -30,6 +30,26 @@ impl Experiment {
             + widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum::<u128>()
     }
 
+    /// What a training costs beside others: multiplications of one forward pass over every sample of every step, in the
+    /// layers. What passes backwards, measuring and the activation's own arithmetic go along with it, more or less.
+    pub fn cost(&self, shape: Shape, samples: usize) -> u128 {
+        let wide = |number: usize| number as u128;
+        let convolutions = match self.model {
+            ModelKind::Mlp => 0,
+            ModelKind::Cnn => {
+                let (mut channels, mut pixels, mut all) = (shape.channels, shape.height * shape.width, 0);
+                for maps in CHANNELS {
+                    all += wide(channels * KERNEL * KERNEL) * wide(maps) * wide(pixels);
+                    (channels, pixels) = (maps, pixels / 4);
+                }
+                all
+            }
+        };
+        let steps_an_epoch = samples.div_ceil(self.batch_size).max(1);
+        let steps = self.steps.unwrap_or(self.epochs().saturating_mul(steps_an_epoch));
+        wide(steps) * wide(self.batch_size.min(samples)) * (self.parameters(shape) + convolutions)
+    }
+
     /// Whether one training on the processor has room in this machine's memory.
     ///
     /// Counted is what is sure to be needed: every parameter with its gradient, and the hidden layers' outputs for one

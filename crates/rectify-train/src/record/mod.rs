@@ -11,6 +11,7 @@ pub(crate) mod float;
 mod layer;
 mod run;
 mod summary;
+mod sweep;
 mod tuning;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub use self::{
     layer::{Histogram, Layer, Role},
     run::{Divergence, Run, Status},
     summary::{Estimate, Interval, PairedDifference, Ranked, Summary},
+    sweep::{PointResults, RunEnd, SweepResults},
     tuning::{Trial, Tuning},
 };
 use crate::{activation::Activation, experiment::Experiment};

@@ -81,7 +81,7 @@ impl StoreError {
     }
 
     /// A file that is not what it must be.
-    pub(super) fn damaged(path: &Path, reason: impl fmt::Display) -> Self {
+    pub(crate) fn damaged(path: &Path, reason: impl fmt::Display) -> Self {
         Self::Damaged { path: path.to_owned(), reason: reason.to_string() }
     }
 }

@@ -65,6 +65,23 @@ impl Evidence {
         write(&self.whole(claim), measured)
     }
 
+    /// Keeps, in another folder too, all that a claim was judged from; nothing where nothing was kept.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn copy_kept(&self, claim: &str, to: &Self) -> Result<(), StoreError> {
+        match fs::read(self.whole(claim)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            bytes => {
+                let path = to.whole(claim);
+                let bytes = bytes.map_err(StoreError::io(&self.whole(claim)))?;
+                fs::create_dir_all(to.folder.join(WHOLE)).map_err(StoreError::io(&path))?;
+                atomic::write(&path, &bytes)
+            }
+        }
+    }
+
     /// Forgets the pieces of work.
     ///
     /// # Errors
@@ -141,6 +158,10 @@ mod tests {
         assert_eq!(evidence.load::<Vec<f64>>("b").unwrap(), None);
 
         evidence.keep("dying", &measured).unwrap();
+        let other = tempfile::tempdir().unwrap();
+        evidence.copy_kept("dying", &Evidence::of(other.path())).unwrap();
+        evidence.copy_kept("cheap", &Evidence::of(other.path())).unwrap();
+        assert_eq!(bits(Evidence::of(other.path()).kept("dying").unwrap().unwrap()), bits(measured.clone()));
         evidence.remove_pieces().unwrap();
         assert_eq!(bits(evidence.kept("dying").unwrap().unwrap()), bits(measured));
         assert_eq!(evidence.kept::<Vec<f64>>("cheap").unwrap(), None);

@@ -8,13 +8,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::{Lock, Mark, MetricsWriter, StoreError, atomic, seal, seal::hex};
+use super::{
+    Lock, Mark, MetricsWriter, StoreError, atomic,
+    name::{run_name, run_path},
+    seal,
+};
 use crate::{
-    activation::NAMES,
     experiment::{Experiment, Schedule, Tune},
-    record::{DataRecord, Environment, Results, Run, SCHEMA_VERSION, Tuning},
+    record::{DataRecord, Environment, Results, Run, SCHEMA_VERSION, SweepResults, Tuning},
 };
 
 const CONFIG: &str = "config.toml";
@@ -22,6 +24,7 @@ const RESULTS: &str = "results.json";
 const TUNING: &str = "tuning.json";
 pub(super) const RUNS: &str = "runs";
 const RUN: &str = "run.json";
+const SWEEP: &str = "sweep.json";
 pub(super) const METRICS: &str = "metrics.jsonl";
 
 /// The folder of one experiment.
@@ -140,6 +143,11 @@ impl RunFolder {
     /// Whether this process may write here: not if it was opened by [`read`](Self::read).
     pub fn is_locked(&self) -> bool {
         self.lock.is_some()
+    }
+
+    /// The same without the lock, where another one guards it.
+    pub fn unlocked(self) -> Self {
+        Self { lock: None, ..self }
     }
 
     /// Writes other settings, of an experiment that has been extended.
@@ -335,11 +343,17 @@ impl RunFolder {
         let text = serde_json::to_vec_pretty(results).map_err(|error| StoreError::damaged(&path, error))?;
         atomic::write(&path, &text)
     }
-}
 
-/// The folder of one run of the experiment in a folder.
-pub fn run_path(folder: &Path, activation: &str, seed: u64) -> PathBuf {
-    folder.join(RUNS).join(run_name(activation, seed))
+    /// Writes `sweep.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn save_sweep(&self, results: &SweepResults) -> Result<(), StoreError> {
+        let path = self.path.join(SWEEP);
+        let text = serde_json::to_vec_pretty(results).map_err(|error| StoreError::damaged(&path, error))?;
+        atomic::write(&path, &text)
+    }
 }
 
 fn read_experiment(folder: &Path) -> Result<Experiment, StoreError> {
@@ -385,48 +399,6 @@ pub(super) fn stage(run: &Path) -> Stage {
         (false, true) => Stage::Unfinished,
         (false, false) => Stage::NotBegun,
     }
-}
-
-/// Longest name of an activation that is one of a folder as it is.
-const LONGEST: usize = 64;
-/// How much of another name stays readable in a folder's.
-const READABLE: usize = 32;
-
-/// The name of a run's folder: `relu-seed0`, `leaky-relu-0.1-seed0`.
-///
-/// No two runs have the same, and it is safe on every file system, whatever the activation is called: a name that is not
-/// plain gets the beginning of its SHA-256 behind a `_`, which plain names have not.
-pub fn run_name(activation: &str, seed: u64) -> String {
-    let hyphened = activation.replace([':', '='], "-");
-    let plain = hyphened.len() <= LONGEST
-        && hyphened.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'+' | b'.'))
-        && unhyphened(&hyphened).is_some_and(|name| name == activation);
-    if plain {
-        return format!("{hyphened}-seed{seed}");
-    }
-    let safe = |character: char| match character.to_ascii_lowercase() {
-        letter @ ('a'..='z' | '0'..='9' | '.') => letter,
-        _ => '-',
-    };
-    let readable: String = activation.chars().take(READABLE).map(safe).collect();
-    let readable = readable.trim_matches(['-', '.']);
-    let digest = hex(Sha256::new_with_prefix(activation));
-    format!("{readable}_{}-seed{seed}", &digest[..16])
-}
-
-/// The one activation whose name gives this with hyphens for `:` and `=`: a known function, then its parameter, in which
-/// a word is followed by `=`. What has another name is not plain.
-fn unhyphened(hyphened: &str) -> Option<String> {
-    let behind =
-        |name: &&&str| hyphened.strip_prefix(**name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-    let function = NAMES.iter().filter(behind).max_by_key(|name| name.len())?;
-    let Some(parameter) = hyphened[function.len()..].strip_prefix('-') else { return Some((*function).to_owned()) };
-    Some(match parameter.split_once('-') {
-        Some((word, value)) if word.starts_with(|first: char| first.is_ascii_lowercase()) => {
-            format!("{function}:{word}={value}")
-        }
-        _ => format!("{function}:{parameter}"),
-    })
 }
 
 /// A setting that two experiments do not share.

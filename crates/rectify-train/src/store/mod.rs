@@ -9,7 +9,8 @@
 //!     state/                   what resuming needs, replaced whole
 //!     checkpoint/              the network at the end
 //!     events.out.tfevents.…    with `--log tensorboard`: the metrics again, for TensorBoard
-//!   results.json, report.html  derived
+//!   points/<settings>/         of an experiment with a sweep: an experiment a point, in place of `runs/`
+//!   results.json, report.html  derived; of a sweep `sweep.json`
 //!   lock                       while a process works here
 //! ```
 //!
@@ -25,6 +26,7 @@ mod evidence;
 mod folder;
 mod lock;
 pub mod metrics;
+mod name;
 mod seal;
 mod state;
 
@@ -34,9 +36,10 @@ pub use self::{
     error::StoreError,
     events::EventWriter,
     evidence::Evidence,
-    folder::{Difference, RunFolder, RunRecord, Stage, difference, run_name, run_path},
+    folder::{Difference, RunFolder, RunRecord, Stage, difference},
     lock::{Holder, Lock, is_locked},
     metrics::{Line, MetricsWriter},
+    name::{point_path, run_name, run_path},
     seal::Mark,
     state::{Records, load_records, load_state, remove_state, save_records, save_state},
 };
