@@ -1,4 +1,5 @@
-//! ReLU for [Burn](https://burn.dev) whose gradient is explicit: written out, chosen by you, and checked.
+//! Activations for [Burn](https://burn.dev), each with an explicit gradient: written out, checked, and for ReLU chosen by
+//! you.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -61,6 +62,28 @@
 //! assert_eq!(error.to_string(), "at_zero must be in 0..=1, got 2");
 //! # Ok::<(), rectify::ConfigError>(())
 //! ```
+//!
+//! # Every other activation
+//!
+//! [`Activation`] lists them, with what each keeps for its backward pass and how exact it is. Each is a type that is a
+//! module of Burn, and a function; both have PyTorch's names and conventions, and say where they differ.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use rectify::{Activation, FusedLinearConfig, LeakyRelu, Silu, gelu};
+//!
+//! let device = Device::flex();
+//! let x = Tensor::<2>::from_floats([[-1.0, 0.0, 2.0]], &device);
+//! let y = gelu(x.clone());
+//! let y = LeakyRelu { negative_slope: 0.1 }.forward(y);
+//! // Chosen at run time, and inside of a layer.
+//! let chosen = Activation::from(Silu);
+//! let layer = FusedLinearConfig::new(3, 2, chosen.into()).init(&device)?;
+//! assert_eq!((chosen.forward(y).dims(), layer.forward(x).dims()), ([1, 3], [1, 2]));
+//! # Ok::<(), rectify::ConfigError>(())
+//! ```
+//!
+//! [`Prelu`], whose slope learns, [`Rrelu`], whose slope is random, and the gated [`Gated`] stand beside them.
 //!
 //! # Checking a gradient
 //!

@@ -30,17 +30,21 @@ impl Function for Celu {
     const NAME: &'static str = "celu";
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        let alpha = N::of(self.alpha);
-        N::choose(x.above(0.0), x, (x / alpha).expm1() * alpha)
+        N::choose(x.above(0.0), x, (x * N::of(1.0 / self.alpha)).expm1() * N::of(self.alpha))
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        N::choose(x.above(0.0), N::of(1.0), (x / N::of(self.alpha)).exp())
+        N::choose(x.above(0.0), N::of(1.0), (x * N::of(1.0 / self.alpha)).exp())
+    }
+
+    /// e^(x / α) shows by how much x / α has been rounded.
+    #[inline(always)]
+    fn is_wide(self) -> [bool; 2] {
+        [self.alpha != 1.0; 2]
     }
 
     fn check(self) -> Result<(), ConfigError> {

@@ -325,7 +325,8 @@ impl<F: Function> NullaryFnOnce for ValueKernel<'_, F> {
     fn call(self) {
         let Self { function, slices: Value { x, y } } = self;
         // No closures around the functions: the compiler need not inline those into code for the processor's vectors.
-        if F::WIDE_VALUE {
+        let [wide, _] = function.is_wide();
+        if wide {
             for (x, y) in x.iter().zip(y) {
                 y.write(function.value(Wide(f64::from(*x))).0 as f32);
             }
@@ -361,7 +362,8 @@ impl<F: Function> NullaryFnOnce for SlopeKernel<'_, F> {
     #[inline(always)]
     fn call(self) {
         let Self { function, slices: Slope { kept, grad } } = self;
-        if F::WIDE_SLOPE {
+        let [_, wide] = function.is_wide();
+        if wide {
             for (x, g) in kept.iter().zip(grad) {
                 *g = (function.slope(Wide(f64::from(*x))).0 * f64::from(*g)) as f32;
             }

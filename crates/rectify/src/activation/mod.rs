@@ -3,6 +3,7 @@
 //! From there come the functions and modules of the public interface, the kernels of Flex, the operations of the other
 //! backends, the fused layers and the tables of the docs. A new one is a file like the others and a line in
 //! `activations!` below.
+#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of Flex use it"))]
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -38,6 +39,12 @@ pub(crate) trait Function: Copy + Default {
     /// two units in the last place.
     const WIDE_VALUE: bool = false;
     const WIDE_SLOPE: bool = false;
+
+    /// The same for these parameters.
+    #[inline(always)]
+    fn is_wide(self) -> [bool; 2] {
+        [Self::WIDE_VALUE, Self::WIDE_SLOPE]
+    }
 
     fn value<N: Number>(self, x: N) -> N;
 
@@ -110,6 +117,8 @@ macro_rules! activations {
 
         /// Any of the activations of one number, chosen at run time. ReLU with its gradient rules is
         /// [`Relu`](crate::Relu).
+        ///
+        #[doc = include_str!("functions.md")]
         #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
         #[non_exhaustive]
         #[allow(missing_docs, reason = "each is documented at its type")]

@@ -31,18 +31,21 @@ impl Function for Softplus {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
     const CAN_BE_ZERO: bool = false;
-    const WIDE_VALUE: bool = true;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        let beta = N::of(self.beta);
-        (x * beta).softplus() / beta
+        (x * N::of(self.beta)).softplus() * N::of(1.0 / self.beta)
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
         (x * N::of(self.beta)).sigmoid()
+    }
+
+    /// In a tail e^(β x) shows by how much β x has been rounded.
+    #[inline(always)]
+    fn is_wide(self) -> [bool; 2] {
+        [self.beta != 1.0; 2]
     }
 
     fn check(self) -> Result<(), ConfigError> {

@@ -6,6 +6,7 @@
 //! | `f64` | f64 tensors, by the platform's functions |
 //! | [`Wide`] | f32 tensors where rounding in f32 would be seen: f64 that vectorises, with the digits that an f32 needs |
 //! | `formula::Symbol` | other backends: it takes down what is computed, for Burn's operations |
+#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of Flex use it"))]
 
 mod double;
 mod single;
@@ -41,6 +42,12 @@ pub(crate) trait Number:
     fn tanh(self) -> Self;
     /// Φ and its derivative: the normal distribution's probability and density.
     fn normal(self) -> (Self, Self);
+
+    /// 1 / x, for 10⁻³⁷ < x < 10³⁷.
+    #[inline(always)]
+    fn reciprocal(self) -> Self {
+        Self::of(1.0) / self
+    }
 
     /// 1 / (1 + e⁻ˣ).
     #[inline(always)]

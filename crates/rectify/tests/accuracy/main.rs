@@ -38,14 +38,15 @@ fn computed(activation: Activation, x: &[f64], dtype: DType) -> (Vec<f64>, Vec<f
 
 /// Size of a unit in the last place at x, with subnormal numbers' below.
 fn unit(x: f64, dtype: DType) -> f64 {
-    let (bits, smallest) = match dtype {
-        DType::F32 => (23, -149),
-        DType::F64 => (52, -1074),
-        DType::F16 => (10, -24),
-        _ => (7, -133),
+    let (epsilon, smallest) = match dtype {
+        DType::F32 => (f64::from(f32::EPSILON), f64::from(f32::from_bits(1))),
+        DType::F64 => (f64::EPSILON, f64::from_bits(1)),
+        DType::F16 => (f16::EPSILON.to_f64(), f16::from_bits(1).to_f64()),
+        _ => (bf16::EPSILON.to_f64(), bf16::from_bits(1).to_f64()),
     };
-    let exponent = if x == 0.0 { -2000 } else { x.abs().log2().floor() as i32 };
-    2f64.powi((exponent - bits).max(smallest))
+    // The power of two at or below x.
+    let power = f64::from_bits(x.to_bits() & f64::INFINITY.to_bits());
+    (power * epsilon).max(smallest)
 }
 
 /// By how many units in the last place a number is off.
