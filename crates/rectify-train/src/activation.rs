@@ -9,9 +9,9 @@ use burn::{
 };
 pub use rectify::Family;
 use rectify::{
-    Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, Gelu, GeluTanh, GradientRule, HardSigmoid,
-    HardSwish, HardTanh, LeakyRelu, Mish, Relu, Relu6, ReluConfig, Saturates, Selu, Sigmoid, Silu, Softplus, Softsign,
-    Surrogate, Tanh,
+    Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, Gelu, GeluTanh, GradientRule, HardShrink,
+    HardSigmoid, HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Saturates, Selu, Sigmoid,
+    Silu, SoftShrink, Softplus, Softsign, SquaredRelu, Surrogate, Tanh, TanhShrink,
 };
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,11 @@ pub const NAMES: &[&str] = &[
     "hard-sigmoid",
     "hard-tanh",
     "hard-swish",
+    "hard-shrink",
+    "soft-shrink",
+    "tanh-shrink",
+    "log-sigmoid",
+    "squared-relu",
 ];
 
 /// What stands for every one of [`NAMES`] where a list is asked for.
@@ -164,7 +169,8 @@ impl FromStr for Activation {
                 false => Err(wrong(format!("the parameter must be positive, got {number}"))),
             })
         };
-        let takes_parameter = ["relu", "leaky-relu", "prelu", "elu", "celu", "softplus"].contains(&name);
+        let takes_parameter =
+            ["relu", "leaky-relu", "prelu", "elu", "celu", "softplus", "hard-shrink", "soft-shrink"].contains(&name);
         let function = match name {
             "none" => Function::Identity,
             "relu" => {
@@ -191,6 +197,11 @@ impl FromStr for Activation {
             "hard-sigmoid" => known(HardSigmoid),
             "hard-tanh" => known(HardTanh::default()),
             "hard-swish" => known(HardSwish),
+            "hard-shrink" => known(HardShrink { lambda: positive(0.5)? }),
+            "soft-shrink" => known(SoftShrink { lambda: positive(0.5)? }),
+            "tanh-shrink" => known(TanhShrink),
+            "log-sigmoid" => known(LogSigmoid),
+            "squared-relu" => known(SquaredRelu),
             _ => return Err(ActivationError::Unknown(text.to_owned())),
         };
         if parameter.is_some() && !takes_parameter {
@@ -288,6 +299,8 @@ impl Activation {
             Function::Known(Known::Elu(function)) => Some(function.alpha),
             Function::Known(Known::Celu(function)) => Some(function.alpha),
             Function::Known(Known::Softplus(function)) => Some(function.beta),
+            Function::Known(Known::HardShrink(function)) => Some(function.lambda),
+            Function::Known(Known::SoftShrink(function)) => Some(function.lambda),
             Function::Relu(relu) => match relu.rule() {
                 GradientRule::Heaviside { at_zero } => Some(at_zero),
                 GradientRule::Leaky { slope } => Some(slope),
@@ -298,8 +311,8 @@ impl Activation {
         }
     }
 
-    /// How PyTorch makes the module, as in `LeakyReLU(0.1)`; `None` for formulas. Gradient rules of ReLU are not PyTorch's:
-    /// forward it is `ReLU()`.
+    /// How PyTorch makes the module, as in `LeakyReLU(0.1)`; `None` for formulas and for what PyTorch has no module
+    /// for. Gradient rules of ReLU are not PyTorch's: forward it is `ReLU()`.
     pub fn torch(&self) -> Option<String> {
         let function = match &self.function {
             Function::Identity => return Some("Identity()".to_owned()),
@@ -325,6 +338,10 @@ impl Activation {
             Known::HardSigmoid(_) => "Hardsigmoid()".to_owned(),
             Known::HardTanh(_) => "Hardtanh()".to_owned(),
             Known::HardSwish(_) => "Hardswish()".to_owned(),
+            Known::HardShrink(HardShrink { lambda }) => format!("Hardshrink({lambda})"),
+            Known::SoftShrink(SoftShrink { lambda }) => format!("Softshrink({lambda})"),
+            Known::TanhShrink(_) => "Tanhshrink()".to_owned(),
+            Known::LogSigmoid(_) => "LogSigmoid()".to_owned(),
             _ => return None,
         })
     }
