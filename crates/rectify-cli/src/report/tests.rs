@@ -343,3 +343,11 @@ fn risen_accuracies_are_zoomed_with_a_button_for_the_whole_and_losses_are_not() 
     assert!(data(&page, "train-loss")["layout"]["yaxis"]["range"].is_null());
     assert_eq!(page.split_once("<main>").unwrap().1.matches("class=\"whole\"").count(), 1);
 }
+
+#[test]
+fn a_page_of_ten_thousand_runs_is_no_larger_than_a_browser_opens_at_once() {
+    let results = results(&["relu", "tanh"], 2, 3, 5000);
+    let page = html(&results, &[]).unwrap();
+    assert!(page.len() < 10_000_000, "{} bytes", page.len());
+    assert!(page.contains("The first 2000; the others are in"), "what is left out is said");
+}
