@@ -11,6 +11,8 @@ use crate::draw::page::{Section, scrolling};
 
 /// More runs that are not healthy than this are folded away.
 const MOST_OPEN: usize = 6;
+/// Runs that are not healthy and told in words, at most.
+const MOST_TOLD: usize = 100;
 
 /// Nothing where no run was diagnosed.
 pub fn section(report: &Report, diagnoses: &[Diagnosis]) -> Option<Section> {
@@ -26,7 +28,10 @@ pub fn section(report: &Report, diagnoses: &[Diagnosis]) -> Option<Section> {
             p { (ill.len()) " of " (of_runs.len()) " runs are not healthy." }
             details open[ill.len() <= MOST_OPEN] {
                 summary { "Findings" }
-                @for (run, diagnosis) in &ill { (in_words(run, diagnosis)) }
+                @for (run, diagnosis) in ill.iter().take(MOST_TOLD) { (in_words(run, diagnosis)) }
+                @if ill.len() > MOST_TOLD {
+                    p class="note" { "The first " (MOST_TOLD) "; " code { "rectify diagnose" } " tells all." }
+                }
             }
         }
         p class="note" {
