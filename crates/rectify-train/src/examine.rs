@@ -7,7 +7,7 @@ use crate::{
     experiment::Experiment,
     judge::diagnose::{Case, DETECTORS, Diagnosis, diagnose},
     record::{Results, Run},
-    store::{Line, metrics, run_path},
+    store::{Line, RunFolder, metrics, run_path},
 };
 
 /// A run's losses, step by step, from the first of `folders` that holds them; empty where none does.
@@ -25,6 +25,11 @@ pub fn losses(folders: &[PathBuf], run: &Run) -> Vec<f64> {
     folders.iter().filter_map(of_folder).find(|losses| !losses.is_empty()).unwrap_or_default()
 }
 
+/// All of a run, from the first of `folders` that holds it; `None` where none does, or it cannot be read.
+fn whole(folders: &[RunFolder], run: &Run) -> Option<Run> {
+    folders.iter().find_map(|folder| folder.read_run(&run.activation, run.seed).ok()?)
+}
+
 /// The settings of one run of an experiment.
 pub fn of_one(experiment: &Experiment, run: &Run) -> Experiment {
     let activations = match run.activation.parse::<Activation>() {
@@ -37,7 +42,11 @@ pub fn of_one(experiment: &Experiment, run: &Run) -> Experiment {
 /// A diagnosis of every run of some results whose folders are known, in their order.
 pub fn diagnoses<P: AsRef<Path>>(results: &Results, folders: &[P]) -> Vec<Diagnosis> {
     let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.as_ref().to_owned()).collect();
+    let opened: Vec<RunFolder> = folders.iter().filter_map(|folder| RunFolder::read(folder).ok()).collect();
     let of_run = |run: &Run| {
+        // Of many runs, most are held without what some detectors look at.
+        let read = if run.is_thin() { whole(&opened, run) } else { None };
+        let run = read.as_ref().unwrap_or(run);
         let (losses, experiment) = (losses(&folders, run), of_one(&results.experiment, run));
         let experiment = Some(&experiment).filter(|experiment| experiment.own.is_none());
         let case = Case { run, experiment, data: results.data.as_ref(), losses: &losses };

@@ -91,7 +91,7 @@ mod tests {
             ("lr=0.1,,1", "a comma is too many"),
             ("hidden=64;64", "widths stand between commas"),
             ("residual=yes", "`yes`: true or false"),
-            ("optimizer=sgdd", "did you mean `sgd`?"),
+            ("optimizer=sgdd", "did you mean `sgd`"),
             ("sweep=1", "unknown setting"),
         ] {
             let reason = parse(text).unwrap_err();

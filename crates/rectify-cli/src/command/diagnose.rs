@@ -24,7 +24,7 @@ use serde::Serialize;
 use crate::{
     cli::{DiagnoseArgs, Format, Output, Usage},
     command::{self_test::self_test, sweep},
-    interrupt, note, print,
+    interrupt, print,
     progress::Progress as Display,
     report::terminal::{paragraph, prose_width},
 };
@@ -57,9 +57,7 @@ pub fn diagnose(args: &DiagnoseArgs) -> anyhow::Result<ExitCode> {
         return sweep::diagnose(args);
     }
     let Joined { results, notes } = join(&args.folders)?;
-    if !args.output.quiet {
-        notes.iter().for_each(note);
-    }
+    sweep::tell(&notes, &args.output);
     let runs = diagnoses(&results, &args.folders);
     let repaired = match into.filter(|_| args.repair) {
         Some(folder) => repair_worst(&results, &runs, folder, args)?,

@@ -74,7 +74,7 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 /// A sweep from its folder or those of its shards.
 fn of_sweep(args: &ReportArgs, out: &Path) -> anyhow::Result<ExitCode> {
     let results = join_sweep(&args.folders)?;
-    sweep::tell(&results, &args.output);
+    sweep::tell(&results.notes, &args.output);
     let _lock = match args.folders.iter().any(|folder| folder == out) {
         true => Some(RunFolder::open(out).map_err(|error| anyhow!("{error}; or write elsewhere by --out"))?),
         false => None,
@@ -102,9 +102,7 @@ fn by_dataset(folders: &[PathBuf]) -> Result<Vec<(String, Vec<PathBuf>)>, StoreE
 
 fn read(folders: &[PathBuf], args: &ReportArgs) -> anyhow::Result<Results> {
     let Joined { results, notes } = join(folders)?;
-    if !args.output.quiet {
-        notes.iter().for_each(note);
-    }
+    sweep::tell(&notes, &args.output);
     Ok(results)
 }
 
@@ -151,5 +149,5 @@ fn over_data_sets(
 
 fn write_json(folder: &Path, name: &str, value: &impl serde::Serialize) -> Result<(), StoreError> {
     fs::create_dir_all(folder).map_err(|cause| StoreError::Io { path: folder.to_owned(), cause })?;
-    store::write(&folder.join(name), &serde_json::to_vec_pretty(value).unwrap_or_default())
+    store::atomic::write_json(&folder.join(name), value)
 }

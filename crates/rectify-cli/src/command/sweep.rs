@@ -27,8 +27,8 @@ use crate::{
     },
 };
 
-/// More notes than this are left to `sweep.json`.
-const MOST_NOTES: usize = 20;
+/// More notes than this are counted.
+const MOST_NOTES: usize = 50;
 
 /// Trains the points of a sweep and reports.
 pub fn sweep(run: SweepRun, folder: &Path, output: &Output) -> anyhow::Result<ExitCode> {
@@ -84,14 +84,14 @@ pub fn show(
     printed
 }
 
-/// Tells what is missing, not finished or there twice.
-pub fn tell(results: &SweepResults, output: &Output) {
+/// Tells what is missing, not finished or there twice; of very many, the first.
+pub fn tell(notes: &[String], output: &Output) {
     if output.quiet {
         return;
     }
-    results.notes.iter().take(MOST_NOTES).for_each(note);
-    if let Some(more @ 1..) = results.notes.len().checked_sub(MOST_NOTES) {
-        note(format_args!("and {more} more, in sweep.json"));
+    notes.iter().take(MOST_NOTES).for_each(note);
+    if let Some(more @ 1..) = notes.len().checked_sub(MOST_NOTES) {
+        note(format_args!("and {more} more"));
     }
 }
 

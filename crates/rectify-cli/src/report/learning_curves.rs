@@ -23,6 +23,9 @@ use crate::draw::{
 /// A figure: id, title, metric, vertical axis, number as text, whether it starts with the second half of training.
 type Kind = (&'static str, &'static str, fn(&Epoch) -> Option<f64>, fn() -> Axis, fn(f64) -> String, bool);
 
+/// More runs that diverged than this are counted, not named.
+const MOST_NAMED: usize = 100;
+
 /// More activations than this have a figure each.
 const MOST_LINES: usize = 8;
 
@@ -90,7 +93,8 @@ pub fn section(report: &Report) -> Section {
             @if !diverged.is_empty() {
                 p class="note" {
                     span class="diverged" { "Diverged:" }
-                    " " (diverged.join(", "))
+                    " " (diverged[..diverged.len().min(MOST_NAMED)].join(", "))
+                    @if diverged.len() > MOST_NAMED { " and " (diverged.len() - MOST_NAMED) " more" }
                     ". Where its loss is not finite, a run is not part of a line, and at the end of training it is not \
                      part of the figures below."
                 }

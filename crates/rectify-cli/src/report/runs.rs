@@ -11,6 +11,8 @@ use crate::draw::page::Section;
 
 /// More runs than this are folded away.
 const MOST_OPEN: usize = 12;
+/// More than this stand in `results.json` alone.
+const MOST_ROWS: usize = 2000;
 
 pub fn section(report: &Report) -> Section {
     let kept = report.runs().iter().any(|run| run.kept_epoch.is_some());
@@ -19,8 +21,8 @@ pub fn section(report: &Report) -> Section {
         header.push("kept epoch");
     }
     header.extend(["validation accuracy %", "test accuracy %"]);
-    let rows: Vec<Vec<String>> = report.runs().iter().map(|run| row(run, kept)).collect();
-    let count = rows.len();
+    let rows: Vec<Vec<String>> = report.runs().iter().take(MOST_ROWS).map(|run| row(run, kept)).collect();
+    let count = report.runs().len();
     Section {
         id: "runs",
         title: "Runs",
@@ -28,6 +30,9 @@ pub fn section(report: &Report) -> Section {
             details open[count <= MOST_OPEN] {
                 summary { (count) @if count == 1 { " run" } @else { " runs" } }
                 (report.numbers("Runs", &header, &rows))
+                @if count > rows.len() {
+                    p class="note" { "The first " (rows.len()) "; the others are in " code { "results.json" } "." }
+                }
             }
             @if kept {
                 p class="note" {

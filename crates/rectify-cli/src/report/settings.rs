@@ -8,6 +8,9 @@ use rectify_train::{
 
 use crate::draw::page::Section;
 
+/// More than this are not listed one by one where they are counted.
+const MOST_SEEDS: usize = 20;
+
 pub fn section(results: &Results) -> Section {
     Section {
         id: "settings",
@@ -51,8 +54,8 @@ fn settings(experiment: &Experiment) -> Markup {
         steps,
         patience,
         keep_last,
-        seeds: _,
-        seed: _,
+        seeds,
+        seed,
         shard,
         backend,
         dtype,
@@ -102,7 +105,14 @@ fn settings(experiment: &Experiment) -> Markup {
         ("steps", or(*steps, "as many as the epochs have")),
         ("patience", or(*patience, "none")),
         ("keep_last", keep_last.to_string()),
-        ("seeds", list(&experiment.seeds())),
+        (
+            "seeds",
+            if seed.is_none() && *seeds > MOST_SEEDS {
+                format!("0 to {}", seeds - 1)
+            } else {
+                list(&experiment.seeds())
+            },
+        ),
         ("shard", or(shard.as_ref(), "all trainings")),
         ("probe_every", probe_every.to_string()),
         ("log", or(*log, "metrics.jsonl alone")),

@@ -381,3 +381,11 @@ fn what_is_wrong_stands_in_words_and_in_its_layers_from_its_epoch_on() {
     assert!(html(&results, &[], &healthy).unwrap().contains("Every run is healthy"));
     assert!(!html(&results, &[], &[]).unwrap().contains("id=\"health\""));
 }
+
+#[test]
+fn a_page_of_ten_thousand_runs_is_no_larger_than_a_browser_opens_at_once() {
+    let results = results(&["relu", "tanh"], 2, 3, 5000);
+    let page = html(&results, &[], &[]).unwrap();
+    assert!(page.len() < 10_000_000, "{} bytes", page.len());
+    assert!(page.contains("The first 2000; the others are in"), "what is left out is said");
+}

@@ -1,6 +1,6 @@
 //! More seeds, epochs and activations for an experiment that has begun.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::{Compare, CompareError};
 use crate::{
@@ -82,7 +82,8 @@ pub(super) fn extended(there: &Experiment, asked: Experiment) -> Result<Experime
         all
     };
     let mut seeds = there.seeds();
-    seeds.extend(asked.seeds().into_iter().filter(|seed| !there.seeds().contains(seed)));
+    let known: HashSet<u64> = seeds.iter().copied().collect();
+    seeds.extend(asked.seeds().into_iter().filter(|seed| !known.contains(seed)));
     let counted = seeds.iter().enumerate().all(|(i, seed)| i as u64 == *seed);
     Ok(Experiment {
         activations: with(there.activations.clone(), asked.activations.clone()),

@@ -22,7 +22,7 @@ use crate::{
     experiment::{Experiment, Log},
     judge,
     network::{Model, Shape},
-    record::{DataRecord, Environment, Results, Run, Status, Tuning},
+    record::{DataRecord, Environment, Results, Run, Status, Tuning, WHOLE_RUNS},
     store::{self, Checkpoint, EventWriter, Line, Mark, MetricsWriter, RunFolder, StoreError},
     train::{
         self, Event, State, Trainer,
@@ -142,7 +142,10 @@ impl Job<'_> {
     pub(super) fn look(&mut self) -> Result<Pending, CompareError> {
         let mut pending = Pending::default();
         for (i, training) in self.trainings.iter().enumerate() {
-            let run = self.kept(training)?;
+            let mut run = self.kept(training)?;
+            if i >= WHOLE_RUNS {
+                run.iter_mut().for_each(Run::thin);
+            }
             match &run {
                 Some(run) => pending.taken += self.total_steps.max(run.steps),
                 None => {
@@ -272,13 +275,16 @@ impl Job<'_> {
     }
 
     /// Writes a run that has ended, and the results when it is time.
-    fn finish(&self, i: usize, run: Run, model: Model) {
+    fn finish(&self, i: usize, mut run: Run, model: Model) {
         if run.status != Status::Interrupted
             && let Err(error) = self.write_run(i, &run, model)
         {
             self.fail(error);
         }
         let Some(results) = &self.results else { return };
+        if i >= WHOLE_RUNS {
+            run.thin();
+        }
         let mut results = lock(results);
         results.runs[i] = Some(run);
         let due = results.at.elapsed() >= results.took * SHARE;

@@ -11,7 +11,9 @@ use crate::{
     environment,
     experiment::{Experiment, Point},
     judge,
-    record::{Environment, PointResults, Results, Run, RunEnd, SCHEMA_VERSION, Status, SweepResults, Tuning},
+    record::{
+        Environment, PointResults, Results, Run, RunEnd, SCHEMA_VERSION, Status, SweepResults, Tuning, WHOLE_RUNS,
+    },
     store::{Difference, Line, RunFolder, RunRecord, StoreError, difference, metrics, point_path},
 };
 
@@ -49,7 +51,8 @@ pub enum JoinError {
 
 /// Reads the runs of folders and judges them anew; trains nothing and writes nothing.
 ///
-/// Of a run that several folders hold, the first one's is taken, one that is done before one that is not.
+/// Of a run that several folders hold, the first one's is taken, one that is done before one that is not. Runs beyond the
+/// first [`WHOLE_RUNS`] are [thinned](Run::thin).
 ///
 /// # Errors
 ///
@@ -231,7 +234,10 @@ pub fn join_sweep(folders: &[PathBuf]) -> Result<SweepResults, JoinError> {
     Ok(SweepResults { schema_version: SCHEMA_VERSION, environment, experiment, points, notes })
 }
 
-fn add<'a>(runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>, run: Run, path: &'a Path, notes: &mut Vec<String>) {
+fn add<'a>(runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>, mut run: Run, path: &'a Path, notes: &mut Vec<String>) {
+    if runs.len() >= WHOLE_RUNS {
+        run.thin();
+    }
     let name = (run.activation.clone(), run.seed);
     let Some((there, first)) = runs.get_mut(&name) else {
         runs.insert(name, (run, path));
@@ -261,6 +267,7 @@ fn add<'a>(runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>, run: Run, path: 
 fn same_figures(a: &Run, b: &Run) -> bool {
     let timeless = |run: &Run| {
         let mut run = run.clone();
+        run.thin();
         run.wall_seconds = 0.0;
         run.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
         run

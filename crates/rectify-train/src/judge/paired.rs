@@ -12,6 +12,8 @@
 //! Differences that are the same with every seed leave t without a spread. The sign test takes its place: if there were
 //! no difference, n equal signs would have the probability 2 · 2⁻ⁿ.
 
+use std::collections::HashMap;
+
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::statistics::{CONFIDENCE, activations, completed, estimate, interval};
@@ -81,8 +83,8 @@ pub(super) fn accuracies<'a>(experiment: &'a Experiment, runs: &'a [Run]) -> Vec
 }
 
 pub(super) fn difference((activation, a): &Accuracies, (baseline, b): &Accuracies) -> Option<PairedDifference> {
-    let differences: Vec<f64> =
-        a.iter().filter_map(|(seed, a)| b.iter().find(|(other, _)| other == seed).map(|(_, b)| a - b)).collect();
+    let of_baseline: HashMap<u64, f64> = b.iter().copied().collect();
+    let differences: Vec<f64> = a.iter().filter_map(|(seed, a)| Some(a - of_baseline.get(seed)?)).collect();
     let plain = estimate(&differences)?;
     let within = |end: Option<f64>| end.map(|end| end.clamp(-1.0, 1.0));
     Some(PairedDifference {

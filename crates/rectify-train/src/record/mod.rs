@@ -14,6 +14,8 @@ mod summary;
 mod sweep;
 mod tuning;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -21,7 +23,7 @@ pub use self::{
     data::DataRecord,
     epoch::{Epoch, GradientSample, InputSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},
-    run::{Divergence, Run, Status},
+    run::{Divergence, Run, Status, WHOLE_RUNS},
     summary::{Estimate, Interval, PairedDifference, Ranked, Summary},
     sweep::{PointResults, RunEnd, SweepResults},
     tuning::{Trial, Tuning},
@@ -63,7 +65,7 @@ pub struct Results {
 impl Results {
     /// The same for people: activations have their [labels](Activation::label) in place of formulas in full. Two that
     /// have the same are told apart by a number.
-    pub fn labelled(&self) -> Self {
+    pub fn labelled(&self) -> Cow<'_, Self> {
         let named = self.experiment.activations.iter().map(|activation| activation.name());
         let mut labels: Vec<(String, String)> = Vec::new();
         for name in named.chain(self.runs.iter().map(|run| run.activation.as_str())) {
@@ -79,6 +81,10 @@ impl Results {
         let of =
             |name: &str| labels.iter().find(|(known, _)| known == name).map_or(name, |(_, label)| label).to_owned();
 
+        // Results may be large, and few have formulas.
+        if labels.iter().all(|(name, label)| name == label) {
+            return Cow::Borrowed(self);
+        }
         let mut results = self.clone();
         for activation in &mut results.experiment.activations {
             *activation = activation.clone().labelled(&of(activation.name()));
@@ -88,7 +94,7 @@ impl Results {
         for pair in &mut results.paired_differences {
             (pair.activation, pair.baseline) = (of(&pair.activation), of(&pair.baseline));
         }
-        results
+        Cow::Owned(results)
     }
 }
 

@@ -81,7 +81,28 @@ pub struct Run {
     pub probes: Vec<StepProbe>,
 }
 
+/// So many runs are held in full, in memory and in `results.json`; of further ones [`thin`](Run::thin) takes away what is
+/// most of their size. All of each is in its `run.json`.
+pub const WHOLE_RUNS: usize = 1000;
+
 impl Run {
+    /// Takes away histograms, what is kept of single units, and what was measured between epochs. Estimates, curves and
+    /// sentences need none of it.
+    pub fn thin(&mut self) {
+        self.probes = Vec::new();
+        for layer in self.epochs.iter_mut().flat_map(|epoch| &mut epoch.layers) {
+            layer.unit_nonzero_fraction = Vec::new();
+            (layer.histogram, layer.preactivation_histogram, layer.preactivation_grad_histogram) = (None, None, None);
+        }
+    }
+
+    /// Whether it may have been [thinned](Self::thin): it lacks what was taken away then.
+    pub fn is_thin(&self) -> bool {
+        let mut layers = self.epochs.iter().flat_map(|epoch| &epoch.layers);
+        self.probes.is_empty()
+            && layers.all(|layer| layer.histogram.is_none() && layer.unit_nonzero_fraction.is_empty())
+    }
+
     /// A run of which nothing is measured yet.
     pub fn new(activation: impl Into<String>, seed: u64) -> Self {
         Self {
@@ -110,5 +131,24 @@ impl Run {
             Some(kept) => self.epochs.iter().find(|epoch| epoch.epoch == kept),
             None => self.last(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Layer;
+
+    #[test]
+    fn a_thinned_run_keeps_its_numbers_and_is_known_by_what_it_lacks() {
+        let layer = Layer { unit_nonzero_fraction: vec![0.5; 8], dead_fraction: Some(0.25), ..Layer::default() };
+        let epoch = Epoch { test_accuracy: Some(0.9), layers: vec![layer.clone()], ..Epoch::default() };
+        let probe = StepProbe { step: 1, loss: Some(1.0), layers: vec![layer] };
+        let mut run = Run { epochs: vec![epoch], probes: vec![probe], ..Run::new("relu", 0) };
+        assert!(!run.is_thin());
+        run.thin();
+        assert!(run.is_thin() && run.probes.is_empty());
+        let epoch = &run.epochs[0];
+        assert_eq!((epoch.test_accuracy, epoch.layers[0].dead_fraction), (Some(0.9), Some(0.25)));
     }
 }

@@ -6,10 +6,12 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
+
+use serde::Serialize;
 
 use super::StoreError;
 
@@ -25,10 +27,27 @@ const OLD: &str = ".rectify-old-";
 ///
 /// [`StoreError::Io`] where the folder cannot be written or the disk is full; what was there stays.
 pub fn write(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    write_with(path, |file| file.write_all(contents))
+}
+
+/// The same for JSON, which is not held as a whole on the way.
+///
+/// # Errors
+///
+/// As [`write`].
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    write_with(path, |file| {
+        let mut buffered = BufWriter::with_capacity(1 << 16, file);
+        serde_json::to_writer_pretty(&mut buffered, value)?;
+        buffered.flush()
+    })
+}
+
+fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
     let folder = parent(path);
     New::make(folder, |new| File::create_new(new))
         .and_then(|(new, mut file)| {
-            file.write_all(contents)?;
+            fill(&mut file)?;
             file.sync_all()?;
             fs::rename(&new.0, path)?;
             sync_folder(folder)

@@ -339,9 +339,7 @@ impl RunFolder {
     ///
     /// [`StoreError::Io`].
     pub fn save_results(&self, results: &Results) -> Result<(), StoreError> {
-        let path = self.path.join(RESULTS);
-        let text = serde_json::to_vec_pretty(results).map_err(|error| StoreError::damaged(&path, error))?;
-        atomic::write(&path, &text)
+        atomic::write_json(&self.path.join(RESULTS), results)
     }
 
     /// Writes `sweep.json`.
@@ -350,9 +348,7 @@ impl RunFolder {
     ///
     /// [`StoreError::Io`].
     pub fn save_sweep(&self, results: &SweepResults) -> Result<(), StoreError> {
-        let path = self.path.join(SWEEP);
-        let text = serde_json::to_vec_pretty(results).map_err(|error| StoreError::damaged(&path, error))?;
-        atomic::write(&path, &text)
+        atomic::write_json(&self.path.join(SWEEP), results)
     }
 }
 
