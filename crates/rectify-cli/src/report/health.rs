@@ -11,8 +11,8 @@ use crate::draw::page::{Section, scrolling};
 
 /// More runs that are not healthy than this are folded away.
 const MOST_OPEN: usize = 6;
-/// Runs that are not healthy and told in words, at most.
-const MOST_TOLD: usize = 100;
+/// More are left to `rectify diagnose`.
+const MOST_IN_WORDS: usize = 200;
 
 /// Nothing where no run was diagnosed.
 pub fn section(report: &Report, diagnoses: &[Diagnosis]) -> Option<Section> {
@@ -28,9 +28,9 @@ pub fn section(report: &Report, diagnoses: &[Diagnosis]) -> Option<Section> {
             p { (ill.len()) " of " (of_runs.len()) " runs are not healthy." }
             details open[ill.len() <= MOST_OPEN] {
                 summary { "Findings" }
-                @for (run, diagnosis) in ill.iter().take(MOST_TOLD) { (in_words(run, diagnosis)) }
-                @if ill.len() > MOST_TOLD {
-                    p class="note" { "The first " (MOST_TOLD) "; " code { "rectify diagnose" } " tells all." }
+                @for (run, diagnosis) in ill.iter().take(MOST_IN_WORDS) { (in_words(run, diagnosis)) }
+                @if ill.len() > MOST_IN_WORDS {
+                    p { "And of " (ill.len() - MOST_IN_WORDS) " more; " code { "rectify diagnose" } " has all." }
                 }
             }
         }
