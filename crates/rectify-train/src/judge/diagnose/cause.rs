@@ -2,9 +2,8 @@
 //!
 //! Findings are symptoms. A rule names the symptoms that a cause leaves, and what must not be there: large initial
 //! weights make gradients explode and trainings diverge, and so does a high rate; where the weights were drawn too large,
-//! the rate is not to blame. Rules are ordered by how much they exclude. A cause's confidence is how often it was right
-//! where it was named first, on the tuning half of the planted faults: `rectify diagnose --self-test --seeds 2 --format
-//! json` prints that as `named_first`, for the other half too.
+//! the rate is not to blame. Each rule's confidence is an order, set by judgement and not yet by measurement: `rectify diagnose
+//! --self-test --format json` prints, as `named_first`, how often each cause was right where it was named first.
 
 use serde::Serialize;
 
@@ -19,8 +18,7 @@ use crate::{
 pub struct Cause {
     /// As in `learning-rate-too-high`.
     pub cause: &'static str,
-    /// The probability that it is right if it is named first, estimated on planted faults: (right + 1) / (named + 2), after
-    /// Laplace; ½ for a cause that no planted fault led to.
+    /// How much the rule is trusted, 0 to 1. It ranks causes; it is not calibrated.
     pub confidence: f64,
     /// Why these findings point to it.
     pub because: &'static str,
@@ -101,10 +99,7 @@ struct Rule {
     because: &'static str,
     /// The detectors whose findings it explains, where they have found something.
     explains: &'static [&'static str],
-    /// The order of rules: of several that hold, the largest is named first.
-    order: f64,
-    /// How often it was right, of how often it was named first.
-    right: [u32; 2],
+    confidence: f64,
     holds: fn(&Signs) -> bool,
 }
 
@@ -113,40 +108,35 @@ const RULES: &[Rule] = &[
         cause: "frozen-layer",
         because: "a layer stays as it was drawn while others move",
         explains: &["frozen-layer", "slow-learning"],
-        order: 0.99,
-        right: [0, 0],
+        confidence: 0.99,
         holds: |signs| signs.seen("frozen-layer"),
     },
     Rule {
         cause: "no-nonlinearity",
         because: "the layers act linearly on the data",
         explains: &["no-nonlinearity"],
-        order: 0.99,
-        right: [0, 0],
+        confidence: 0.99,
         holds: |signs| signs.seen("no-nonlinearity"),
     },
     Rule {
         cause: "inputs-unscaled",
         because: "initialisations and rates are made for inputs of mean 0 and deviation 1, and these are not",
         explains: &["data", "divergence", "dead-units", "saturated-units", "exploding-gradient", "not-learning"],
-        order: 0.99,
-        right: [0, 0],
+        confidence: 0.99,
         holds: |signs| signs.unscaled(),
     },
     Rule {
         cause: "initial-bias",
         because: "the initial biases decide the sign of the pre-activations, and the inputs do not",
         explains: &["initial-scale", "dead-units", "saturated-units", "vanishing-gradient", "not-learning"],
-        order: 0.99,
-        right: [0, 0],
+        confidence: 0.99,
         holds: |signs| signs.biased() && !signs.unscaled(),
     },
     Rule {
         cause: "initial-weights-too-small",
         because: "the initial weights are a fraction of what keeps a signal's size, so that it dies out from layer to layer",
         explains: &["initial-scale", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
-        order: 0.99,
-        right: [0, 0],
+        confidence: 0.99,
         holds: |signs| signs.small_weights(),
     },
     Rule {
@@ -160,24 +150,21 @@ const RULES: &[Rule] = &[
             "dead-units",
             "not-learning",
         ],
-        order: 0.99,
-        right: [0, 0],
+        confidence: 0.99,
         holds: |signs| signs.large_weights() && !signs.unscaled(),
     },
     Rule {
         cause: "weight-decay-too-strong",
         because: "the weights shrank, which the gradient alone does not do",
         explains: &["weight-growth", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
-        order: 0.95,
-        right: [0, 0],
+        confidence: 0.95,
         holds: |signs| signs.shrank() && !signs.large_weights(),
     },
     Rule {
         cause: "clipping-too-tight",
         because: "the gradient is more than ten times what clipping lets through, and the steps are too short",
         explains: &["update-too-small", "slow-learning", "not-learning"],
-        order: 0.95,
-        right: [0, 0],
+        confidence: 0.95,
         holds: |signs| {
             signs.clips_all()
                 && (signs.seen("update-too-small") || signs.seen("slow-learning") || signs.seen("not-learning"))
@@ -187,16 +174,14 @@ const RULES: &[Rule] = &[
         cause: "batch-too-small",
         because: "a batch's gradient is mostly noise",
         explains: &["noisy-gradient", "oscillating-loss", "slow-learning", "not-learning", "dead-units"],
-        order: 0.9,
-        right: [0, 0],
+        confidence: 0.9,
         holds: |signs| signs.seen("noisy-gradient"),
     },
     Rule {
         cause: "learning-rate-too-low",
         because: "no layer moves by a noticeable part of itself, though gradients arrive and nothing clips them",
         explains: &["update-too-small", "slow-learning", "not-learning"],
-        order: 0.9,
-        right: [0, 0],
+        confidence: 0.9,
         holds: |signs| signs.seen("update-too-small") && signs.began_sound() && !signs.clips_all(),
     },
     Rule {
@@ -212,8 +197,7 @@ const RULES: &[Rule] = &[
             "exploding-gradient",
             "not-learning",
         ],
-        order: 0.9,
-        right: [0, 0],
+        confidence: 0.9,
         holds: |signs| {
             let broke = [
                 "divergence",
@@ -230,8 +214,7 @@ const RULES: &[Rule] = &[
         cause: "too-deep-for-activation",
         because: "with initial weights of the right size the gradient shrinks over the layers: the activation's slope is too small for so many",
         explains: &["initial-scale", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
-        order: 0.9,
-        right: [0, 0],
+        confidence: 0.9,
         holds: |signs| {
             signs.began_sound()
                 && initial_scale::backward(signs.case)
@@ -242,16 +225,14 @@ const RULES: &[Rule] = &[
         cause: "activation-saturates",
         because: "the units are on the flat parts of their function",
         explains: &["saturated-units", "vanishing-gradient", "not-learning", "slow-learning"],
-        order: 0.6,
-        right: [0, 0],
+        confidence: 0.6,
         holds: |signs| signs.seen("saturated-units"),
     },
     Rule {
         cause: "labels-do-not-fit-inputs",
         because: "everything is sound, and batches contradict each other",
         explains: &["data", "not-learning", "slow-learning", "overfitting"],
-        order: 0.9,
-        right: [0, 0],
+        confidence: 0.9,
         holds: |signs| {
             let broken = [
                 "initial-scale",
@@ -269,8 +250,7 @@ const RULES: &[Rule] = &[
         cause: "overfits",
         because: "the validation loss rises while the training loss falls",
         explains: &["overfitting"],
-        order: 0.9,
-        right: [0, 0],
+        confidence: 0.9,
         holds: |signs| signs.seen("overfitting"),
     },
 ];
@@ -281,19 +261,20 @@ pub(super) fn causes(case: &Case, findings: &[Finding]) -> Vec<Cause> {
         return Vec::new();
     }
     let signs = Signs { case, findings };
-    let mut rules: Vec<&Rule> = RULES.iter().filter(|rule| (rule.holds)(&signs)).collect();
-    // Stable: of two alike, the one that stands first.
-    rules.sort_by(|a, b| b.order.total_cmp(&a.order));
-    rules
-        .into_iter()
+    let mut causes: Vec<Cause> = RULES
+        .iter()
+        .filter(|rule| (rule.holds)(&signs))
         .map(|rule| Cause {
             cause: rule.cause,
-            confidence: f64::from(rule.right[0] + 1) / f64::from(rule.right[1] + 2),
+            confidence: rule.confidence,
             because: rule.because,
             findings: rule.explains.iter().copied().filter(|detector| signs.seen(detector)).collect(),
             remedy: remedy(rule.cause, case),
         })
-        .collect()
+        .collect();
+    // Stable: of two alike, the one whose rule stands first.
+    causes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    causes
 }
 
 /// What to change where `cause` is right.
