@@ -11,7 +11,7 @@ pub use rectify::Family;
 use rectify::{
     Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, Gelu, GeluTanh, GradientRule, HardShrink,
     HardSigmoid, HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Saturates, Selu, Sigmoid,
-    Silu, SoftShrink, Softplus, Softsign, SquaredRelu, Surrogate, Tanh, TanhShrink,
+    Silu, SoftShrink, Softplus, Softsign, Surrogate, Tanh, TanhShrink,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,6 @@ pub const NAMES: &[&str] = &[
     "soft-shrink",
     "tanh-shrink",
     "log-sigmoid",
-    "squared-relu",
 ];
 
 /// What stands for every one of [`NAMES`] where a list is asked for.
@@ -201,7 +200,6 @@ impl FromStr for Activation {
             "soft-shrink" => known(SoftShrink { lambda: positive(0.5)? }),
             "tanh-shrink" => known(TanhShrink),
             "log-sigmoid" => known(LogSigmoid),
-            "squared-relu" => known(SquaredRelu),
             _ => return Err(ActivationError::Unknown(text.to_owned())),
         };
         if parameter.is_some() && !takes_parameter {

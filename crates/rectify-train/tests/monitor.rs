@@ -1,9 +1,9 @@
 //! A monitor beside loops that are not ours.
 
 use burn::{
-    module::Module,
+    module::{Module, Param},
     nn::{
-        Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
+        Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig,
         attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig},
         conv::{Conv2d, Conv2dConfig},
         gru::{Gru, GruConfig},
@@ -51,20 +51,23 @@ struct Net {
 impl Net {
     /// So many hidden layers; weights of that standard deviation and biases of `bias`.
     fn new(activation: &str, layers: usize, std: f64, bias: f64, taps: &Taps, device: &Device) -> Self {
-        device.seed(7);
         let activation = activation.parse().expect("a known activation");
-        let linear = |place: usize| {
-            let width = if place == 0 { 2 } else { 32 };
-            let weights = Initializer::Normal { mean: 0.0, std };
-            let mut linear = LinearConfig::new(width, 32).with_initializer(weights).init(device);
-            linear.bias = linear.bias.map(|old| old.map(|old| Tensor::full(old.dims(), bias, (device, old.dtype()))));
-            linear
+        // Not by the device's generator, which tests side by side share.
+        let drawn = |place: usize, width: usize, units: usize, std: f64, bias: f64| {
+            // A uniform number in −1..1 has the deviation 1/√3.
+            let scale = std as f32 * 3f32.sqrt();
+            let weights: Vec<f32> = numbers(width * units, 1000 + place).into_iter().map(|x| scale * x).collect();
+            Linear {
+                weight: Param::from_tensor(Tensor::from_data(TensorData::new(weights, [width, units]), device)),
+                bias: Some(Param::from_tensor(Tensor::full([units], bias, device))),
+            }
         };
+        let linear = |place: usize| drawn(place, if place == 0 { 2 } else { 32 }, 32, std, bias);
         let tap = |place: usize| taps.tap(&format!("hidden.{place}"), &activation, device);
         Self {
             hidden: (0..layers).map(linear).collect(),
             activations: (0..layers).map(tap).collect(),
-            head: LinearConfig::new(32, 4).init(device),
+            head: drawn(layers, 32, 4, 0.1, 0.0),
         }
     }
 

@@ -2,18 +2,25 @@
 
 use super::FusedActivation;
 use crate::{
-    number::Number,
+    activation::{Activation, Sigmoid, Tanh},
     relu::real::{self, Apply},
 };
 
-/// Hands φ(z + b) to `elements`, as a function of z and b. Of a `Function` it is z + b: its
-/// own kernel follows, over a block that is in cache.
+/// The function whose own kernel computes φ, over a block that is in cache, after [`value`]; `None` where that has done it.
+pub(crate) fn kernel(activation: FusedActivation) -> Option<Activation> {
+    match activation {
+        FusedActivation::Identity | FusedActivation::Relu(_) => None,
+        FusedActivation::Sigmoid => Some(Sigmoid.into()),
+        FusedActivation::Tanh => Some(Tanh.into()),
+        FusedActivation::Function(function) => Some(function),
+    }
+}
+
+/// Hands φ(z + b) to `elements`, as a function of z and b, or z + b where a [`kernel`] follows.
 pub(crate) fn value<A: Apply<f32>>(activation: FusedActivation, elements: A) -> A::Output {
     match activation {
-        FusedActivation::Identity | FusedActivation::Function(_) => elements.apply(|z, b| z + b),
         FusedActivation::Relu(_) => elements.apply(|z, b| real::f(z + b)),
-        FusedActivation::Sigmoid => elements.apply(|z, b| (z + b).sigmoid()),
-        FusedActivation::Tanh => elements.apply(|z, b| Number::tanh(z + b)),
+        _ => elements.apply(|z, b| z + b),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     activation,
     fused_activation::{
         Bias, FusedActivation,
-        flex::{slope, value},
+        flex::{kernel, slope, value},
     },
     host::{arch, dense, tensor},
 };
@@ -61,9 +61,9 @@ impl FusedConv2dOps for Flex {
             return default::fused_conv2d_watched::<Self>(x, weight, bias, tap, activation);
         }
         let z = Self::rectify_fused_conv2d(x, weight, bias, FusedActivation::Identity);
-        let output = match activation {
-            FusedActivation::Function(function) => activation::flex::values(function, z.storage()),
-            activation => value(activation, Fresh(z.storage())),
+        let output = match kernel(activation) {
+            Some(function) => activation::flex::values(function, z.storage()),
+            None => value(activation, Fresh(z.storage())),
         };
         let output = tensor(output, z.shape().dims::<4>());
         (z, output)
@@ -208,7 +208,7 @@ fn convolve(images: &Images, x: &[f32], weights: &[f32], bias: &[f32], activatio
             for ((plane, &bias), output) in planes.chunks_exact_mut(places).zip(bias).zip(output.chunks_exact_mut(area))
             {
                 value(activation, Plane { z: &mut *plane, bias });
-                if let FusedActivation::Function(function) = activation {
+                if let Some(function) = kernel(activation) {
                     activation::flex::value_in_place(function, plane);
                 }
                 for (row, plane) in output.chunks_exact_mut(images.width).zip(plane.chunks(images.stride())) {

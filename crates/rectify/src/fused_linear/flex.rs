@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     activation,
-    fused_activation::flex::{slope, value},
+    fused_activation::flex::{kernel, slope, value},
     host::{arch, tensor},
     relu::real::Apply,
 };
@@ -33,7 +33,7 @@ impl FusedLinearOps for Flex {
         let mut z = matrices.product();
         for z in z.chunks_mut(block(bias.len())) {
             value(activation, Rows { z, bias: &bias });
-            if let FusedActivation::Function(function) = activation {
+            if let Some(function) = kernel(activation) {
                 activation::flex::value_in_place(function, z);
             }
         }
@@ -55,12 +55,12 @@ impl FusedLinearOps for Flex {
         let free = &mut output.spare_capacity_mut()[..z.len()];
         let block = block(bias.len());
         for (z, output) in z.chunks_mut(block).zip(free.chunks_mut(block)) {
-            match activation {
-                FusedActivation::Function(function) => {
+            match kernel(activation) {
+                Some(function) => {
                     value(FusedActivation::Identity, Rows { z, bias: &bias });
                     activation::flex::value(function, z, output);
                 }
-                activation => value(activation, WatchedRows { z, output, bias: &bias }),
+                None => value(activation, WatchedRows { z, output, bias: &bias }),
             }
         }
         // SAFETY: every element is written: both are of the same length, and `with_bias` has checked that their rows are as
