@@ -3,7 +3,7 @@
 use std::{any::TypeId, marker::PhantomData};
 
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, TensorMetadata,
+    Autodiff, AutodiffBackend, Backend,
     autodiff::{
         NodeId,
         checkpoint::{
@@ -18,10 +18,9 @@ use burn::backend::{
     backend_extension,
     tensor::FloatTensor,
 };
-use burn::tensor::{DType, FloatDType};
 
 use super::{Activation, Keeps};
-use crate::formula::{Program, operations};
+use crate::formula::operations;
 
 /// An activation and its derivative. The defaults are Burn's own operations.
 #[backend_extension(
@@ -35,7 +34,7 @@ pub trait ActivationOps: Backend {
     /// φ(x).
     #[fusion(default)]
     fn rectify_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
-        map::<Self>(&activation.program(), x)
+        operations::map::<Self>(&activation.program(), x)
     }
 
     /// φ′ · grad. `kept` is what the activation keeps, the input or the output.
@@ -45,17 +44,8 @@ pub trait ActivationOps: Backend {
         grad: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
-        Self::float_mul(map::<Self>(&activation.slope_program(), kept), grad)
+        Self::float_mul(operations::map::<Self>(&activation.slope_program(), kept), grad)
     }
-}
-
-/// A program by Burn's operations. In f32 for half types, whose exponentials overflow where the function does not.
-fn map<B: Backend>(program: &Program, x: FloatTensor<B>) -> FloatTensor<B> {
-    let dtype = x.dtype();
-    if !matches!(dtype, DType::F16 | DType::BF16) {
-        return operations::map::<B>(program, x);
-    }
-    B::float_cast(operations::map::<B>(program, B::float_cast(x, FloatDType::F32)), dtype.into())
 }
 
 #[cfg(feature = "ndarray")]

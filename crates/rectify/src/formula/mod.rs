@@ -96,8 +96,8 @@ pub(crate) use trace::trace;
 ///
 /// On Flex a formula is computed block by block in the first cache, in f32 with vectors (half types too, rounded once;
 /// f64 by the platform's functions); a power with an exponent that is no whole number is computed number by number. On
-/// other backends it is Burn's operations one after the other, as exact as those are. The backward pass keeps the
-/// input.
+/// other backends it is Burn's operations one after the other, as exact as those are, in f32 for half types. The backward
+/// pass keeps the input.
 ///
 /// # Why not a crate
 ///
