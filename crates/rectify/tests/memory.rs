@@ -22,20 +22,26 @@ use rectify::{
     Activation, FusedActivation, FusedLinearConfig, Gelu, GradientRule, LeakyRelu, Relu, ReluConfig, Surrogate,
 };
 
-/// Counts the blocks of a tensor's size or more: those that live, and those ever made.
+/// Counts the blocks of one or several tensors' size: those that live, and those ever made.
 struct Counting;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 static MADE: AtomicIsize = AtomicIsize::new(0);
 
-const SIDE: usize = 512;
+/// No power of two: a matrix product keeps a block of the size of a processor's cache for each thread, and a test's
+/// thread lets go of it when it ends, while the next test counts.
+const SIDE: usize = 520;
 /// Bytes of a tensor of the tests: SIDE × SIDE numbers of 4 bytes.
 const TENSOR: usize = SIDE * SIDE * 4;
+
+fn holds_tensors(layout: Layout) -> bool {
+    layout.size() >= TENSOR && layout.size().is_multiple_of(TENSOR)
+}
 
 // SAFETY: the system's allocator does the work.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() >= TENSOR {
+        if holds_tensors(layout) {
             LIVE.fetch_add(1, SeqCst);
             MADE.fetch_add(1, SeqCst);
         }
@@ -43,7 +49,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if layout.size() >= TENSOR {
+        if holds_tensors(layout) {
             LIVE.fetch_sub(1, SeqCst);
         }
         unsafe { System.dealloc(block, layout) }
