@@ -1,4 +1,4 @@
-//! The README's commands do what the README says they do, on less data.
+//! The commands of the README and the guide do what they say, on less data.
 
 mod place;
 
@@ -6,9 +6,10 @@ use std::{fs, path::Path};
 
 use place::Place;
 
-const README: &str = include_str!("../../../README.md");
+/// The README and, behind it, the guide.
+const README: &str = concat!(include_str!("../../../README.md"), include_str!("../../../docs/guide.md"));
 
-/// The arguments of every `cargo run --release -- …` in the README, without comments.
+/// The arguments of every `cargo run --release -- …` in them, without comments.
 fn commands() -> Vec<Vec<&'static str>> {
     let lines = README.lines().filter_map(|line| line.strip_prefix("    cargo run --release -- "));
     let without_comment = |line: &'static str| line.split_once(" #").map_or(line, |(command, _)| command);

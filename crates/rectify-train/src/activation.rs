@@ -11,7 +11,7 @@ pub use rectify::Family;
 use rectify::{
     Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, Gelu, GeluTanh, GradientRule, HardShrink,
     HardSigmoid, HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Saturates, Selu, Sigmoid,
-    Silu, SoftShrink, Softplus, Softsign, Surrogate, Tanh, TanhShrink,
+    Silu, SoftShrink, Softplus, Softsign, Surrogate, Swish, Tanh, TanhShrink,
 };
 use serde::{Deserialize, Serialize};
 
@@ -169,7 +169,8 @@ impl FromStr for Activation {
             })
         };
         let takes_parameter =
-            ["relu", "leaky-relu", "prelu", "elu", "celu", "softplus", "hard-shrink", "soft-shrink"].contains(&name);
+            ["relu", "leaky-relu", "prelu", "elu", "celu", "silu", "softplus", "hard-shrink", "soft-shrink"]
+                .contains(&name);
         let function = match name {
             "none" => Function::Identity,
             "relu" => {
@@ -187,6 +188,7 @@ impl FromStr for Activation {
             "selu" => known(Selu),
             "gelu" => known(Gelu),
             "gelu-tanh" => known(GeluTanh),
+            "silu" if parameter.is_some() => known(Swish { beta: positive(1.0)? }),
             "silu" => known(Silu),
             "mish" => known(Mish),
             "softplus" => known(Softplus { beta: positive(1.0)? }),
@@ -249,6 +251,21 @@ impl Activation {
     pub fn all() -> Vec<Self> {
         let names = NAMES.iter().filter(|name| **name != "none");
         names.map(|name| name.parse().expect("a name in the list is an activation's")).collect()
+    }
+
+    /// Names and formulas, with [`ALL`] for every function that the list does not name itself: `relu,x*sigmoid(2*x),all`
+    /// begins with ReLU and has it once.
+    ///
+    /// # Errors
+    ///
+    /// What is no activation.
+    pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Self>, ActivationError> {
+        let is_all = |name: &str| name.trim().eq_ignore_ascii_case(ALL);
+        let read = |name: &'a str| if is_all(name) { Ok(None) } else { name.parse().map(Some) };
+        let read: Vec<Option<Self>> = names.into_iter().map(read).collect::<Result<_, _>>()?;
+        let named: Vec<Self> = read.iter().flatten().cloned().collect();
+        let others = || Self::all().into_iter().filter(|one| !named.iter().any(|named| named.same_function(one)));
+        Ok(read.into_iter().flat_map(|one| one.map_or_else(|| others().collect(), |one| vec![one])).collect())
     }
 
     /// The name in its usual spelling, with the parameter as the user gave it.

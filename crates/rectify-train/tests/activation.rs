@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use proptest::prelude::*;
 use rectify_train::activation::{Activation, ActivationError, NAMES};
 
-const WITH_PARAMETER: [&str; 6] = ["leaky-relu", "prelu", "elu", "celu", "softplus", "relu"];
+const WITH_PARAMETER: [&str; 7] = ["leaky-relu", "prelu", "elu", "celu", "silu", "softplus", "relu"];
 
 fn parameter_of(name: &'static str) -> BoxedStrategy<String> {
     match name {
@@ -256,4 +256,20 @@ fn a_formula_says_by_its_own_shape_what_built_in_functions_are_known_to_do() {
         assert_eq!(formula.saturates(), known.saturates(), "{text}");
         assert_eq!(formula.can_be_zero(), known.can_be_zero(), "{text}");
     }
+}
+
+#[test]
+fn all_in_a_list_stands_for_those_that_the_list_does_not_name() {
+    let names = |list: &[&str]| -> Vec<String> {
+        let list = Activation::list(list.iter().copied()).expect("activations");
+        list.iter().map(|activation| activation.name().to_owned()).collect()
+    };
+    let all: Vec<&str> = NAMES.iter().copied().filter(|name| *name != "none").collect();
+    assert_eq!(names(&["All"]), all);
+    let with_formula = names(&["gelu", "x*sigmoid(2*x)", "all"]);
+    assert_eq!(with_formula.len(), all.len() + 1);
+    assert_eq!(with_formula[..3], ["gelu", "x*sigmoid(2*x)", "relu"]);
+    // The default by another name is the same function.
+    assert_eq!(names(&["all", "leaky-relu:0.01"]).len(), all.len());
+    assert_eq!(names(&["all", "leaky-relu:0.1"]).len(), all.len() + 1);
 }

@@ -88,6 +88,25 @@ fn a_layer_s_fault_is_found_there_and_only_there() {
 }
 
 #[test]
+fn one_fall_in_accuracy_is_no_oscillation_and_two_are() {
+    let findings = |accuracies: &[f64]| {
+        let epoch = |(epoch, accuracy): (usize, &f64)| Epoch {
+            epoch,
+            step: 10 * epoch,
+            validation_accuracy: Some(*accuracy),
+            ..Epoch::default()
+        };
+        let epochs = accuracies.iter().enumerate().map(epoch).collect();
+        let run = Run { status: Status::Completed, steps: 40, epochs, ..Run::new("relu", 0) };
+        diagnose(&Case::of(&run), DETECTORS).findings.into_iter().map(|found| found.detector).collect::<Vec<_>>()
+    };
+    assert!(!findings(&[0.1, 0.8, 0.7, 0.85, 0.9]).contains(&"oscillating-loss"));
+    assert!(findings(&[0.1, 0.8, 0.7, 0.85, 0.75]).contains(&"oscillating-loss"));
+    // As often, but by less than five points.
+    assert!(!findings(&[0.1, 0.8, 0.77, 0.85, 0.82]).contains(&"oscillating-loss"));
+}
+
+#[test]
 fn a_repair_keeps_what_works_and_says_so_where_nothing_does() {
     let broken =
         Experiment { activations: vec!["tanh".parse().unwrap()], init: Init::Normal(0.001), ..Experiment::default() };

@@ -182,19 +182,13 @@ impl Activations {
 /// Names of activations between commas.
 pub fn activations() -> Value<Activations> {
     let parse = |text: &str| {
-        let names = entries(text).into_iter();
-        if text.trim().eq_ignore_ascii_case(activation::ALL) {
-            return Ok(Activations(Activation::all()));
+        let names = entries(text);
+        if names.contains(&"") {
+            return Err("a name is missing, or a comma is too many".to_owned());
         }
-        names
-            .map(|name| match name {
-                "" => Err("a name is missing, or a comma is too many".to_owned()),
-                name => name.parse().map_err(|error: rectify_train::activation::ActivationError| error.to_string()),
-            })
-            .collect::<Result<_, String>>()
-            .map(Activations)
+        Activation::list(names).map(Activations).map_err(|error| error.to_string())
     };
-    Value { parse, words: rectify_train::activation::NAMES.to_vec() }
+    Value { parse, words: activation::NAMES.to_vec() }
 }
 
 #[cfg(test)]

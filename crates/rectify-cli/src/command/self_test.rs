@@ -95,8 +95,10 @@ fn half_text(title: &str, scores: &Scores) -> String {
         let part = (all > 0).then(|| hits as f64 / all as f64);
         format!("{hits} of {all}, {} % ({} to {} at 95 %)", percent(part, 1), percent(low, 1), percent(high, 1))
     };
+    let (named, right, expected) = scores.calibration;
     format!(
-        "\n{title}\nFaults found, right cause among the first two: {}\nHealthy trainings with a warning: {}\nRepaired: {}\n{}\n{}\n",
+        "\n{title}\nFaults found, right cause among the first two: {}\nHealthy trainings with a warning: {}\nRepaired: {}\n\
+         Causes named: {named}, right {right}; {expected:.0} by their confidences\n{}\n{}\n",
         share(scores.found),
         share(scores.alarmed),
         share(scores.repaired),

@@ -43,11 +43,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{
-    activation::{self, Activation},
-    data::DataOptions,
-    words::entries,
-};
+use crate::{activation::Activation, data::DataOptions, words::entries};
 
 /// Everything that decides what is trained and on what.
 ///
@@ -423,9 +419,8 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Activat
         Many(Vec<String>),
     }
     let names = match Names::deserialize(deserializer)? {
-        Names::One(name) if name.trim().eq_ignore_ascii_case(activation::ALL) => return Ok(Activation::all()),
         Names::One(names) => entries(&names).into_iter().map(str::to_owned).collect(),
         Names::Many(names) => names,
     };
-    names.iter().map(|name| name.parse().map_err(serde::de::Error::custom)).collect()
+    Activation::list(names.iter().map(String::as_str)).map_err(serde::de::Error::custom)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Planted;
-use crate::judge::statistics::wilson;
+use crate::judge::{diagnose::cause::confidence, statistics::wilson};
 
 /// Of one cause or detector.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -37,15 +37,18 @@ pub struct Scores {
     pub alarmed: (usize, usize, (f64, f64)),
     /// Repairs tried, and those that helped, with the interval.
     pub repaired: (usize, usize, (f64, f64)),
-    /// By cause, how often it was right where it was named first: trainings, right ones. What confidences are taken from.
-    pub named_first: BTreeMap<&'static str, (usize, usize)>,
+    /// By cause, the trainings in which it was named, at whatever place, and those in which it was right. What confidences
+    /// are taken from.
+    pub named: BTreeMap<&'static str, (usize, usize)>,
+    /// Causes named over all trainings, those that were right, and how many the confidences expect to be.
+    pub calibration: (usize, usize, f64),
 }
 
 /// Counts.
 pub fn scores(all: &[&Planted]) -> Scores {
     let mut causes: BTreeMap<&'static str, Score> = BTreeMap::new();
     let mut detectors: BTreeMap<&'static str, Score> = BTreeMap::new();
-    let mut named_first: BTreeMap<&'static str, (usize, usize)> = BTreeMap::new();
+    let mut named: BTreeMap<&'static str, (usize, usize)> = BTreeMap::new();
     for planted in all {
         if let Some(cause) = planted.planted {
             let score = causes.entry(cause).or_default();
@@ -57,12 +60,12 @@ pub fn scores(all: &[&Planted]) -> Scores {
             }
         }
         for cause in &planted.causes {
+            let (times, rights) = named.entry(cause).or_default();
+            (*times, *rights) = (*times + 1, *rights + usize::from(planted.planted == Some(*cause)));
             causes.entry(cause).or_default().false_alarms += usize::from(planted.planted.is_none());
         }
         if let Some(first) = planted.causes.first() {
             let right = planted.planted == Some(*first);
-            let (times, rights) = named_first.entry(first).or_default();
-            (*times, *rights) = (*times + 1, *rights + usize::from(right));
             causes.entry(first).or_default().mistaken += usize::from(planted.planted.is_some() && !right);
         }
         let mut found = planted.findings.clone();
@@ -82,6 +85,9 @@ pub fn scores(all: &[&Planted]) -> Scores {
         let hits = all.iter().filter(|planted| which(planted)).count();
         (all.len(), hits, wilson(hits, all.len()))
     };
+    let calibration = named.iter().fold((0, 0, 0.0), |(all, right, expected), (cause, (times, rights))| {
+        (all + times, right + rights, expected + *times as f64 * confidence(cause).unwrap_or(0.0))
+    });
     Scores {
         causes,
         detectors,
@@ -90,7 +96,8 @@ pub fn scores(all: &[&Planted]) -> Scores {
         repaired: share(&|planted| planted.repair.is_some(), &|planted| {
             planted.repair.as_ref().is_some_and(|repair| repair.repaired)
         }),
-        named_first,
+        named,
+        calibration,
     }
 }
 

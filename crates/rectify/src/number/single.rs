@@ -50,18 +50,23 @@ impl Number for f32 {
         if self == 0.0 { self } else { value }
     }
 
-    /// With e = e^(−2|x|) − 1: −e / (2 + e), and by how much the quotient of the rounded numbers misses that.
+    /// Beyond 0.55, with t = e^(−2|x|): 1 − 2 t / (1 + t), where what is rounded is a quarter of the result and less. Nearer
+    /// to 0 a polynomial.
     #[inline(always)]
     fn tanh(self) -> Self {
-        let (high, low) = expm1_in_two((-2.0 * f32::abs(self)).clamp(-40.0, 0.0));
-        let e = high + low;
-        let lost = high - e + low;
-        let d = 2.0 + e;
-        let d_lost = e - (d - 2.0) + lost;
-        let q = -e / d;
-        let left = (-q).mul_add(d, -e) - lost - q * d_lost;
-        // 1 / d, roughly, for d in 1..=2.
-        left.mul_add((-0.5f32).mul_add(d, 1.5), q).copysign(self)
+        let x = f32::abs(self);
+        let (top, n) = power((-2.0 * x).at_least(-40.0));
+        let t = top * power_of_two(n);
+        let far = (-2.0f32).mul_add(t / (1.0 + t), 1.0);
+        let square = x * x;
+        let mut p = 2.526_390_7e-3_f32;
+        p = p.mul_add(square, -8.526_333e-3);
+        p = p.mul_add(square, 2.181_844_9e-2);
+        p = p.mul_add(square, -5.396_47e-2);
+        p = p.mul_add(square, 1.333_332_4e-1);
+        p = p.mul_add(square, -3.333_333_3e-1);
+        let near = (square * x).mul_add(p, x);
+        (if x < 0.55 { near } else { far }).copysign(self)
     }
 
     #[inline(always)]
@@ -76,14 +81,19 @@ impl Number for f32 {
         self.sigmoid_times(1.0)
     }
 
-    /// With t = e^(−|x|): 1 / (1 + t) above 0, t / (1 + t) below.
+    /// With t = e⁻ˣ = 2ⁿ top: 2⁻ʰ / (2⁻ʰ + 2ⁿ⁻ʰ top), where h is half of n, so that nothing overflows and only the last
+    /// product is subnormal; corrected by what sum and quotient lost in rounding.
     #[inline(always)]
     fn sigmoid_times(self, factor: f32) -> Self {
-        let Logistic { power, top, inverse, lost } = Logistic::of(self);
-        let (top, n) = if self < 0.0 { (top, power) } else { (1.0, 0) };
-        let product = top * factor;
-        let product_lost = top.mul_add(factor, -product);
-        scaled(product.mul_add(inverse, product.mul_add(lost, product_lost * inverse)), n)
+        // At −150 also a product with a factor up to 10¹⁰ is 0 to rounding.
+        let (top, n) = power((-self).clamp(-150.0, 150.0));
+        let half = n >> 1;
+        let (one, t) = (power_of_two(-half), top * power_of_two(n.wrapping_sub(half)));
+        let d = one + t;
+        let (larger, smaller) = if one > t { (one, t) } else { (t, one) };
+        let inverse = 1.0 / d;
+        let lost = inverse * ((-inverse).mul_add(d, 1.0) - inverse * (smaller - (d - larger)));
+        inverse.mul_add(factor, lost * factor) * one
     }
 
     /// With t = e^(−|x|): t / (1 + t)², on both sides of 0.
@@ -202,6 +212,20 @@ impl Float for f32 {
     }
 }
 
+/// eˣ = 2ⁿ top, as (top, n), to a unit in the last place of top, for |x| ≤ 150.
+#[inline(always)]
+fn power(x: f32) -> (f32, i32) {
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let rest = n.mul_add(LN_2[1], n.mul_add(-LN_2[0], x));
+    (1.0 + (rest + expm1_of_rest(rest)), (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32))
+}
+
+/// Adding it leaves a whole number, rounded, in the last bits.
+const ROUND: f32 = 12_582_912.0;
+/// ln 2 = first − second. The first has few bits, so that a whole number times it is exact.
+const LN_2: [f32; 2] = [0.693_359_4, 2.121_944_4e-4];
+
 /// eˣ = 2ⁿ (high + low), to 2⁻²⁸.
 struct Power {
     high: f32,
@@ -213,15 +237,11 @@ impl Power {
     /// For |x| ≤ 150.
     #[inline(always)]
     fn of(x: f32) -> Self {
-        // Adding it leaves n, rounded, in the last bits.
-        const ROUND: f32 = 12_582_912.0;
-        const LOW: f32 = 2.121_944_4e-4;
         let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
-        // ln 2 in two parts, of which the first has few bits, so that n times it is exact.
-        let near = n.mul_add(-0.693_359_4, x);
-        let rest = n.mul_add(LOW, near);
-        let lost = n.mul_add(LOW, near - rest);
+        let near = n.mul_add(-LN_2[0], x);
+        let rest = n.mul_add(LN_2[1], near);
+        let lost = n.mul_add(LN_2[1], near - rest);
         let high = 1.0 + rest;
         let low = rest - (high - 1.0) + (expm1_of_rest(rest) + lost);
         Self { high, low, n: (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32) }

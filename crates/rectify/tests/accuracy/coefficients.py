@@ -66,6 +66,11 @@ for name, degree in [("log1p, f32", 4), ("log1p, wide", 7)]:
     show(name, p)
     worst(name, lambda z: 1 + z * evaluate(p, z), lambda z: 1 + z * series(z), mpf(10) ** -20, mpf(1) / 9)
 
+series = lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z
+p = polynomial(series, mpf(10) ** -20, mpf("0.55") ** 2, 5)
+show("tanh, f32", p, 9)
+worst("tanh, f32", lambda z: 1 + z * evaluate(p, z), lambda z: 1 + z * series(z), mpf(10) ** -20, mpf("0.55") ** 2)
+
 tail = lambda z: exp(z * z / 2) * erfc(z / sqrt(mpf(2))) / 2
 for above, below in [(5, 6)]:
     p, q = rational(tail, 0, 15, above, below)

@@ -7,6 +7,8 @@ use crate::judge::number::{number, percent};
 /// larger of the two that it gives for the swing.
 const EPOCHS: f64 = 0.25;
 const SWING: f64 = 0.05;
+/// One fall is a fall: what oscillates falls, comes back and falls again.
+const LEAST_FALLS: usize = 2;
 /// Epochs in which a swing can be seen to come back.
 const LEAST_EPOCHS: usize = 4;
 /// Steps with a loss above that of guessing, after the network knew better: at the edge of stability the loss rises
@@ -32,7 +34,7 @@ fn detect(case: &Case) -> Detected {
     if accuracies.len() > LEAST_EPOCHS {
         let falls = accuracies.windows(2).filter(|pair| pair[1] < pair[0] - SWING).count();
         let share = falls as f64 / (accuracies.len() - 1) as f64;
-        if share >= EPOCHS {
+        if falls >= LEAST_FALLS && share >= EPOCHS {
             let says = format!("in {} % of the epochs the accuracy falls by more than 5 points", percent(share, 0));
             found.push(Symptom::new(Severity::Warning, says).with("epochs that lose accuracy", share, "", EPOCHS));
         }
