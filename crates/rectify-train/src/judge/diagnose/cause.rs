@@ -114,40 +114,44 @@ impl Rule {
     }
 }
 
+/// Where a network learns slowly, less of a gradient's loss explains it than would be remarked otherwise: a first layer
+/// whose steps are a tenth of the last one's needs ten times as many.
+const A_TENTH: f64 = 0.1;
+
 const RULES: &[Rule] = &[
     Rule {
         cause: "frozen-layer",
         because: "a layer stays as it was drawn while others move",
         explains: &["frozen-layer", "slow-learning"],
-        named: (0, 0),
+        named: (8, 8),
         holds: |signs| signs.seen("frozen-layer"),
     },
     Rule {
         cause: "no-nonlinearity",
         because: "the layers act linearly on the data",
         explains: &["no-nonlinearity"],
-        named: (0, 0),
+        named: (4, 4),
         holds: |signs| signs.seen("no-nonlinearity"),
     },
     Rule {
         cause: "inputs-unscaled",
         because: "initialisations and rates are made for inputs of mean 0 and deviation 1, and these are not",
         explains: &["data", "divergence", "dead-units", "saturated-units", "exploding-gradient", "not-learning"],
-        named: (0, 0),
+        named: (4, 4),
         holds: |signs| signs.unscaled(),
     },
     Rule {
         cause: "initial-bias",
         because: "the initial biases decide the sign of the pre-activations, and the inputs do not",
         explains: &["initial-scale", "dead-units", "saturated-units", "vanishing-gradient", "not-learning"],
-        named: (0, 0),
+        named: (16, 16),
         holds: |signs| signs.biased() && !signs.unscaled(),
     },
     Rule {
         cause: "initial-weights-too-small",
         because: "the initial weights are a fraction of what keeps a signal's size, so that it dies out from layer to layer",
         explains: &["initial-scale", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
-        named: (0, 0),
+        named: (16, 16),
         holds: |signs| signs.small_weights(),
     },
     Rule {
@@ -161,21 +165,21 @@ const RULES: &[Rule] = &[
             "dead-units",
             "not-learning",
         ],
-        named: (0, 0),
+        named: (8, 8),
         holds: |signs| signs.large_weights() && !signs.unscaled(),
     },
     Rule {
         cause: "weight-decay-too-strong",
         because: "the weights shrank, which the gradient alone does not do",
         explains: &["weight-growth", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
-        named: (0, 0),
+        named: (12, 12),
         holds: |signs| signs.shrank() && !signs.large_weights(),
     },
     Rule {
         cause: "clipping-too-tight",
         because: "the gradient is more than ten times what clipping lets through, and the steps are too short",
         explains: &["update-too-small", "slow-learning", "not-learning"],
-        named: (0, 0),
+        named: (6, 6),
         holds: |signs| {
             signs.clips_all()
                 && (signs.seen("update-too-small") || signs.seen("slow-learning") || signs.seen("not-learning"))
@@ -185,14 +189,14 @@ const RULES: &[Rule] = &[
         cause: "batch-too-small",
         because: "a batch's gradient is mostly noise",
         explains: &["noisy-gradient", "oscillating-loss", "slow-learning", "not-learning", "dead-units"],
-        named: (0, 0),
+        named: (6, 6),
         holds: |signs| signs.seen("noisy-gradient"),
     },
     Rule {
         cause: "learning-rate-too-low",
         because: "no layer moves by a noticeable part of itself, though gradients arrive and nothing clips them",
         explains: &["update-too-small", "slow-learning", "not-learning"],
-        named: (0, 0),
+        named: (8, 8),
         holds: |signs| signs.seen("update-too-small") && signs.began_sound() && !signs.clips_all(),
     },
     Rule {
@@ -208,7 +212,7 @@ const RULES: &[Rule] = &[
             "exploding-gradient",
             "not-learning",
         ],
-        named: (0, 0),
+        named: (22, 15),
         holds: |signs| {
             let broke = [
                 "divergence",
@@ -225,25 +229,26 @@ const RULES: &[Rule] = &[
         cause: "too-deep-for-activation",
         because: "with initial weights of the right size the gradient shrinks over the layers: the activation's slope is too small for so many",
         explains: &["initial-scale", "vanishing-gradient", "rank-collapse", "not-learning", "slow-learning"],
-        named: (0, 0),
+        named: (4, 4),
         holds: |signs| {
             signs.began_sound()
-                && initial_scale::backward(signs.case)
-                    .is_some_and(|ratio| ratio < 1.0 / initial_scale::SIX_DEPTH_SCALES)
+                && initial_scale::backward(signs.case).is_some_and(|ratio| {
+                    ratio < 1.0 / initial_scale::SIX_DEPTH_SCALES || (ratio < A_TENTH && signs.seen("slow-learning"))
+                })
         },
     },
     Rule {
         cause: "activation-saturates",
         because: "the units are on the flat parts of their function",
         explains: &["saturated-units", "vanishing-gradient", "not-learning", "slow-learning"],
-        named: (0, 0),
+        named: (22, 0),
         holds: |signs| signs.seen("saturated-units"),
     },
     Rule {
         cause: "labels-do-not-fit-inputs",
         because: "everything is sound, and batches contradict each other",
         explains: &["data", "not-learning", "slow-learning", "overfitting"],
-        named: (0, 0),
+        named: (7, 7),
         holds: |signs| {
             let broken = [
                 "initial-scale",
