@@ -59,7 +59,7 @@ fn figure(report: &Report) -> impl Fn(&str, &str, &[usize]) -> Markup {
             title,
             alternative: means.words(report, &report.hidden, groups),
             traces: traces.collect(),
-            x: layers::layer_axis(&report.hidden),
+            x: layers::layer_axis(report, &report.hidden),
             y: layers::shared_axis("activation", ends.into_iter()),
             zoom: None,
             height: if groups.len() == 1 { 260 } else { 340 },

@@ -44,21 +44,22 @@ pub fn html(report: &ClaimsReport) -> String {
 }
 
 fn summary(report: &ClaimsReport) -> Section {
+    // On a narrow screen its cells stand under each other, which takes their roles away from them.
     let table = html! {
-        table {
-            thead {
-                tr {
-                    th scope="col" { "claim" }
-                    th scope="col" class="text" { "verdict" }
-                    th scope="col" class="text" { "what was found" }
+        table class="stack" role="table" {
+            thead role="rowgroup" {
+                tr role="row" {
+                    th scope="col" role="columnheader" { "claim" }
+                    th scope="col" class="text" role="columnheader" { "verdict" }
+                    th scope="col" class="text" role="columnheader" { "what was found" }
                 }
             }
-            tbody {
+            tbody role="rowgroup" {
                 @for result in &report.claims {
-                    tr {
-                        th scope="row" { a href={ "#" (result.claim.id) } { (result.claim.id) } }
-                        td class="text" { (verdict(result.verdict)) (leaning(result)) }
-                        td class="text long" { (result.sentence) }
+                    tr role="row" {
+                        th scope="row" role="rowheader" { a href={ "#" (result.claim.id) } { (result.claim.id) } }
+                        td class="text" role="cell" { (verdict(result.verdict)) (leaning(result)) }
+                        td class="text long" role="cell" { (result.sentence) }
                     }
                 }
             }

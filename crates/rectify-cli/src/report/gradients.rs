@@ -48,7 +48,7 @@ pub fn opening(report: &Report) -> Option<Markup> {
     let (id, title) = ("opening", "Gradient by layer, over training");
     let few = all.len() <= MOST_TOGETHER;
     let figure = if few {
-        let pale = (1..=MOST_PALE).map(|part| part * values.epochs.len() / (MOST_PALE + 1)).collect();
+        let pale = (0..=MOST_PALE).map(|part| part * values.epochs.len() / (MOST_PALE + 1)).collect();
         lines(report, &values, id, title, &all, pale, Vec::new())
     } else {
         heat_map(report, &values, id, title)
@@ -57,7 +57,7 @@ pub fn opening(report: &Report) -> Option<Markup> {
         div class="opening" { (figure) }
         p class="note" {
             "How much of the loss's gradient each layer's weights get (root mean square, on a logarithmic scale)"
-            @if few { "; the first layer is on the left. Pale lines are other epochs, the palest before training" }
+            @if few { "; the first layer is on the left. Pale lines are before training, thin ones epochs between" }
             ". The slider moves this and other figures over the epochs."
         }
     })
@@ -87,7 +87,7 @@ pub fn section(report: &Report) -> Section {
                      dotted for Xavier's, the textbook's case of a gradient that vanishes."
                 }
             }
-            div class="grid" { @for (id, title, metric) in KINDS { (by_layer(report, &theory, id, title, metric)) } }
+            div class="grid three" { @for (id, title, metric) in KINDS { (by_layer(report, &theory, id, title, metric)) } }
             (by_step(report))
         }
     };
@@ -148,11 +148,11 @@ fn lines(
         let mut epochs: Vec<usize> = pale.iter().copied().filter(|at| *at + 1 < values.epochs.len()).collect();
         epochs.dedup();
         epochs.into_iter().map(move |at| {
-            let colour = Rgba::new(r, g, b, if at == 0 { 0.3 } else { 0.45 });
+            let (width, opacity) = if at == 0 { (2.0, 0.5) } else { (1.0, 0.2) };
             let name = format!("{}, epoch {}", plotly_text(styled.name()), values.epochs[at]);
             scatter(styled, values.values[group][at].clone())
                 .mode(Mode::Lines)
-                .line(Line::new().width(1.5).color(colour))
+                .line(Line::new().width(width).color(Rgba::new(r, g, b, opacity)))
                 .name(name)
                 .show_legend(false) as Box<dyn Trace>
         })
@@ -174,7 +174,7 @@ fn lines(
         title,
         alternative: values.words(report, &report.layers, groups),
         traces,
-        x: layers::layer_axis(&report.layers),
+        x: layers::layer_axis(report, &report.layers),
         y: layers::shared_log_axis("root mean square", values.all().chain(predicted)),
         zoom: None,
         height: if groups.len() == 1 { 260 } else { 360 },
@@ -196,7 +196,7 @@ fn heat_map(report: &Report, values: &OverEpochs, id: &str, title: &str) -> Mark
             .collect(),
     };
     let names: Vec<String> = report.groups.iter().map(|group| plotly_text(group.name())).collect();
-    let columns: Vec<String> = report.layers.iter().map(|name| plotly_text(name)).collect();
+    let columns: Vec<String> = report.layers.iter().map(|name| plotly_text(&report.layer(name))).collect();
     let rows = all.iter().map(|group| powers.last(*group).to_vec()).collect();
     let (low, high) =
         powers.all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), power| (low.min(power), high.max(power)));

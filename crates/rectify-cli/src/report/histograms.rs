@@ -118,12 +118,12 @@ fn ridge(
     let words = |(epoch, rows): &(usize, Vec<Option<&Histogram>>)| {
         let ends = report.hidden.iter().zip(rows).filter_map(|(layer, histogram)| {
             let histogram = (*histogram)?;
-            Some(format!("{layer} from {} to {}", short(histogram.low), short(histogram.high)))
+            Some(format!("{} from {} to {}", report.layer(layer), short(histogram.low), short(histogram.high)))
         });
         format!("At epoch {epoch}: {}.", ends.collect::<Vec<_>>().join(", "))
     };
     let margin = 0.02 * (high - low);
-    let names = report.hidden.iter().map(|name| plotly_text(name)).collect();
+    let names = report.hidden.iter().map(|name| plotly_text(&report.layer(name))).collect();
     let figure = Figure {
         id,
         title,

@@ -108,6 +108,7 @@ impl OverEpochs {
 
     /// Its ends in words, as a figure's text alternative.
     pub fn words(&self, report: &Report, layers: &[&str], groups: &[usize]) -> String {
+        let layers: Vec<String> = layers.iter().map(|name| report.layer(name)).collect();
         let words = |of: &dyn Fn(usize) -> Vec<Option<f64>>| {
             let values: Vec<Vec<Option<f64>>> = groups.iter().map(|group| of(*group)).collect();
             let lines: Vec<(&str, &[Option<f64>])> = groups
@@ -115,7 +116,7 @@ impl OverEpochs {
                 .zip(&values)
                 .map(|(group, values)| (report.groups[*group].name(), values.as_slice()))
                 .collect();
-            by_layer_words(layers, &lines)
+            by_layer_words(&layers, &lines)
         };
         let start = words(&|group| self.first(group).to_vec());
         match self.epochs.last() {
@@ -157,11 +158,15 @@ pub fn epoch_axis(last_epoch: f64) -> Axis {
     if last_epoch <= 12.0 { axis.dtick(1.0) } else { axis }
 }
 
-/// Layers at 0, 1, 2, … from the input on, by their names.
-pub fn layer_axis(names: &[&str]) -> Axis {
-    axis("")
+/// Layers at 0, 1, 2, … from the input on: 1, 2, 3, …, or by their names.
+pub fn layer_axis(report: &Report, names: &[&str]) -> Axis {
+    let label = |name: &&str| {
+        let label = report.layer(name);
+        plotly_text(label.strip_prefix("layer ").unwrap_or(&label))
+    };
+    axis("layer")
         .tick_values((0..names.len()).map(|index| index as f64).collect())
-        .tick_text(names.iter().map(|name| plotly_text(name)).collect())
+        .tick_text(names.iter().map(label).collect())
         .range(vec![-0.4, names.len() as f64 - 0.6])
 }
 
@@ -172,20 +177,27 @@ pub fn shared_axis(title: &str, values: impl Iterator<Item = f64>) -> Axis {
 
 /// The same on a logarithmic scale.
 pub fn shared_log_axis(title: &str, values: impl Iterator<Item = f64>) -> Axis {
+    let powers: Vec<f64> = values.map(f64::log10).filter(|power| power.is_finite()).collect();
+    let (low, high) = ends(powers.iter().copied());
     let axis = axis(title).type_(AxisType::Log).exponent_format(ExponentFormat::Power);
-    ranged(axis, values.map(f64::log10))
+    // Over several powers of ten, what is between two of them would crowd the axis.
+    let axis = if high - low >= 1.5 { axis.dtick(((high - low) / 8.0).ceil()) } else { axis };
+    ranged(axis, powers.into_iter())
+}
+
+fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let finite = values.filter(|value| value.is_finite());
+    finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
 }
 
 fn ranged(axis: Axis, values: impl Iterator<Item = f64>) -> Axis {
-    let (low, high) = values
-        .filter(|value| value.is_finite())
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) = ends(values);
     let margin = if high > low { 0.06 * (high - low) } else { 0.5 };
     if low <= high { axis.range(vec![low - margin, high + margin]) } else { axis }
 }
 
 /// The groups' values by layer in words, as a figure's text alternative.
-pub fn by_layer_words(layers: &[&str], lines: &[(&str, &[Option<f64>])]) -> String {
+fn by_layer_words(layers: &[String], lines: &[(&str, &[Option<f64>])]) -> String {
     let line = |(name, values): &(&str, &[Option<f64>])| {
         let known = || layers.iter().zip(*values).filter_map(|(layer, value)| Some((layer, (*value)?)));
         let ((first, low), (last, high)) = (known().next()?, known().next_back()?);
@@ -209,7 +221,7 @@ pub fn over_training(
 ) -> Markup {
     let curves = |group| -> Vec<Curve> {
         let curve = |layer: &&str| {
-            let mut curve = Curve { name: (*layer).to_owned(), ..lines(group, layer) };
+            let mut curve = Curve { name: report.layer(layer), ..lines(group, layer) };
             // A logarithmic axis has no place for 0.
             curve.points.retain(|(_, y)| *y > 0.0);
             // The bands of so many lines would hide them.
@@ -246,7 +258,7 @@ pub fn over_training(
         figure.html()
     };
     html! {
-        p class="key" { @for (at, layer) in layers.iter().enumerate() { span { (swatch(style(at))) (layer) } } }
+        p class="key" { @for (at, layer) in layers.iter().enumerate() { span { (swatch(style(at))) (report.layer(layer)) } } }
         div class="grid three" {
             @for each in &panels { div data-activation=(each.1.name()) { (panel(each)) } }
         }

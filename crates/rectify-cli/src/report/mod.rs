@@ -8,6 +8,7 @@ use rectify_train::{
     judge::{
         curve::{self, RunGroup},
         diagnose::Diagnosis,
+        number,
     },
     record::{Layer, Results, Run},
 };
@@ -106,6 +107,17 @@ impl<'a> Report<'a> {
             groups: groups.map(|(index, runs)| StyledGroup { runs, style: Style::of(index) }).collect(),
             layers: layers.iter().map(|layer| layer.layer.as_str()).collect(),
             hidden: curve::hidden(layers),
+        }
+    }
+
+    /// A layer as people count them, `layer 1` for `hidden.0`; one of a network of one's own has the name that its author
+    /// gave.
+    fn layer(&self, name: &str) -> String {
+        let counted = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.parse::<usize>().is_ok());
+        let ours = self.results.experiment.own.is_none() && ["hidden.", "conv."].into_iter().any(counted);
+        match self.layers.iter().position(|layer| *layer == name) {
+            Some(place) if ours => number::layer(place),
+            _ => name.to_owned(),
         }
     }
 

@@ -84,7 +84,7 @@ fn single_units_are_shown_and_the_dead_named() {
     let page = html(&results, &[], &[]).unwrap();
     assert_eq!(data(&page, "unit-0")["data"][0]["z"][0], serde_json::json!([0.0, 0.1, 25.0, 100.0]));
     assert_eq!(frames(&data(&page, "unit-0")).len(), 3);
-    assert!(page.contains("Dead with relu, seed 0, at the end: hidden.0: 1 of 4 units (0)."));
+    assert!(page.contains("Dead with relu, seed 0, at the end: layer 1: 1 of 4 units (0)."));
     assert!(!page.contains("<div id=\"unit-1\""));
 }
 

@@ -285,7 +285,7 @@ fn probed_steps_are_drawn() {
         let lines = figure["data"].as_array().unwrap();
         assert_eq!(
             lines.iter().map(|line| line["name"].as_str().unwrap()).collect::<Vec<_>>(),
-            ["hidden.0", "hidden.1", "output"]
+            ["layer 1", "layer 2", "output"]
         );
         // Long lines are thinned to what a panel can show, from the first step to the last.
         let ends = |axis: &str| {
@@ -385,7 +385,7 @@ fn what_is_wrong_stands_in_words_and_in_its_layers_from_its_epoch_on() {
     assert!(!diagnoses[0].healthy && diagnoses[1].healthy);
     let page = html(&results, &[], &diagnoses).unwrap();
     assert!(page.contains("1 of 2 runs are not healthy.") && page.contains("hidden.1 has no living unit"), "words");
-    let row = page.split("<th scope=\"row\">hidden.1</th>").skip(1).find(|row| row.contains("critical")).unwrap();
+    let row = page.split("<th scope=\"row\">layer 2</th>").skip(1).find(|row| row.contains("critical")).unwrap();
     let cells: Vec<&str> = row.split("</td>").take(5).map(|cell| cell.rsplit('>').next().unwrap()).collect();
     assert_eq!(cells, ["·", "·", "!!", "!!", "!!"]);
     let healthy: Vec<_> = results.runs[1..].iter().map(|run| diagnose(&Case::of(run), LIVE)).collect();

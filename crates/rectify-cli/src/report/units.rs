@@ -78,13 +78,14 @@ fn measure(report: &Report, (id, title, meaning, metric): Kind) -> Markup {
             columns.push((group.name(), curves));
         }
     }
+    let labels: Vec<String> = report.hidden.iter().map(|layer| report.layer(layer)).collect();
     let most = columns.iter().flat_map(|(_, curves)| curves).flat_map(|curve| &curve.points).map(|(_, y)| *y);
     let most = most.fold(0.0, f64::max);
     html! {
         h3 { (title) }
         p class="note" { (meaning) " Mean over seeds." @if !columns.is_empty() { " One scale, from 0 to the greatest, " (percent(most, 1)) " %." } }
         @for (place, some) in columns.chunks(MOST_BESIDE).enumerate() {
-            (heat_map(&format!("{id}-{place}"), title, &report.hidden, some, most))
+            (heat_map(&format!("{id}-{place}"), title, &labels, some, most))
         }
         @for (names, words) in [(all_zero, "0 in every layer and epoch"), (missing, "Not measured")] {
             @if !names.is_empty() { p { (words) ": " (names.join(", ")) "." } }
@@ -94,7 +95,7 @@ fn measure(report: &Report, (id, title, meaning, metric): Kind) -> Markup {
 
 /// Layers from the top down; activations beside each other, each with its epochs from the left. Blank where there is no
 /// value.
-fn heat_map(id: &str, title: &str, layers: &[&str], columns: &[Column], most: f64) -> Markup {
+fn heat_map(id: &str, title: &str, layers: &[String], columns: &[Column], most: f64) -> Markup {
     let mut rows: Vec<Vec<Option<f64>>> = vec![Vec::new(); layers.len()];
     let (mut labels, mut starts, mut words): (Vec<String>, Vec<f64>, Vec<String>) = Default::default();
     for (name, curves) in columns {
@@ -207,7 +208,7 @@ fn unit_map(report: &Report, place: usize, group: &StyledGroup, run: &Run, most:
     let epochs = layers::epochs([run], most);
     let last = epochs.last().copied().unwrap_or(0);
     let widest = rows(last).iter().map(Vec::len).max().unwrap_or(0);
-    let names = report.hidden.iter().map(|name| plotly_text(name)).collect();
+    let names = report.hidden.iter().map(|name| plotly_text(&report.layer(name))).collect();
     let trace = HeatMap::new((0..widest).collect(), names, rows(last))
         .zmin(0.0)
         .zmax(100.0)
@@ -220,7 +221,7 @@ fn unit_map(report: &Report, place: usize, group: &StyledGroup, run: &Run, most:
     };
     let words = report.hidden.iter().zip(rows(last)).map(|(layer, row)| {
         let dead = row.iter().filter(|value| **value == 0.0).count();
-        format!("{layer} {dead} of {} dead", row.len())
+        format!("{} {dead} of {} dead", report.layer(layer), row.len())
     });
     let figure = Figure {
         id: &format!("unit-{place}"),
@@ -245,7 +246,8 @@ fn dead(report: &Report, group: &StyledGroup, run: &Run) -> Markup {
         let more = dead.len().saturating_sub(MOST_NAMED);
         let named = dead[..dead.len() - more].join(", ");
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        (!dead.is_empty()).then(|| format!("{layer}: {} of {} ({named}{more})", dead.len(), count(all.len(), "unit")))
+        (!dead.is_empty())
+            .then(|| format!("{}: {} of {} ({named}{more})", report.layer(layer), dead.len(), count(all.len(), "unit")))
     };
     let layers: Vec<String> = report.hidden.iter().filter_map(of_layer).collect();
     html! { @if !layers.is_empty() { p { "Dead with " (group.name()) ", seed " (run.seed) ", at the end: " (layers.join("; ")) "." } } }

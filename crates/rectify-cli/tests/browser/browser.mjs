@@ -35,12 +35,16 @@ export async function open(browser, path, options = {}) {
   return { page, faults, close: () => context.close() };
 }
 
-// Scrolls every figure to the screen, since what is far from it is not drawn.
+// Scrolls over the page, since what is far from the screen is not drawn.
 export async function drawAll(page) {
-  for (const plot of await page.locator(".plot").all()) {
-    if (!(await plot.isVisible())) continue;
-    await plot.scrollIntoViewIfNeeded();
-    await plot.locator(".main-svg").first().waitFor({ state: "attached" });
-  }
-  await page.evaluate(() => scrollTo(0, 0));
+  await page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    for (let top = 0; top < document.documentElement.scrollHeight; top += innerHeight) {
+      scrollTo(0, top);
+      await frame();
+      await frame();
+    }
+    scrollTo(0, 0);
+    await frame();
+  });
 }

@@ -123,6 +123,7 @@ for (const path of process.argv.slice(2)) {
       await page.getByRole("button", { name: "pause" }).waitFor();
       await page.getByRole("button", { name: "play" }).waitFor({ timeout: 20_000 });
       assert.equal(await slider.inputValue(), await slider.getAttribute("max"));
+      await drawAll(page);
       assert.deepEqual(await state(), end, "the end is the end again");
     }
     const boxes = page.locator(".legend input");
@@ -174,7 +175,8 @@ for (const path of process.argv.slice(2)) {
       assert.equal(rows[0], header.map((text) => (text.includes(",") ? `"${text}"` : text)).join(","));
       assert.equal(rows.length, 1 + (await table.locator("tbody tr").count()));
     }
-    await page.evaluate(() => document.querySelector("nav a")?.click());
+    const lost = await page.locator("nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")).filter((href) => !document.querySelector(`[id="${href.slice(1)}"]`)));
+    assert.deepEqual(lost, [], "contents that are nowhere");
   });
   console.log(`${path}: ${figures} figures`);
 }
