@@ -65,49 +65,41 @@ async function saved(page, press) {
   return [download.suggestedFilename(), readFileSync(await download.path())];
 }
 
+// Printing draws what had not been on the screen, on white, and leaves nothing folded away.
+async function prints(page) {
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  await drawn(page);
+  assert.equal((await papers(page))[0], "rgb(255, 255, 255)");
+  assert.equal(await page.locator("details:not([open])").count(), 0);
+  assert.equal(await page.locator(".tools:visible, nav:visible, .time:visible").count(), 0);
+  assert.ok((await page.pdf()).length > 10_000);
+}
+
 for (const path of process.argv.slice(2)) {
   let figures = 0;
-  await check(path, "wide", { viewport: { width: 1920, height: 1080 } }, async (page) => {
+  await check(path, "phone, dark", { ...PHONE, colorScheme: "dark" }, async (page) => {
     await drawAll(page);
     figures = await drawn(page);
+    await fits(page);
+    const crowded = await page.locator("td.text, th.long").evaluateAll((cells) => cells.filter((cell) => cell.offsetParent && cell.textContent.length > 40 && cell.offsetWidth < 120).map((cell) => cell.textContent));
+    assert.deepEqual(crowded, [], "cells a word wide");
+    const paper = (colour) => [colour, figures > 0 ? colour : undefined];
+    assert.deepEqual(await papers(page), paper("rgb(22, 22, 22)"));
+    await accessible(page);
+    await page.getByRole("button", { name: "light page" }).click();
+    assert.deepEqual(await papers(page), paper("rgb(255, 255, 255)"));
+  });
+  await check(path, "wide, light", { viewport: { width: 1920, height: 1080 }, colorScheme: "light" }, async (page) => {
+    await drawAll(page);
+    assert.equal(await drawn(page), figures);
     await fits(page);
     // The text and its figures use the width.
     if (figures > 1) {
       const right = await page.evaluate(() => Math.max(...[...document.querySelectorAll(".plot, .scroll")].map((each) => each.getBoundingClientRect().right)));
       assert.ok(right > 1500, `the page's right end is at ${right} px`);
     }
-  });
-  await check(path, "phone", PHONE, async (page) => {
-    await drawAll(page);
-    await drawn(page);
-    await fits(page);
-    const crowded = await page.locator("td.text, th.long").evaluateAll((cells) => cells.filter((cell) => cell.offsetParent && cell.textContent.length > 40 && cell.offsetWidth < 120).map((cell) => cell.textContent));
-    assert.deepEqual(crowded, [], "cells a word wide");
-  });
-  await check(path, "light", { colorScheme: "light" }, accessible);
-  await check(path, "dark", { colorScheme: "dark" }, async (page) => {
-    const [body, plot] = await papers(page);
-    assert.equal(body, "rgb(22, 22, 22)");
-    if (figures > 0) assert.equal(plot, body);
     await accessible(page);
-    await page.getByRole("button", { name: "light page" }).click();
-    assert.deepEqual(await papers(page), ["rgb(255, 255, 255)", figures > 0 ? "rgb(255, 255, 255)" : undefined]);
-    await accessible(page);
-  });
-  await check(path, "print", { colorScheme: "dark" }, async (page) => {
-    const pdf = await page.pdf();
-    assert.ok(pdf.length > 10_000);
-    // Printing draws what had not been on the screen, and leaves nothing folded away.
-    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
-    await page.emulateMedia({ media: "print" });
-    await drawn(page);
-    assert.equal((await papers(page))[0], "rgb(255, 255, 255)");
-    assert.equal(await page.locator("details:not([open])").count(), 0);
-    assert.equal(await page.locator(".tools:visible, nav:visible, .time:visible").count(), 0);
-  });
-
-  await check(path, "controls", {}, async (page) => {
-    await drawAll(page);
     const slider = page.getByRole("slider");
     if ((await slider.count()) > 0) {
       const state = () => page.evaluate(() => [...document.querySelectorAll(".plot")].filter((plot) => plot.drawing.frames && plot.offsetParent).map((plot) => JSON.stringify(plot.data.map((trace) => trace.z ?? trace.y))));
@@ -177,6 +169,7 @@ for (const path of process.argv.slice(2)) {
     }
     const lost = await page.locator("nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")).filter((href) => !document.querySelector(`[id="${href.slice(1)}"]`)));
     assert.deepEqual(lost, [], "contents that are nowhere");
+    await prints(page);
   });
   console.log(`${path}: ${figures} figures`);
 }
