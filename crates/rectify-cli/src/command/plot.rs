@@ -1,17 +1,10 @@
 //! `rectify plot`: activations and their derivatives as a picture.
 //!
-//! Drawn is what the library computes: f by the layer's forward pass and f′ by its backward pass, both in f64, so a
-//! ReLU's gradient rule shows.
+//! What is drawn is sampled in [`function`](crate::draw::function).
 
 use std::{ffi::OsStr, fs, ops::RangeInclusive, path::Path, process::ExitCode};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use maud::html;
-use plotly::{
-    Scatter, Trace,
-    common::{Marker, Mode},
-};
 use plotters::{
     chart::ChartBuilder,
     coord::Shift,
@@ -28,17 +21,12 @@ use rectify_train::activation::Activation;
 use crate::{
     cli::Usage,
     draw::{
+        function::{Curve, Points, panels},
         page,
         style::{Dash, Style},
     },
     note, print,
 };
-
-/// Steps between the points that are drawn: more than a panel has pixels.
-const STEPS: usize = 2000;
-
-/// Steps between two drawn points where a jump is looked for.
-const SUBSTEPS: usize = 16;
 
 /// Width of a picture and height of its panels, in pixels.
 const SIZE: (u32, u32) = (1200, 500);
@@ -110,125 +98,6 @@ fn write_whole(path: &Path, ending: &str, write: impl FnOnce(&Path) -> anyhow::R
     let file = builder.tempfile_in(folder)?.into_temp_path();
     write(&file)?;
     Ok(file.persist(path)?)
-}
-
-type Points = Vec<(f64, f64)>;
-
-/// An activation's f and f′, sampled.
-struct Curve {
-    name: String,
-    style: Style,
-    /// Pieces of f. Where a value is not finite there is none.
-    function: Vec<Points>,
-    /// Pieces of f′, apart where it jumps.
-    derivative: Vec<Points>,
-    /// f′(0), if f′ jumps there.
-    at_zero: Option<f64>,
-}
-
-impl Curve {
-    fn of(activation: &Activation, style: Style, low: f64, high: f64) -> anyhow::Result<Self> {
-        let x = samples(low, high);
-        let (f, derivative) = evaluate(activation, x.clone())?;
-        let points = |y: &[f64]| -> Points { x.iter().copied().zip(y.iter().copied()).step_by(SUBSTEPS).collect() };
-        let jumps = jumps(&derivative);
-        let derivative = points(&derivative);
-        let zero = derivative.iter().position(|(x, _)| *x == 0.0);
-        let at_zero = zero.filter(|at| jumps.contains(at) || jumps.contains(&(at + 1))).map(|at| derivative[at].1);
-        Ok(Self {
-            name: activation.label(),
-            style,
-            function: pieces(&points(&f), &[]),
-            derivative: pieces(&derivative, &jumps),
-            at_zero,
-        })
-    }
-}
-
-/// Points from `low` to `high`, every [`SUBSTEPS`]th of which is drawn. 0 is one of those if it is between.
-fn samples(low: f64, high: f64) -> Vec<f64> {
-    let between = |low: f64, high: f64, t: f64| low * (1.0 - t) + high * t;
-    let mut drawn: Vec<f64> = (0..=STEPS).map(|step| between(low, high, step as f64 / STEPS as f64)).collect();
-    if let Err(at) = drawn.binary_search_by(|x| x.total_cmp(&0.0))
-        && at > 0
-        && at <= STEPS
-    {
-        drawn.insert(at, 0.0);
-    }
-    let fractions = (0..SUBSTEPS).map(|step| step as f64 / SUBSTEPS as f64);
-    let mut samples: Vec<f64> =
-        drawn.windows(2).flat_map(|ends| fractions.clone().map(|t| between(ends[0], ends[1], t))).collect();
-    samples.extend(drawn.last());
-    samples
-}
-
-/// f(x) and f′(x) at each x, in f64.
-fn evaluate(activation: &Activation, x: Vec<f64>) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
-    let device = Device::flex().autodiff();
-    let layer = activation.init((&device, DType::F64));
-    let count = x.len();
-    let x = Tensor::<1>::from_data(TensorData::new(x, [count]), (&device, DType::F64)).require_grad();
-    let y = layer.forward(x.clone());
-    let gradients = y.clone().sum().backward();
-    let numbers =
-        |tensor: Tensor<1>| tensor.into_data().try_to_vec::<f64>().map_err(|error| anyhow!("{activation}: {error}"));
-    // Without a gradient for x, f is constant.
-    let derivative = x.grad(&gradients).map_or(Ok(vec![0.0; count]), numbers)?;
-    Ok((numbers(y)?, derivative))
-}
-
-/// The drawn points before which a sampled function jumps: between the two, one substep makes up most of the change,
-/// while a smooth function spreads it over all of them.
-fn jumps(samples: &[f64]) -> Vec<usize> {
-    let finite = samples.iter().filter(|value| value.is_finite());
-    let scale = finite.fold(0.0, |scale: f64, value| scale.max(value.abs()));
-    let jumps = |from: &usize| {
-        let step = &samples[from * SUBSTEPS..=(from + 1) * SUBSTEPS];
-        let change = (step[SUBSTEPS] - step[0]).abs();
-        let largest = step.windows(2).map(|ends| (ends[1] - ends[0]).abs()).fold(0.0, f64::max);
-        // A smaller jump than this could not be seen.
-        change > 0.002 * scale && largest > 0.5 * change
-    };
-    (0..samples.len() / SUBSTEPS).filter(jumps).map(|from| from + 1).collect()
-}
-
-/// Cuts a line before each of `cuts` and leaves out what is not finite.
-fn pieces(points: &[(f64, f64)], cuts: &[usize]) -> Vec<Points> {
-    let mut pieces = vec![Points::new()];
-    for (index, point) in points.iter().enumerate() {
-        if cuts.contains(&index) || !point.1.is_finite() {
-            pieces.push(Points::new());
-        }
-        if point.1.is_finite() {
-            pieces.last_mut().expect("there is always one").push(*point);
-        }
-    }
-    // A point alone is no line: it is the value at a jump.
-    pieces.retain(|piece| piece.len() > 1);
-    let values = || pieces.iter().flatten().map(|(_, y)| *y);
-    let height = values().fold(f64::NEG_INFINITY, f64::max) - values().fold(f64::INFINITY, f64::min);
-    // A twentieth of a pixel.
-    pieces.iter().map(|piece| simplify(piece, 1e-4 * height)).collect()
-}
-
-/// The line without the points that are no further than `tolerance` in y from the straight line between their
-/// neighbours: the algorithm of Ramer (1972) and Douglas and Peucker (1973). Corners stay where they are.
-fn simplify(points: &[(f64, f64)], tolerance: f64) -> Points {
-    let (Some(first), Some(last)) = (points.first(), points.last()) else { return Points::new() };
-    let off = |point: &(f64, f64)| {
-        let t = (point.0 - first.0) / (last.0 - first.0);
-        (point.1 - (first.1 * (1.0 - t) + last.1 * t)).abs()
-    };
-    let inner = points.iter().enumerate().skip(1).take(points.len().saturating_sub(2));
-    match inner.map(|(index, point)| (index, off(point))).max_by(|(_, a), (_, b)| a.total_cmp(b)) {
-        Some((index, distance)) if distance > tolerance => {
-            let mut line = simplify(&points[..=index], tolerance);
-            line.pop();
-            line.extend(simplify(&points[index..], tolerance));
-            line
-        }
-        _ => vec![*first, *last],
-    }
 }
 
 /// Width and height in pixels.
@@ -356,51 +225,10 @@ fn draw_panel<B: DrawingBackend>(
 }
 
 fn write_html(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
-    let (mut functions, mut derivatives): (Vec<Box<dyn Trace>>, Vec<Box<dyn Trace>>) = (Vec::new(), Vec::new());
-    for curve in curves {
-        for (traces, pieces) in [(&mut functions, &curve.function), (&mut derivatives, &curve.derivative)] {
-            // A point without a value parts two pieces of one line.
-            let gap = (None, None);
-            let points = pieces.iter().flat_map(|piece| piece.iter().map(|(x, y)| (Some(*x), Some(*y))).chain([gap]));
-            let (x, y): (Vec<Option<f64>>, Vec<Option<f64>>) = points.unzip();
-            traces.push(
-                Scatter::new(x, y)
-                    .mode(Mode::Lines)
-                    .line(page::line(curve.style))
-                    .name(page::plotly_text(&curve.name))
-                    .legend_group(&curve.name),
-            );
-        }
-        if let Some(y) = curve.at_zero {
-            derivatives.push(
-                Scatter::new(vec![0.0], vec![y])
-                    .mode(Mode::Markers)
-                    .marker(Marker::new().size(9).color(curve.style.css()))
-                    .name(page::plotly_text(&curve.name))
-                    .legend_group(&curve.name),
-            );
-        }
-    }
     let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
     let legend: Vec<(&str, Style)> = curves.iter().map(|curve| (curve.name.as_str(), curve.style)).collect();
-    let panel = |id, title, traces| {
-        let figure = page::Figure {
-            id,
-            title,
-            alternative: format!("Of {}.", names.join(", ")),
-            traces,
-            x: page::axis("x").zero_line(true),
-            y: page::axis(title).zero_line(true),
-            zoom: None,
-            height: 460,
-        };
-        figure.html()
-    };
     let lead = "As computed by the forward and the backward pass. Where f′ jumps at 0, a dot shows its value there.";
-    let body = html! {
-        div class="grid" { (panel("f", "f(x)", functions)) (panel("derivative", "f′(x)", derivatives)) }
-    };
-    Ok(fs::write(path, page::page(&names.join(", "), lead, &legend, &body))?)
+    Ok(fs::write(path, page::page(&names.join(", "), lead, &legend, &panels(curves)))?)
 }
 
 #[cfg(test)]
@@ -409,77 +237,6 @@ mod tests {
 
     fn activation(name: &str) -> Activation {
         name.parse().unwrap()
-    }
-
-    fn curve(name: &str) -> Curve {
-        Curve::of(&activation(name), Style::of(0), -5.0, 10.0).unwrap()
-    }
-
-    #[test]
-    fn relu_is_drawn_as_a_hinge_whose_derivative_jumps_at_zero() {
-        let relu = curve("relu");
-        let [line] = &relu.function[..] else { panic!("f has {} pieces", relu.function.len()) };
-        assert!(line.iter().all(|(x, y)| *y == x.max(0.0)));
-        assert!(line.contains(&(0.0, 0.0)));
-        assert_eq!((line[0], line[line.len() - 1]), ((-5.0, 0.0), (10.0, 10.0)));
-        let [left, right] = &relu.derivative[..] else { panic!("f′ has {} pieces", relu.derivative.len()) };
-        assert!(left.iter().all(|(x, y)| *x <= 0.0 && *y == 0.0));
-        assert!(right.iter().all(|(x, y)| *x > 0.0 && *y == 1.0));
-        assert_eq!(relu.at_zero, Some(0.0));
-    }
-
-    #[test]
-    fn a_gradient_rule_shows_in_the_derivative() {
-        assert_eq!(curve("relu:heaviside=0.5").at_zero, Some(0.5));
-        assert_eq!(curve("relu:heaviside=1").at_zero, Some(1.0));
-        let leaky = curve("relu:leaky=0.2");
-        assert_eq!(leaky.derivative[0][0].1, 0.2);
-        assert_eq!(leaky.function[0][0].1, 0.0);
-        let bsilu = curve("relu:bsilu");
-        assert_eq!((bsilu.derivative.len(), bsilu.at_zero), (1, None));
-    }
-
-    #[test]
-    fn smooth_derivatives_are_one_line_and_kinked_ones_break_where_they_jump() {
-        let jumps = [
-            ("none", 0),
-            ("leaky-relu", 1),
-            ("prelu", 1),
-            ("relu6", 2),
-            ("elu", 0),
-            ("elu:2", 1),
-            ("celu", 0),
-            ("selu", 1),
-            ("gelu", 0),
-            ("gelu-tanh", 0),
-            ("silu", 0),
-            ("mish", 0),
-            ("softplus", 0),
-            ("softplus:50", 0),
-            ("softsign", 0),
-            ("sigmoid", 0),
-            ("tanh", 0),
-            ("hard-sigmoid", 2),
-            ("hard-tanh", 2),
-            ("hard-swish", 2),
-        ];
-        for (name, jumps) in jumps {
-            let curve = curve(name);
-            assert_eq!(curve.derivative.len(), jumps + 1, "{name}");
-            assert_eq!(curve.function.len(), 1, "{name}");
-        }
-    }
-
-    #[test]
-    fn the_derivative_is_the_mathematical_one() {
-        let slope = |name: &str, truth: fn(f64) -> f64| {
-            for (x, y) in curve(name).derivative.iter().flatten().filter(|(x, _)| *x != 0.0) {
-                assert!((y - truth(*x)).abs() < 1e-12, "{name}'({x}) is {}, not {y}", truth(*x));
-            }
-        };
-        slope("tanh", |x| 1.0 - x.tanh().powi(2));
-        slope("sigmoid", |x| (1.0 / (1.0 + (-x).exp())) * (1.0 - 1.0 / (1.0 + (-x).exp())));
-        slope("prelu", |x| if x > 0.0 { 1.0 } else { 0.25 });
     }
 
     #[test]

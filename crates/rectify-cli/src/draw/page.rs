@@ -3,9 +3,11 @@
 //! Markup comes from `maud`, which escapes whatever is put into it. Two places need more: a figure's data stand in a
 //! `script` element, and plotly reads its texts as HTML ([`plotly_text`]).
 
+use std::collections::BTreeMap;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotly::{
-    Layout, Plot, Trace, Traces,
+    Layout, Trace, Traces,
     common::{DashType, Font, Title},
     layout::{Axis, HoverMode, Margin},
 };
@@ -16,21 +18,27 @@ use crate::draw::style::{Dash, Style};
 
 const STYLE_SHEET: &str = include_str!("page.css");
 
-/// Draws the figures, in light or dark, and lets the legend's boxes hide and show an activation in all of them at once.
+/// Draws the figures, in light or dark; the legend's boxes hide and show an activation in all of them at once, and one
+/// slider moves them all over the epochs.
 const SCRIPT: &str = include_str!("page.js");
+
+/// plotly.js with its traces on two axes alone: version 4.1.1 of the npm package `plotly.js-cartesian-dist-min`.
+const PLOTLY: &str = include_str!("plotly/plotly-cartesian.min.js");
 
 /// A page: its title, what it says in a few words, one legend for all of its figures, and its body.
 pub fn page(title: &str, lead: &str, legend: &[(&str, Style)], body: &Markup) -> String {
     let main = html! {
         main {
             h1 { (title) }
-            p class="lead" { (lead) }
-            @if !legend.is_empty() {
-                form class="legend" aria-label="Activations shown" {
-                    @for (name, style) in legend {
-                        label {
-                            input type="checkbox" checked autocomplete="off" value=(name);
-                            (swatch(*style)) (name)
+            @if !lead.is_empty() { p class="lead" { (lead) } }
+            div class="controls" {
+                @if !legend.is_empty() {
+                    form class="legend" aria-label="Activations shown" {
+                        @for (name, style) in legend {
+                            label {
+                                input type="checkbox" checked autocomplete="off" value=(name);
+                                (swatch(*style)) (name)
+                            }
                         }
                     }
                 }
@@ -38,9 +46,7 @@ pub fn page(title: &str, lead: &str, legend: &[(&str, Style)], body: &Markup) ->
             (body)
         }
     };
-    // The crate gives plotly.js and MathJax, one script element each. No figure here has formulas, and MathJax is 2 MB.
-    let scripts = Plot::offline_js_sources();
-    let plotly_js = scripts.split_inclusive("</script>").next().unwrap_or_default();
+    let draws = body.0.contains("class=\"plot\"");
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -49,7 +55,7 @@ pub fn page(title: &str, lead: &str, legend: &[(&str, Style)], body: &Markup) ->
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (visible_controls(title)) }
                 style { (PreEscaped(STYLE_SHEET)) }
-                (PreEscaped(plotly_js))
+                @if draws { script { (PreEscaped(PLOTLY)) } }
             }
             body {
                 (PreEscaped(visible_controls(&main.into_string())))
@@ -142,16 +148,46 @@ pub struct Figure<'a> {
     pub height: usize,
 }
 
-/// What plotly draws. Each of the crate's own `Plot`s copies the whole of plotly.js.
+/// A figure at an epoch.
+#[derive(Debug, Serialize)]
+pub struct Frame {
+    /// The epoch.
+    pub epoch: usize,
+    /// What it holds.
+    #[serde(flatten)]
+    pub shows: Shows,
+}
+
+/// What changes in a figure from epoch to epoch.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shows {
+    /// By plotly's names, as `y`, the values of each of the figure's first traces.
+    Values(BTreeMap<&'static str, Vec<serde_json::Value>>),
+    /// A histogram a row, from the top down. The figure has a trace a row for the first epoch's, then one for this epoch's.
+    Rows(Vec<Option<Row>>),
+}
+
+/// A histogram: its ends, and the height of each bin in thousandths of the row's.
+pub type Row = (f64, f64, Vec<u16>);
+
+/// What plotly draws.
 #[derive(Serialize)]
 struct Drawing {
     data: Traces,
     layout: Layout,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    frames: Vec<Frame>,
 }
 
 impl Figure<'_> {
     /// The figure, which the page's script draws.
     pub fn html(self) -> Markup {
+        self.over_epochs(Vec::new())
+    }
+
+    /// The figure at the epoch that the page's slider is at. Its traces are of the last one.
+    pub fn over_epochs(self, frames: Vec<Frame>) -> Markup {
         let layout = Layout::new()
             .x_axis(self.x)
             .y_axis(match self.zoom {
@@ -165,12 +201,14 @@ impl Figure<'_> {
         let mut data = Traces::new();
         self.traces.into_iter().for_each(|trace| data.push(trace));
         // `<` stands in strings alone. Escaped, it can neither end the element nor begin a comment.
-        let drawing = serde_json::to_string(&Drawing { data, layout }).expect("traces are plain data");
+        let moves = frames.len() > 1;
+        let drawing = serde_json::to_string(&Drawing { data, layout, frames }).expect("traces are plain data");
         let data = drawing.replace('<', "\\u003c");
         html! {
             figure {
                 figcaption {
                     (self.title)
+                    @if moves { span class="moment" {} }
                     @if self.zoom.is_some() {
                         button type="button" class="whole" aria-pressed="false" { "whole range" }
                     }
@@ -186,6 +224,12 @@ impl Figure<'_> {
 /// An axis with a grid. `title` is plain text.
 pub fn axis(title: &str) -> Axis {
     Axis::new().title(Title::with_text(plotly_text(title))).auto_margin(true).show_line(true).zero_line(false)
+}
+
+/// A value for a frame, with five significant digits: more than a picture shows. `null` where there is none.
+pub fn rounded(value: Option<f64>) -> serde_json::Value {
+    let short = value.filter(|value| value.is_finite()).and_then(|value| format!("{value:.4e}").parse::<f64>().ok());
+    short.into()
 }
 
 /// A line in a figure.
@@ -255,11 +299,22 @@ mod tests {
     }
 
     #[test]
-    fn a_page_holds_plotly_once_and_no_mathjax() {
-        let page = page("t", "", &[("relu", Style::of(0))], &html! {});
-        assert_eq!(page.matches("<script").count() - page.matches("\"<script").count(), 2);
-        assert!(page.contains("Plotly.js") || page.contains("plotly.js"));
-        assert!(!page.contains("MathJax=") && page.len() < 6_000_000, "{}", page.len());
+    fn a_page_with_a_figure_holds_the_small_plotly_once_and_one_without_holds_none() {
+        let drawn = page("t", "", &[("relu", Style::of(0))], &PreEscaped(drawn("relu")));
+        assert_eq!(drawn.matches("plotly.js (cartesian - minified)").count(), 1);
+        assert!(drawn.len() < 1_600_000, "{}", drawn.len());
+        let plain = page("t", "", &[("relu", Style::of(0))], &html! {});
+        assert!(plain.len() < 50_000, "{}", plain.len());
+    }
+
+    #[test]
+    fn a_frame_is_what_the_script_reads() {
+        let values = BTreeMap::from([("y", vec![serde_json::json!([rounded(Some(0.123_456_789)), rounded(None)])])]);
+        let frame = Frame { epoch: 3, shows: Shows::Values(values) };
+        assert_eq!(serde_json::to_string(&frame).unwrap(), r#"{"epoch":3,"values":{"y":[[0.12346,null]]}}"#);
+        let rows = Frame { epoch: 0, shows: Shows::Rows(vec![None, Some((-1.0, 1.0, vec![0, 1000]))]) };
+        assert_eq!(serde_json::to_string(&rows).unwrap(), r#"{"epoch":0,"rows":[null,[-1.0,1.0,[0,1000]]]}"#);
+        assert_eq!(rounded(Some(f64::NAN)), serde_json::Value::Null);
     }
 
     #[test]

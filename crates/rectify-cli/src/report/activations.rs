@@ -1,20 +1,17 @@
 //! Mean and spread of the activations by layer.
 
-use maud::html;
+use maud::{Markup, html};
 use plotly::{
     Scatter, Trace,
     common::{ErrorData, ErrorType, Mode},
 };
-use rectify_train::{
-    judge::curve::{Moment, arithmetic},
-    record::Layer,
+use rectify_train::judge::curve::arithmetic;
+
+use super::{
+    Report,
+    layers::{self, OverEpochs},
 };
-
-use super::{Report, StyledGroup, layers};
-use crate::draw::page::{Figure, Section, line, plotly_text};
-
-/// An activation's means and standard deviations by layer.
-type Spread = (Vec<Option<f64>>, Vec<Option<f64>>);
+use crate::draw::page::{Figure, Frame, Section, Shows, line, plotly_text};
 
 pub fn section(report: &Report) -> Section {
     let body = if report.hidden.is_empty() {
@@ -24,57 +21,49 @@ pub fn section(report: &Report) -> Section {
             p class="note" {
                 "Mean over samples and units; bars reach one standard deviation to each side. Both are means over seeds."
             }
-            div class="grid" { @for figure in figures(report) { (figure) } }
+            (layers::together_or_each(report, "activation", "Mean ± standard deviation", figure(report)))
         }
     };
     Section { id: "activations", title: "Activations by layer", body }
 }
 
-fn figures(report: &Report) -> Vec<maud::Markup> {
-    let panels: Vec<(Moment, Vec<Spread>)> = layers::moments(report)
-        .into_iter()
-        .map(|moment| {
-            let by_layer = |group: &StyledGroup, metric: fn(&Layer) -> Option<f64>| {
-                group.runs.by_layer(moment, &report.hidden, arithmetic, metric)
-            };
-            let spread =
-                |group| (by_layer(group, |layer| layer.activation_mean), by_layer(group, |layer| layer.activation_std));
-            (moment, report.groups.iter().map(spread).collect())
-        })
-        .collect();
-    let ends = || {
-        panels
-            .iter()
-            .flat_map(|(_, lines)| lines)
-            .flat_map(|(means, stds)| means.iter().zip(stds))
-            .filter_map(|(mean, std)| Some([(*mean)? - std.unwrap_or(0.0), (*mean)? + std.unwrap_or(0.0)]))
-            .flatten()
-    };
-    let panel = |(moment, lines): &(Moment, Vec<Spread>)| {
-        let words: Vec<(&str, &[Option<f64>])> =
-            report.groups.iter().zip(lines).map(|(group, (means, _))| (group.name(), means.as_slice())).collect();
-        let traces = report.groups.iter().zip(lines).enumerate().map(|(index, (group, (means, stds)))| {
+fn figure(report: &Report) -> impl Fn(&str, &str, &[usize]) -> Markup {
+    let means = OverEpochs::of(report, &report.hidden, arithmetic, |layer| layer.activation_mean);
+    let stds = OverEpochs::of(report, &report.hidden, arithmetic, |layer| layer.activation_std);
+    move |id, title, groups| {
+        let ends = means.values.iter().flatten().flatten().zip(stds.values.iter().flatten().flatten());
+        let ends = ends.filter_map(|(mean, std)| Some((((*mean)?), std.unwrap_or(0.0))));
+        let ends: Vec<f64> = ends.flat_map(|(mean, std)| [mean - std, mean + std]).collect();
+        let traces = groups.iter().enumerate().map(|(place, &group)| {
+            let styled = &report.groups[group];
             // Bars beside each other, not on top of each other.
-            let shift = 0.6 * ((index as f64 + 0.5) / report.groups.len() as f64 - 0.5);
-            let bars = stds.iter().map(|std| std.unwrap_or(0.0)).collect();
-            Scatter::new((0..report.hidden.len()).map(|at| at as f64 + shift).collect(), means.clone())
+            let shift = 0.6 * ((place as f64 + 0.5) / groups.len() as f64 - 0.5);
+            let bars = stds.last(group).iter().map(|std| std.unwrap_or(0.0)).collect();
+            Scatter::new((0..report.hidden.len()).map(|at| at as f64 + shift).collect(), means.last(group).to_vec())
                 .mode(Mode::LinesMarkers)
-                .line(line(group.style).width(1.0))
+                .line(line(styled.style).width(1.0))
                 .error_y(ErrorData::new(ErrorType::Data).array(bars).thickness(1.5).width(3))
-                .name(plotly_text(group.name()))
-                .legend_group(group.name()) as Box<dyn Trace>
+                .name(plotly_text(styled.name()))
+                .legend_group(styled.name()) as Box<dyn Trace>
         });
-        let figure = Figure {
-            id: &format!("activation-{}", layers::id(*moment)),
-            title: &format!("Mean ± standard deviation, {}", layers::words(*moment)),
-            alternative: layers::by_layer_words(&report.hidden, &words),
-            traces: traces.collect(),
-            x: layers::layer_axis(&report.hidden),
-            y: layers::shared_axis("activation", ends()),
-            zoom: None,
-            height: 340,
+        let with_bars = |(mut frame, bars): (Frame, Frame)| {
+            if let (Shows::Values(values), Shows::Values(bars)) = (&mut frame.shows, bars.shows) {
+                values.extend(bars);
+            }
+            frame
         };
-        figure.html()
-    };
-    panels.iter().map(panel).collect()
+        let bars = stds.frames(groups, "error_y.array");
+        let frames = means.frames(groups, "y").into_iter().zip(bars).map(with_bars).collect();
+        let figure = Figure {
+            id,
+            title,
+            alternative: means.words(report, &report.hidden, groups),
+            traces: traces.collect(),
+            x: layers::layer_axis(report, &report.hidden),
+            y: layers::shared_axis("activation", ends.into_iter()),
+            zoom: None,
+            height: if groups.len() == 1 { 260 } else { 340 },
+        };
+        figure.over_epochs(frames)
+    }
 }

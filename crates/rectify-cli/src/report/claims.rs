@@ -30,34 +30,36 @@ pub fn html(report: &ClaimsReport) -> String {
     }
     let counts: Vec<String> = counts.into_iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
     let lead = format!(
-        "Textbook claims about ReLU as experiments, tested on {} with {} effort on {} ({}): {}. Whatever decides a claim \
-         was fixed and hashed before it ran; its seeds follow from the hash.",
-        report.date,
-        report.plan.effort,
-        report.environment.backend,
-        report.environment.cpu,
+        "Textbook claims about ReLU as experiments: {}.",
         if counts.is_empty() { "none tested yet".to_owned() } else { counts.join(", ") }
     );
+    let tested = format!(
+        "Tested on {} with {} effort on {} ({}). Whatever decides a claim was fixed and hashed before it ran; its seeds \
+         follow from the hash.",
+        report.date, report.plan.effort, report.environment.backend, report.environment.cpu
+    );
     let all: Vec<Section> = std::iter::once(summary(report)).chain(report.claims.iter().map(section)).collect();
-    page("Claims about ReLU, tested", &lead, &[], &sections(&all))
+    let body = html! { p class="note" { (tested) } (sections(&all)) };
+    page("Claims about ReLU, tested", &lead, &[], &body)
 }
 
 fn summary(report: &ClaimsReport) -> Section {
+    // On a narrow screen its cells stand under each other, which takes their roles away from them.
     let table = html! {
-        table {
-            thead {
-                tr {
-                    th scope="col" { "claim" }
-                    th scope="col" class="text" { "verdict" }
-                    th scope="col" class="text" { "what was found" }
+        table class="stack" role="table" {
+            thead role="rowgroup" {
+                tr role="row" {
+                    th scope="col" role="columnheader" { "claim" }
+                    th scope="col" class="text" role="columnheader" { "verdict" }
+                    th scope="col" class="text" role="columnheader" { "what was found" }
                 }
             }
-            tbody {
+            tbody role="rowgroup" {
                 @for result in &report.claims {
-                    tr {
-                        th scope="row" { a href={ "#" (result.claim.id) } { (result.claim.id) } }
-                        td class="text" { (verdict(result.verdict)) (leaning(result)) }
-                        td class="text long" { (result.sentence) }
+                    tr role="row" {
+                        th scope="row" role="rowheader" { a href={ "#" (result.claim.id) } { (result.claim.id) } }
+                        td class="text" role="cell" { (verdict(result.verdict)) (leaning(result)) }
+                        td class="text long" role="cell" { (result.sentence) }
                     }
                 }
             }
@@ -94,8 +96,8 @@ fn section(result: &ClaimResult) -> Section {
                 tr {
                     th scope="col" { "condition" }
                     th scope="col" class="text" { "measured" }
-                    th scope="col" { "median (bounds at the level that decides)" }
-                    th scope="col" { "claim asks for" }
+                    th scope="col" class="text" { "median (bounds at the level that decides)" }
+                    th scope="col" class="text" { "claim asks for" }
                     th scope="col" class="text" { "verdict" }
                     th scope="col" class="text" { "decides" }
                 }
@@ -103,10 +105,10 @@ fn section(result: &ClaimResult) -> Section {
             tbody {
                 @for condition in &result.conditions {
                     tr {
-                        th scope="row" { (condition.condition) }
-                        td class="text" { (condition.quantity) }
-                        td { (measured(condition)) }
-                        td { (condition.holds) }
+                        th scope="row" class="long" { (condition.condition) }
+                        td class="text long" { (condition.quantity) }
+                        td class="text" { (measured(condition)) }
+                        td class="text" { (condition.holds) }
                         td class="text" { (verdict(condition.verdict)) }
                         td class="text" { (if condition.primary { "yes" } else { "shown only" }) }
                     }
@@ -117,24 +119,24 @@ fn section(result: &ClaimResult) -> Section {
     let body = html! {
         p class="lead" { "“" (claim.statement) "” " (verdict(result.verdict)) (leaning(result)) }
         p { (result.sentence) }
-        p class="note" { (detail(result)) }
         div class="grid" {
             @for (i, figure) in result.figures.iter().enumerate() { (draw(&format!("{}-{i}", claim.id), figure)) }
         }
-        (scrolling(&format!("Conditions of {}", claim.id), &conditions))
-        dl {
-            dt { "Source" } dd { (claim.source) }
-            dt { "Run" } dd { (result.what_was_run) }
-            dt { "Protocol" }
-            dd {
-                code { (result.protocol) }
-                @if let Some(other) = &result.judged_by { ", judged again by " code { (other) } ", which was not fixed beforehand" }
-            }
-            dt { "Took" } dd { (format_args!("{:.1} s", result.seconds)) }
-            dt { "Again" } dd { code { (result.command) } }
-        }
         details {
-            summary { "What decides it" }
+            summary { "Numbers, what decides it, and how to run it again" }
+            p class="note" { (detail(result)) }
+            (scrolling(&format!("Conditions of {}", claim.id), &conditions))
+            dl {
+                dt { "Source" } dd { (claim.source) }
+                dt { "Run" } dd { (result.what_was_run) }
+                dt { "Protocol" }
+                dd {
+                    code { (result.protocol) }
+                    @if let Some(other) = &result.judged_by { ", judged again by " code { (other) } ", which was not fixed beforehand" }
+                }
+                dt { "Took" } dd { (format_args!("{:.1} s", result.seconds)) }
+                dt { "Again" } dd { code { (result.command) } }
+            }
             ul {
                 @for criterion in claim.criteria {
                     li {
@@ -296,12 +298,12 @@ mod tests {
         for part in [
             format!("<h2 id=\"{}\">", claim.id),
             format!("<a href=\"#{0}\">{0}</a>", claim.id),
-            format!("<th scope=\"row\">{shown}</th>"),
+            format!("<th scope=\"row\" class=\"long\">{shown}</th>"),
             format!("<figcaption>{shown}</figcaption>"),
             format!("{shown} (theory)"),
             format!("\"name\":\"{} (theory)\"", shown.replace('<', "\\u003c")),
             "<span class=\"verdict not-settled\">not settled</span>".to_owned(),
-            "1 not settled. Whatever".to_owned(),
+            "as experiments: 1 not settled.".to_owned(),
             "1.2 s".to_owned(),
         ] {
             assert!(main.contains(&part), "{part} is not in {main}");

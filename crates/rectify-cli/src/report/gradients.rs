@@ -1,19 +1,27 @@
-//! Gradients by layer, before and after training and, where steps were probed, while it went on.
+//! Gradients by layer, over the epochs and, where steps were probed, over those.
 
 use maud::{Markup, html};
-use plotly::{Scatter, Trace, common::Mode};
+use plotly::{
+    HeatMap, Scatter, Trace,
+    color::Rgba,
+    common::{ColorBar, ColorScale, ColorScalePalette, Line, Mode},
+    layout::AxisType,
+};
 use rectify_train::{
     experiment::Init,
     judge::{
-        curve::{Moment, geometric},
+        curve::geometric,
         theory::{TEXTBOOK, of_record},
     },
     record::{GradientSample, Layer, Run},
 };
 
-use super::{Report, StyledGroup, layers};
+use super::{
+    Report, StyledGroup,
+    layers::{self, MOST_TOGETHER, OverEpochs},
+};
 use crate::draw::{
-    page::{Figure, Section, axis, line, plotly_text},
+    page::{Figure, Section, Shows, axis, line, plotly_text},
     style::{Dash, Style},
 };
 
@@ -28,8 +36,40 @@ const KINDS: [(&str, &str, Metric); 3] = [
 /// What theory has of an activation's hidden layers: how a line is drawn, and the gradients relative to the last layer's.
 type Ratios = Vec<(Dash, Vec<f64>)>;
 
-/// Before training or after, what was measured of each activation by layer, and what theory has of it.
-type Panel = (Moment, Vec<(Vec<Option<f64>>, Ratios)>);
+/// Epochs between the first and the last that the opening picture shows as pale lines.
+const MOST_PALE: usize = 6;
+
+/// What the page opens with: the gradient of the weights by layer, over training. `None` where there is none.
+pub fn opening(report: &Report) -> Option<Markup> {
+    let (_, _, metric) = KINDS[0];
+    let values = positive(OverEpochs::of(report, &report.layers, geometric, metric));
+    values.all().next()?;
+    let all: Vec<usize> = (0..report.groups.len()).collect();
+    let (id, title) = ("opening", "Gradient by layer, over training");
+    let few = all.len() <= MOST_TOGETHER;
+    let figure = if few {
+        let pale = (0..=MOST_PALE).map(|part| part * values.epochs.len() / (MOST_PALE + 1)).collect();
+        lines(report, &values, id, title, &all, pale, Vec::new())
+    } else {
+        heat_map(report, &values, id, title)
+    };
+    Some(html! {
+        div class="opening" { (figure) }
+        p class="note" {
+            "How much of the loss's gradient each layer's weights get (root mean square, on a logarithmic scale)"
+            @if few { "; the first layer is on the left. Pale lines are before training, thin ones epochs between" }
+            ". The slider moves this and other figures over the epochs."
+        }
+    })
+}
+
+/// What has a place on a logarithmic axis.
+fn positive(mut values: OverEpochs) -> OverEpochs {
+    for value in values.values.iter_mut().flatten().flatten() {
+        *value = value.filter(|value| *value > 0.0);
+    }
+    values
+}
 
 pub fn section(report: &Report) -> Section {
     let theory: Vec<Ratios> = report.groups.iter().map(|group| theory(report, group)).collect();
@@ -39,14 +79,15 @@ pub fn section(report: &Report) -> Section {
         html! {
             p class="note" {
                 "Root mean square of the loss's gradient, on a logarithmic axis, layers in the network's order; \
-                 geometric mean over seeds. A gradient of exactly 0 has no place on this axis and is left out."
+                 geometric mean over seeds. Pale lines are before training. A gradient of exactly 0 has no place on this \
+                 axis and is left out."
                 @if let Some(sample) = sample(report.runs()) { " " (sample) }
                 @if theory.iter().any(|ratios| !ratios.is_empty()) {
                     " Broken lines are mean-field theory, relative to the last hidden layer: dashed for these weights, \
                      dotted for Xavier's, the textbook's case of a gradient that vanishes."
                 }
             }
-            div class="grid" { @for (id, title, metric) in KINDS { (by_layer(report, &theory, id, title, metric)) } }
+            div class="grid three" { @for (id, title, metric) in KINDS { (by_layer(report, &theory, id, title, metric)) } }
             (by_step(report))
         }
     };
@@ -67,65 +108,122 @@ fn sample(runs: &[Run]) -> Option<String> {
 
 /// Nothing where no record has the metric.
 fn by_layer(report: &Report, theory: &[Ratios], id: &str, title: &str, metric: Metric) -> Markup {
-    let panels: Vec<Panel> = layers::moments(report)
-        .into_iter()
-        .map(|moment| {
-            let lines = |(group, ratios): (&StyledGroup, &Ratios)| {
-                let values = group.runs.by_layer(moment, &report.layers, geometric, metric).into_iter();
-                let measured: Vec<Option<f64>> = values.map(|value| value.filter(|value| *value > 0.0)).collect();
-                // Theory is of pre-activations before training.
-                let predicted = match (id, moment) {
-                    ("preactivation", Moment::Start) => scaled(ratios, &measured),
-                    _ => Vec::new(),
-                };
-                (measured, predicted)
-            };
-            (moment, report.groups.iter().zip(theory).map(lines).collect())
-        })
-        .collect();
-    let every_value = || {
-        let lines = panels.iter().flat_map(|(_, lines)| lines);
-        lines.flat_map(|(measured, predicted)| {
-            measured.iter().flatten().chain(predicted.iter().flat_map(|(_, line)| line)).copied()
-        })
-    };
-    if every_value().next().is_none() {
+    let values = positive(OverEpochs::of(report, &report.layers, geometric, metric));
+    if values.all().next().is_none() {
         return html! {};
     }
-    let panel = |(moment, lines): &Panel| {
-        let drawn = report.groups.iter().zip(lines);
-        let broken = drawn.clone().flat_map(|(group, (_, predicted))| {
-            predicted.iter().map(|(dash, values)| {
-                Scatter::new((0..values.len()).collect(), values.clone())
-                    .mode(Mode::Lines)
-                    .line(line(Style { dash: *dash, ..group.style }).width(1.0))
-                    .name(format!("{} (theory)", plotly_text(group.name())))
-                    .legend_group(group.name()) as Box<dyn Trace>
-            })
-        });
-        let broken: Vec<Box<dyn Trace>> = broken.collect();
-        let words: Vec<(&str, &[Option<f64>])> =
-            drawn.clone().map(|(group, (measured, _))| (group.name(), measured.as_slice())).collect();
-        let traces = drawn.map(|(group, (values, _))| {
-            Scatter::new((0..report.layers.len()).collect(), values.clone())
-                .mode(Mode::LinesMarkers)
-                .line(line(group.style))
-                .name(plotly_text(group.name()))
-                .legend_group(group.name()) as Box<dyn Trace>
-        });
-        let figure = Figure {
-            id: &format!("gradient-{id}-{}", layers::id(*moment)),
-            title: &format!("{title}, {}", layers::words(*moment)),
-            alternative: layers::by_layer_words(&report.layers, &words),
-            traces: traces.chain(broken).collect(),
-            x: layers::layer_axis(&report.layers),
-            y: layers::shared_log_axis("root mean square", every_value()),
-            zoom: None,
-            height: 340,
+    layers::together_or_each(report, &format!("gradient-{id}"), title, |figure, title, groups| {
+        // Theory is of pre-activations before training.
+        let predicted = |group: &usize| match id {
+            "preactivation" => scaled(&theory[*group], values.first(*group)),
+            _ => Vec::new(),
         };
-        figure.html()
+        lines(report, &values, figure, title, groups, vec![0], groups.iter().map(predicted).collect())
+    })
+}
+
+/// A line an activation by layer, which the slider moves; in the same colour the lines of other epochs, by their places
+/// among all, and broken lines of theory.
+fn lines(
+    report: &Report,
+    values: &OverEpochs,
+    id: &str,
+    title: &str,
+    groups: &[usize],
+    pale: Vec<usize>,
+    theory: Vec<Ratios>,
+) -> Markup {
+    let places: Vec<usize> = (0..report.layers.len()).collect();
+    let scatter = |group: &StyledGroup, y: Vec<Option<f64>>| {
+        Scatter::new(places.clone(), y).name(plotly_text(group.name())).legend_group(group.name())
     };
-    html! { @for each in &panels { (panel(each)) } }
+    let moving = groups.iter().map(|&group| {
+        let styled = &report.groups[group];
+        let last = values.last(group).to_vec();
+        scatter(styled, last).mode(Mode::LinesMarkers).line(line(styled.style)) as Box<dyn Trace>
+    });
+    let still = groups.iter().flat_map(|&group| {
+        let styled = &report.groups[group];
+        let [r, g, b] = styled.style.rgb;
+        let mut epochs: Vec<usize> = pale.iter().copied().filter(|at| *at + 1 < values.epochs.len()).collect();
+        epochs.dedup();
+        epochs.into_iter().map(move |at| {
+            let (width, opacity) = if at == 0 { (2.0, 0.5) } else { (1.0, 0.2) };
+            let name = format!("{}, epoch {}", plotly_text(styled.name()), values.epochs[at]);
+            scatter(styled, values.values[group][at].clone())
+                .mode(Mode::Lines)
+                .line(Line::new().width(width).color(Rgba::new(r, g, b, opacity)))
+                .name(name)
+                .show_legend(false) as Box<dyn Trace>
+        })
+    });
+    let broken = groups.iter().zip(&theory).flat_map(|(&group, predicted)| {
+        let styled = &report.groups[group];
+        predicted.iter().map(|(dash, line_of)| {
+            let y = line_of.iter().copied().map(Some).collect();
+            scatter(styled, y)
+                .mode(Mode::Lines)
+                .line(line(Style { dash: *dash, ..styled.style }).width(1.0))
+                .name(format!("{} (theory)", plotly_text(styled.name()))) as Box<dyn Trace>
+        })
+    });
+    let traces = moving.chain(still).chain(broken).collect();
+    let predicted = theory.iter().flatten().flat_map(|(_, line)| line.iter().copied());
+    let figure = Figure {
+        id,
+        title,
+        alternative: values.words(report, &report.layers, groups),
+        traces,
+        x: layers::layer_axis(report, &report.layers),
+        y: layers::shared_log_axis("root mean square", values.all().chain(predicted)),
+        zoom: None,
+        height: if groups.len() == 1 { 260 } else { 360 },
+    };
+    figure.over_epochs(values.frames(groups, "y"))
+}
+
+/// Many activations on one scale: a row each, a column a layer, the colour the power of ten.
+fn heat_map(report: &Report, values: &OverEpochs, id: &str, title: &str) -> Markup {
+    let all: Vec<usize> = (0..report.groups.len()).collect();
+    let powers = OverEpochs {
+        epochs: values.epochs.clone(),
+        values: values
+            .values
+            .iter()
+            .map(|epochs| {
+                epochs.iter().map(|layers| layers.iter().map(|value| value.map(f64::log10)).collect()).collect()
+            })
+            .collect(),
+    };
+    let names: Vec<String> = report.groups.iter().map(|group| plotly_text(group.name())).collect();
+    let columns: Vec<String> = report.layers.iter().map(|name| plotly_text(&report.layer(name))).collect();
+    let rows = all.iter().map(|group| powers.last(*group).to_vec()).collect();
+    let (low, high) =
+        powers.all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), power| (low.min(power), high.max(power)));
+    let trace = HeatMap::new(columns, names, rows)
+        .zmin(low)
+        .zmax(high)
+        .color_scale(ColorScale::Palette(ColorScalePalette::Cividis))
+        .color_bar(ColorBar::new().tick_prefix("10<sup>").tick_suffix("</sup>").thickness(12))
+        .hover_template("%{y}, %{x}: 10<sup>%{z:.2f}</sup><extra></extra>");
+    // A heat map's values are one matrix of all its rows.
+    let mut frames = powers.frames(&all, "z");
+    for frame in &mut frames {
+        if let Shows::Values(by_name) = &mut frame.shows {
+            by_name.values_mut().for_each(|rows| *rows = vec![rows.clone().into()]);
+        }
+    }
+    let figure = Figure {
+        id,
+        title,
+        alternative: values.words(report, &report.layers, &all),
+        traces: vec![trace],
+        x: axis("").type_(AxisType::Category).show_grid(false),
+        y: axis("").type_(AxisType::Category).range(vec![all.len() as f64 - 0.5, -0.5]).show_grid(false),
+        zoom: None,
+        height: 120 + 22 * all.len(),
+    };
+    figure.over_epochs(frames)
 }
 
 /// With the weights that were drawn and with the textbook's. Each is an integral a layer.

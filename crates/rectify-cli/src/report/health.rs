@@ -84,7 +84,7 @@ fn heat_map(report: &Report, group: &StyledGroup, of_runs: &[(&Run, &Diagnosis)]
             tbody {
                 @for layer in &report.layers {
                     tr {
-                        th scope="row" { (layer) }
+                        th scope="row" { (report.layer(layer)) }
                         @for epoch in &looks { (cell(worst(layer, epoch))) }
                     }
                 }

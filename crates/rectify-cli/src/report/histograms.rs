@@ -1,133 +1,153 @@
-//! Distributions by layer: activations, pre-activations and their gradients.
+//! Distributions by layer and epoch: activations, pre-activations and their gradients.
 
 use maud::{Markup, html};
-use rectify_train::{
-    judge::curve::Moment,
-    record::{Histogram, Layer, Run},
+use plotly::{
+    Scatter, Trace,
+    common::{Fill, HoverInfo, Line, Mode},
 };
+use rectify_train::record::{Histogram, Layer, Run};
 
-use super::{Report, StyledGroup};
+use super::{Report, StyledGroup, layers};
 use crate::draw::{
-    page::{Section, scrolling, swatch},
+    page::{Figure, Frame, Row, Section, Shows, axis, plotly_text},
     style::Style,
 };
 
-type Kind = (&'static str, fn(&Layer) -> Option<&Histogram>);
+/// A kind: id, title, metric.
+type Kind = (&'static str, &'static str, fn(&Layer) -> Option<&Histogram>);
 
 const KINDS: [Kind; 3] = [
-    ("Activations", |layer| layer.histogram.as_ref()),
-    ("Pre-activations", |layer| layer.preactivation_histogram.as_ref()),
-    ("Gradients of the pre-activations", |layer| layer.preactivation_grad_histogram.as_ref()),
+    ("histogram-activation", "Activations", |layer| layer.histogram.as_ref()),
+    ("histogram-preactivation", "Pre-activations", |layer| layer.preactivation_histogram.as_ref()),
+    ("histogram-gradient", "Gradients of the pre-activations", |layer| layer.preactivation_grad_histogram.as_ref()),
 ];
 
-/// Before training and after it.
-type Cell<'a> = [Option<&'a Histogram>; 2];
+/// Histograms of one kind in a page, at most: with more, fewer epochs are shown.
+const MOST_HISTOGRAMS: usize = 3000;
+
+/// Before training.
+const GREY: [u8; 3] = [150; 3];
 
 /// `None` where there are no histograms.
 pub fn section(report: &Report) -> Option<Section> {
-    let tables: Vec<(&str, Markup)> =
-        KINDS.into_iter().filter_map(|(title, of)| Some((title, table(report, title, of)?))).collect();
-    (!tables.is_empty()).then(|| Section {
+    let kinds: Vec<(&str, Markup)> =
+        KINDS.into_iter().filter_map(|kind| Some((kind.1, figures(report, kind)?))).collect();
+    (!kinds.is_empty()).then(|| Section {
         id: "histograms",
         title: "Histograms",
         body: html! {
             p class="note" {
-                "Each activation's first seed: grey before training, in colour at the end. All layers of one activation \
-                 share one horizontal axis. Heights are square roots of the density, so that thin tails show beside a \
-                 spike, and each picture is scaled to its highest bar."
+                "A row a layer, of each activation's first seed: grey before training, in colour at the slider's epoch. \
+                 All layers and epochs of an activation share one horizontal axis. Heights are square roots of the \
+                 density, so that thin tails show beside a spike, and each outline is scaled to its highest bin."
             }
-            @for (title, table) in &tables { h3 { (title) } (table) }
+            @for (title, figures) in &kinds { h3 { (title) } div class="grid three" { (figures) } }
         },
     })
 }
 
-/// Layers × activations, of each activation's first seed that has histograms.
-fn table(report: &Report, title: &str, of: fn(&Layer) -> Option<&Histogram>) -> Option<Markup> {
-    let columns: Vec<(&StyledGroup, Vec<Cell>)> = report
+/// A figure an activation, of its first seed that has histograms.
+fn figures(report: &Report, (id, title, of): Kind) -> Option<Markup> {
+    let has = |run: &&Run| run.epochs.iter().flat_map(|epoch| &epoch.layers).any(|layer| of(layer).is_some_and(sound));
+    let with: Vec<(usize, &StyledGroup, &Run)> = report
         .groups
         .iter()
-        .filter_map(|group| {
-            let mut columns = group.runs.runs.iter().map(|run| column(run, &report.hidden, of));
-            Some((group, columns.find(|cells| cells.iter().flatten().any(Option::is_some))?))
+        .enumerate()
+        .filter_map(|(place, group)| Some((place, group, *group.runs.runs.iter().find(|run| has(run))?)))
+        .collect();
+    let most = MOST_HISTOGRAMS / (with.len() * report.hidden.len()).max(1);
+    (!with.is_empty()).then(|| {
+        html! {
+            @for (place, group, run) in with {
+                div data-activation=(group.name()) {
+                    (ridge(report, &format!("{id}-{place}"), &format!("{title}: {}", group.name()), group.style, run, of, most))
+                }
+            }
+        }
+    })
+}
+
+fn sound(histogram: &Histogram) -> bool {
+    let finite = histogram.low.is_finite() && histogram.high.is_finite() && histogram.low <= histogram.high;
+    finite && histogram.counts.iter().any(|count| *count > 0)
+}
+
+fn ridge(
+    report: &Report,
+    id: &str,
+    title: &str,
+    style: Style,
+    run: &Run,
+    of: fn(&Layer) -> Option<&Histogram>,
+    most: usize,
+) -> Markup {
+    let shown = layers::epochs([run], most);
+    let at = |epoch: usize| -> Vec<Option<&Histogram>> {
+        let layers = run.epochs.iter().find(|other| other.epoch == epoch).map_or(&[][..], |epoch| &epoch.layers);
+        let named = |name: &&str| layers.iter().find(|layer| layer.layer == *name).and_then(of);
+        report.hidden.iter().map(|name| named(name).filter(|histogram| sound(histogram))).collect()
+    };
+    let by_epoch: Vec<(usize, Vec<Option<&Histogram>>)> = shown.iter().map(|epoch| (*epoch, at(*epoch))).collect();
+    let by_epoch: Vec<_> = by_epoch.into_iter().filter(|(_, rows)| rows.iter().any(Option::is_some)).collect();
+    let every = || by_epoch.iter().flat_map(|(_, rows)| rows).flatten();
+    let low = every().map(|histogram| histogram.low).fold(f64::INFINITY, f64::min);
+    let high = every().map(|histogram| histogram.high).fold(f64::NEG_INFINITY, f64::max);
+    let (low, high) = if high > low { (low, high) } else { (low - 0.5, low + 0.5) };
+
+    // The script fills the outlines in.
+    let [r, g, b] = style.rgb;
+    let outline = |fill: [u8; 3], opacity: f64, name: &str| {
+        Scatter::<f64, f64>::new(Vec::new(), Vec::new())
+            .mode(Mode::Lines)
+            .fill(Fill::ToSelf)
+            .fill_color(plotly::color::Rgba::new(fill[0], fill[1], fill[2], opacity))
+            .line(Line::new().width(1.0).color(plotly::color::Rgb::new(fill[0], fill[1], fill[2])).simplify(false))
+            .hover_info(HoverInfo::Skip)
+            .name(name) as Box<dyn Trace>
+    };
+    let count = report.hidden.len();
+    let before = (0..count).map(|_| outline(GREY, 0.35, "before training"));
+    let now = (0..count).map(|_| outline([r, g, b], 0.6, "at this epoch"));
+    let frames = by_epoch
+        .iter()
+        .map(|(epoch, rows)| Frame {
+            epoch: *epoch,
+            shows: Shows::Rows(rows.iter().map(|histogram| Some(row((*histogram)?, high - low))).collect()),
         })
         .collect();
-    if columns.is_empty() {
-        return None;
+    let words = |(epoch, rows): &(usize, Vec<Option<&Histogram>>)| {
+        let ends = report.hidden.iter().zip(rows).filter_map(|(layer, histogram)| {
+            let histogram = (*histogram)?;
+            Some(format!("{} from {} to {}", report.layer(layer), short(histogram.low), short(histogram.high)))
+        });
+        format!("At epoch {epoch}: {}.", ends.collect::<Vec<_>>().join(", "))
+    };
+    let margin = 0.02 * (high - low);
+    let names = report.hidden.iter().map(|name| plotly_text(&report.layer(name))).collect();
+    let figure = Figure {
+        id,
+        title,
+        alternative: by_epoch.last().map_or(String::new(), words),
+        traces: before.chain(now).collect(),
+        x: axis("").range(vec![low - margin, high + margin]),
+        y: axis("")
+            .range(vec![-0.1, count as f64])
+            .tick_values((0..count).map(|place| (count - 1 - place) as f64).collect())
+            .tick_text(names),
+        zoom: None,
+        height: 90 + 46 * count.max(2),
+    };
+    figure.over_epochs(frames)
+}
+
+/// Heights of the bins, and ends at which a single value is as wide as a line in an axis as wide as this.
+fn row(histogram: &Histogram, axis: f64) -> Row {
+    let highest = histogram.counts.iter().copied().max().unwrap_or(1) as f64;
+    let height = |count: &u64| (1000.0 * (*count as f64 / highest).sqrt()).round() as u16;
+    if histogram.high > histogram.low {
+        return (histogram.low, histogram.high, histogram.counts.iter().map(height).collect());
     }
-    let ranges: Vec<(f64, f64)> = columns.iter().map(|(_, cells)| range(cells)).collect();
-    let table = html! {
-        table class="histograms" {
-            thead {
-                tr {
-                    td {}
-                    @for (group, _) in &columns { th scope="col" { (swatch(group.style)) (group.name()) } }
-                }
-            }
-            tbody {
-                @for (row, layer) in report.hidden.iter().enumerate() {
-                    tr {
-                        th scope="row" { (layer) }
-                        @for ((group, cells), range) in columns.iter().zip(&ranges) {
-                            td { (bins(cells[row], *range, group.style)) }
-                        }
-                    }
-                }
-                tr {
-                    td {}
-                    @for (low, high) in &ranges {
-                        td { div class="range" { span { (short(*low)) } span { (short(*high)) } } }
-                    }
-                }
-            }
-        }
-    };
-    Some(scrolling(&format!("Histograms: {title}"), &table))
-}
-
-fn column<'a>(run: &'a Run, layers: &[&str], of: fn(&Layer) -> Option<&Histogram>) -> Vec<Cell<'a>> {
-    let histogram = |moment: Moment, name: &str| {
-        let layer = moment.layers(run).iter().find(|layer| layer.layer == name)?;
-        of(layer).filter(|histogram| {
-            let sound = histogram.low.is_finite() && histogram.high.is_finite() && histogram.low <= histogram.high;
-            sound && histogram.counts.iter().any(|count| *count > 0)
-        })
-    };
-    layers.iter().map(|name| [Moment::Start, Moment::Outcome].map(|moment| histogram(moment, name))).collect()
-}
-
-/// From the lowest to the highest end of a column's histograms.
-fn range(cells: &[Cell]) -> (f64, f64) {
-    let histograms = || cells.iter().flatten().flatten();
-    let low = histograms().map(|histogram| histogram.low).fold(f64::INFINITY, f64::min);
-    let high = histograms().map(|histogram| histogram.high).fold(f64::NEG_INFINITY, f64::max);
-    if high > low { (low, high) } else { (low - 0.5, low + 0.5) }
-}
-
-/// Two histograms on top of each other in a picture of 100 × 50 units that stretches to its place.
-fn bins(histograms: Cell, (low, high): (f64, f64), style: Style) -> Markup {
-    let x = |value: f64| 100.0 * (value - low) / (high - low);
-    let bars = |histogram: &Histogram| -> Vec<(f64, f64, f64)> {
-        let total: u64 = histogram.counts.iter().sum();
-        let width = (histogram.high - histogram.low) / histogram.counts.len() as f64;
-        let bar = |(index, count): (usize, &u64)| {
-            let left = histogram.low + width * index as f64;
-            // A layer with a single value is a bar without width; draw it as wide as a line.
-            let drawn = width.max((high - low) / 100.0);
-            (x(left), x(left + drawn), (*count as f64 / total as f64 / drawn).sqrt())
-        };
-        histogram.counts.iter().enumerate().map(bar).filter(|(_, _, height)| *height > 0.0).collect()
-    };
-    let [start, end] = histograms.map(|histogram| histogram.map(bars).unwrap_or_default());
-    let highest = start.iter().chain(&end).map(|(_, _, height)| *height).fold(0.0, f64::max);
-    let path = |bars: &[(f64, f64, f64)]| -> String {
-        bars.iter().map(|(x0, x1, y)| format!("M{x0:.2} 50V{:.2}H{x1:.2}V50Z", 50.0 - 48.0 * y / highest)).collect()
-    };
-    html! {
-        svg class="bins" viewBox="0 0 100 50" preserveAspectRatio="none" aria-hidden="true" {
-            path d=(path(&start)) fill="#b4b4b4" {}
-            path d=(path(&end)) fill=(style.ink()) fill-opacity="0.6" {}
-        }
-    }
+    (histogram.low, histogram.low + axis / 100.0, vec![1000])
 }
 
 /// An axis' end: `-0.35`, `12.3`, `1.2e-5`.
@@ -144,9 +164,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_histogram_of_one_value_is_a_visible_bar() {
-        let spike = Histogram { low: 0.0, high: 0.0, counts: vec![7] };
-        let svg = bins([Some(&spike), None], (-0.5, 0.5), Style::of(0)).into_string();
-        assert!(svg.contains("M50.00 50V2.00H51.00V50Z"), "{svg}");
+    fn a_histogram_of_one_value_is_as_wide_as_a_line() {
+        let spike = Histogram { low: 0.0, high: 0.0, counts: vec![7, 0] };
+        assert_eq!(row(&spike, 1.0), (0.0, 0.01, vec![1000]));
+    }
+
+    #[test]
+    fn heights_are_square_roots_of_the_density_as_part_of_the_highest() {
+        let histogram = Histogram { low: -1.0, high: 1.0, counts: vec![0, 1, 4, 16] };
+        assert_eq!(row(&histogram, 9.0), (-1.0, 1.0, vec![0, 250, 500, 1000]));
     }
 }

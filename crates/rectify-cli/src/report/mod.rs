@@ -8,6 +8,7 @@ use rectify_train::{
     judge::{
         curve::{self, RunGroup},
         diagnose::Diagnosis,
+        number,
     },
     record::{Layer, Results, Run},
 };
@@ -19,6 +20,7 @@ pub mod claims;
 mod differences;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod functions;
 mod gradients;
 mod health;
 mod histograms;
@@ -27,6 +29,8 @@ mod learning_curves;
 mod ranking;
 mod runs;
 mod settings;
+#[cfg(test)]
+mod slider_tests;
 mod summary;
 pub mod sweep;
 pub mod table;
@@ -56,24 +60,32 @@ pub fn html(results: &Results, sentences: &[String], diagnoses: &[Diagnosis]) ->
     };
     let legend: Vec<(&str, Style)> = report.groups.iter().map(|group| (group.name(), group.style)).collect();
     let all = [
-        Some(summary::section(&report)),
+        Some(summary::section(&report, sentences)),
         ranking::section(&report),
         differences::section(&report),
         tuning::section(&report),
         Some(learning_curves::section(&report)),
-        health::section(&report, diagnoses),
+        functions::section(&report),
         Some(gradients::section(&report)),
-        Some(units::section(&report)),
-        Some(activations::section(&report)),
         histograms::section(&report),
+        Some(units::section(&report)),
+        units::single(&report),
+        Some(activations::section(&report)),
         updates::section(&report),
+        health::section(&report, diagnoses),
         Some(runs::section(&report)),
         Some(settings::section(results)),
         again::section(&results.experiment)?,
     ];
     let all: Vec<Section> = all.into_iter().flatten().collect();
     let title = format!("{names} on {}", results.experiment.dataset);
-    Ok(page(&title, &sentences.join(" "), &legend, &self::sections(&all)))
+    // The answer in a sentence and a picture; what else there is to say stands with the numbers.
+    let lead = sentences.first().map_or("", String::as_str);
+    let body = html! {
+        @if let Some(opening) = gradients::opening(&report) { (opening) }
+        (self::sections(&all))
+    };
+    Ok(page(&title, lead, &legend, &body))
 }
 
 /// What the sections read.
@@ -95,6 +107,17 @@ impl<'a> Report<'a> {
             groups: groups.map(|(index, runs)| StyledGroup { runs, style: Style::of(index) }).collect(),
             layers: layers.iter().map(|layer| layer.layer.as_str()).collect(),
             hidden: curve::hidden(layers),
+        }
+    }
+
+    /// A layer as people count them, `layer 1` for `hidden.0`; one of a network of one's own has the name that its author
+    /// gave.
+    fn layer(&self, name: &str) -> String {
+        let counted = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.parse::<usize>().is_ok());
+        let ours = self.results.experiment.own.is_none() && ["hidden.", "conv."].into_iter().any(counted);
+        match self.layers.iter().position(|layer| *layer == name) {
+            Some(place) if ours => number::layer(place),
+            _ => name.to_owned(),
         }
     }
 

@@ -5,7 +5,8 @@ use maud::html;
 use super::{Report, table};
 use crate::draw::page::Section;
 
-pub fn section(report: &Report) -> Section {
+/// `sentences` beyond the first, which the page opens with, stand above the table.
+pub fn section(report: &Report, sentences: &[String]) -> Section {
     let table::Comparison { header, rows } = table::comparison_cells(report.results);
     let diverged = report.results.summary.iter().any(|summary| summary.diverged > 0);
     let kept = report.runs().iter().any(|run| run.kept_epoch.is_some());
@@ -13,6 +14,7 @@ pub fn section(report: &Report) -> Section {
         id: "summary",
         title: "Summary",
         body: html! {
+            @for sentence in sentences.iter().skip(1) { p { (sentence) } }
             (report.numbers("Summary", &header, &rows))
             p class="note" {
                 "Test accuracy is the mean over seeds with its 95 % interval, truncated to 0 and 100 %; with one seed there \
