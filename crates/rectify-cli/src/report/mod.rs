@@ -22,6 +22,7 @@ pub(crate) mod fixture;
 mod gradients;
 mod health;
 mod histograms;
+pub mod inside;
 mod layers;
 mod learning_curves;
 mod ranking;
