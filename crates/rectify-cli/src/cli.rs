@@ -70,7 +70,7 @@ pub enum Command {
     #[command(before_help = examples::TRAIN, after_help = EXIT_CODES)]
     Train(TrainArgs),
     /// What a trained network takes a picture for, and why
-    #[command(before_help = examples::PREDICT)]
+    #[command(before_help = examples::PREDICT, after_help = predict::PREPARATION)]
     Predict(PredictArgs),
     /// Test textbook claims about ReLU: verdicts, page, JSON
     #[command(before_help = examples::CLAIMS)]
@@ -229,13 +229,14 @@ fn positive(text: &str) -> Result<f64, String> {
 /// Flags of `gradcheck`.
 #[derive(Debug, Args)]
 pub struct GradcheckArgs {
-    /// Activations to check: names or formulas
+    /// Activations to check: names or formulas [default: relu with each of its rules]
     #[arg(
         long,
         visible_alias = "activation",
         value_name = "NAME,…",
         value_parser = value::activations(),
         hide_possible_values = true,
+        hide_default_value = true,
         default_value = "relu,relu:heaviside=0.5,relu:heaviside=1,relu:leaky=0.01,relu:bsilu,relu:nelu=0.1,relu:guided,relu:deconv"
     )]
     pub activations: Vec<Activations>,

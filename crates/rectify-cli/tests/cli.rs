@@ -191,7 +191,11 @@ fn a_comparison_prints_a_table_and_leaves_a_report() {
     for part in ["activation", "relu", "sigmoid", "tanh", " on the test set", "(means of 2 seeds)"] {
         assert!(table.contains(part), "`{part}` is not in:\n{table}");
     }
-    assert_eq!(table.lines().filter(|line| line.starts_with("│ ")).count(), 4 + 2, "a header of three lines and three rows");
+    assert_eq!(
+        table.lines().filter(|line| line.starts_with("│ ")).count(),
+        4 + 2,
+        "a header of three lines and three rows"
+    );
     assert!(!table.contains('\x1b') && !table.contains('\r'), "stdout is free of colour and progress:\n{table}");
     let notes = stderr(&assert);
     assert_eq!(

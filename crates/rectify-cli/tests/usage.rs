@@ -40,7 +40,8 @@ fn settings(folder: &Path, arguments: &[&str]) -> (Experiment, String, String) {
     let stderr = String::from_utf8(output.stderr).expect("it is UTF-8");
     assert!(output.status.success(), "rectify {arguments:?}\n{stderr}");
     let text = String::from_utf8(output.stdout).expect("it is UTF-8");
-    (toml::from_str(&text).expect("it is a config"), text, stderr)
+    let settings = text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    (toml::from_str(&text).expect("it is a config"), settings, stderr)
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn unknown_names_are_told_with_what_may_be_meant() {
         (&["compare", "--dataset", "mnsit"], &["`mnsit`", "did you mean `mnist`"]),
         (&["compare", "--dataset", "cifar10"], &["`cifar10`", "neither a known set"]),
         (&["claims", "diyng"], &["unknown claim `diyng`; did you mean `dying`?"]),
-        (&["comapre"], &["a similar subcommand exists: 'compare'"]),
+        (&["comapre"], &["similar subcommand", "'compare'"]),
         (&["compare", "--activatoins", "relu"], &["a similar argument exists: '--activations'"]),
         (&["compare", "--schedule", "cosin"], &["--schedule", "did you mean `cosine`"]),
         (&["compare", "--norm", "btach"], &["--norm", "did you mean `batch`"]),

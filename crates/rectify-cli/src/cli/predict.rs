@@ -42,3 +42,13 @@ pub enum Invert {
     /// In no case.
     Never,
 }
+
+/// What is done to a picture.
+pub const PREPARATION: &str = "\
+A picture of the network's own size is taken as it is. Of another size it
+becomes like those that were trained on: for MNIST the paper is taken off, the
+contrast stretched, the digit scaled into 20 of 28 pixels and its centre of
+mass put in the middle; for Fashion-MNIST the garment is trimmed and fills the
+picture; for pictures of your own all of it is resized. It is inverted if both
+the median of its border and its mean are on the other side of the training
+pictures'. What is transparent is white.";

@@ -73,8 +73,8 @@ pub fn predict(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     let folder = match &args.checkpoint {
         Some(folder) => folder.clone(),
         None => newest().ok_or_else(|| {
-            let reason = "--checkpoint: no network to ask under runs/: `rectify train` makes one; of a comparison name a run, as \
-                          in runs/2026-01-31-compare-mnist/runs/relu-seed0";
+            let reason = "--checkpoint: no network to ask under runs/: `rectify train` makes one; of a comparison name a \
+                          run, as in runs/2026-01-31-compare-mnist/runs/relu-seed0";
             Usage(reason.to_owned())
         })?,
     };

@@ -59,7 +59,8 @@ pub fn html(inside: &Inside) -> String {
             h2 id="classes" { "Classes" }
             (classes(&inside.probabilities))
             @for (_, data) in logits {
-                p class="note" { "The logits that they come from: " (list(&numbers(data).into_iter().map(number).collect::<Vec<_>>())) "." }
+                @let logits: Vec<String> = numbers(data).into_iter().map(number).collect();
+                p class="note" { "The logits that they come from: " (list(&logits)) "." }
             }
         }
     };
@@ -126,7 +127,8 @@ fn of_layer(data: &TensorData, look: Option<&Layer>) -> Markup {
                 @let [x, y] = place(unit);
                 g data-unit=(unit + 1) data-dead[dead[unit]] {
                     title { (words(unit)) }
-                    rect x=(x) y=(y) width=(side[0] - 2) height=(side[1] - 2) fill="none" stroke="currentColor" stroke-opacity=".3" {}
+                    rect x=(x) y=(y) width=(side[0] - 2) height=(side[1] - 2) fill="none" stroke="currentColor"
+                        stroke-opacity=".3" {}
                     @if plane == 1 {
                         rect x=(x) y=(y) width=(side[0] - 2) height=(side[1] - 2) fill=(fill(values[unit]))
                             fill-opacity=(strength(values[unit])) {}
@@ -138,7 +140,8 @@ fn of_layer(data: &TensorData, look: Option<&Layer>) -> Markup {
                         }
                     }
                     @if dead[unit] {
-                        path d={ "M" (x) " " (y) "l" (side[0] - 2) " " (side[1] - 2) "m0 -" (side[1] - 2) "l-" (side[0] - 2) " " (side[1] - 2) }
+                        @let (across, down) = (side[0] - 2, side[1] - 2);
+                        path d={ "M" (x) " " (y) "l" (across) " " (down) "m0 -" (down) "l-" (across) " " (down) }
                             stroke="currentColor" fill="none" {}
                     }
                 }

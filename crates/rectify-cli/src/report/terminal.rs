@@ -80,6 +80,19 @@ pub fn table(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
         }
     }
 
+    // What a column of words leaves at its lines' ends is the last one's.
+    let words: Vec<usize> = (0..chosen.len()).filter(|&place| columns[chosen[place]].kind == Kind::Words).collect();
+    if let Some((&last, others)) = words.split_last() {
+        for &place in others {
+            let header = wrap(columns[chosen[place]].header, widths[place]);
+            let lines = cells(chosen[place]).flat_map(|cell| wrap(cell, widths[place])).chain(header);
+            let used = lines.map(|line| length(&line)).max().unwrap_or(0);
+            spare += widths[place] - used.min(widths[place]);
+            widths[place] = used.min(widths[place]);
+        }
+        widths[last] = sizes[chosen[last]].most.min(widths[last] + spare);
+    }
+
     let mut drawn = Table::new();
     drawn
         .load_style(UTF8_FULL_CONDENSED)
@@ -303,6 +316,21 @@ pub(crate) mod tests {
         let narrow = table(&COLUMNS[..2], &rows, 30);
         assert_eq!(body(&narrow, 30), [["relu", "32.83 (0.00 to 100.00)"]]);
         assert!(narrow.contains(" 32.83 │"), "{narrow}");
+    }
+
+    #[test]
+    fn what_one_column_of_words_leaves_the_last_one_takes() {
+        let columns = [COLUMNS[0], COLUMNS[3], Column { header: "more", ..COLUMNS[3] }];
+        let long = "word ".repeat(30);
+        let rows = [vec!["relu".to_owned(), "incomprehensibilities notwithstanding".to_owned(), long]];
+        let widest = |width| table(&columns, &rows, width).lines().map(length).max();
+        for width in 60..100 {
+            assert!(
+                widest(width).is_some_and(|widest| (width - 4..=width).contains(&widest)),
+                "{:?} of {width}",
+                widest(width)
+            );
+        }
     }
 
     #[test]
