@@ -1,38 +1,49 @@
 //! The flags, and how they and a config file become one checked [`Experiment`].
 
 mod claims;
+mod config;
 mod diagnose;
+mod examples;
 mod experiment;
 mod export;
+mod plot;
+mod predict;
 mod sweep;
 mod value;
 
-use std::{
-    fs,
-    num::NonZero,
-    path::{Path, PathBuf},
-    thread,
-};
+use std::{num::NonZero, path::PathBuf, thread};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rectify_train::{
     backend, data,
     experiment::{Dtype, Experiment, ExperimentError},
-    words::Vocabulary,
 };
 use strum::VariantNames;
 
 use crate::note;
 
 pub use claims::ClaimsArgs;
+pub use config::commented;
+use config::{KEY_HINTS, merge, read_config};
 pub use diagnose::DiagnoseArgs;
 use experiment::ExperimentFlags;
 pub use export::ExportArgs;
+pub use plot::PlotArgs;
+pub use predict::{Invert, PredictArgs};
 pub use value::Activations;
 
-/// An activation laboratory: trains small networks and shows vanishing gradients, saturation, sparsity and dead units.
+/// An activation laboratory: trains small networks and shows what goes on in them
 #[derive(Debug, Parser)]
-#[command(name = "rectify", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(
+    name = "rectify",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 80,
+    help_template = "{about}\n\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
+    after_help = "`rectify COMMAND --help` begins with examples. `rectify -V` is the version.\n\
+                  Exit codes: 0 done, 1 failed, 2 not begun, 130 stopped by Ctrl-C."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -41,48 +52,70 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; a training that diverges is a result, even if all do
-  1    failed: a damaged file, a full disk, a driver; of gradcheck, a gradient that is wrong
-  2    not begun: a flag, a name, a number or a config file that is wrong, a file or folder that is not there or is
-       taken, a backend or a dtype that this machine does not have
-  128+ stopped by a signal, such as 130 after Ctrl-C; what was measured until then is kept";
+  0     done; a training that diverges is a result, even if all do
+  1     failed: a damaged file, a full disk, a driver
+  2     not begun: a flag, a name, a number or a config file that is wrong, a
+        file or folder that is not there or is taken, a backend or a dtype that
+        this machine does not have
+  128+  stopped by a signal, such as 130 after Ctrl-C; what was measured until
+        then is kept";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train ReLU, sigmoid and tanh side by side over several seeds; table, report.html, results.json
-    #[command(after_help = EXIT_CODES)]
+    /// Train activations side by side over seeds: table, page, JSON
+    #[command(before_help = examples::COMPARE, after_help = EXIT_CODES)]
     Compare(TrainArgs),
     /// Train one network and keep a checkpoint of it
-    #[command(after_help = EXIT_CODES)]
+    #[command(before_help = examples::TRAIN, after_help = EXIT_CODES)]
     Train(TrainArgs),
-    /// Test textbook claims about ReLU; table, claims.html, claims.json
+    /// What a trained network takes a picture for, and why
+    #[command(before_help = examples::PREDICT, after_help = predict::PREPARATION)]
+    Predict(PredictArgs),
+    /// Test textbook claims about ReLU: verdicts, page, JSON
+    #[command(before_help = examples::CLAIMS)]
     Claims(ClaimsArgs),
-    /// Loss and accuracy of a checkpoint; as JSON by class too, with the confusion matrix
+    /// Loss, accuracy and what is confused with what, of a checkpoint
+    #[command(before_help = examples::EVAL)]
     Eval(EvalArgs),
-    /// What is wrong with the runs of a folder, which layers, why, and what to change
+    /// What is wrong with runs, in which layers, why, and what helps
+    #[command(before_help = examples::DIAGNOSE)]
     Diagnose(DiagnoseArgs),
-    /// Results and report of one or many folders of runs, again and without training
+    /// Results and page of folders of runs again, without training
+    #[command(before_help = examples::REPORT)]
     Report(ReportArgs),
     /// Metrics as CSV or Parquet, weights as safetensors for PyTorch
-    #[command(after_help = export::SEQUENTIAL)]
+    #[command(before_help = examples::EXPORT, after_help = export::SEQUENTIAL)]
     Export(ExportArgs),
-    /// Draw activations and their derivatives as SVG, PNG or HTML, by the file's ending
+    /// Draw activations and their derivatives, here or into a file
+    #[command(before_help = examples::PLOT)]
     Plot(PlotArgs),
     /// Hold explicit gradients against numeric ones
+    #[command(before_help = examples::GRADCHECK)]
     Gradcheck(GradcheckArgs),
     /// What this machine can run on
+    #[command(before_help = examples::BACKENDS)]
     Backends(Output),
-    /// Which data sets are here, checked
+    /// Which data sets are here; some of their pictures as files
+    #[command(before_help = examples::DATA)]
     Data(DataArgs),
     /// Print a completion script for a shell
+    #[command(before_help = examples::COMPLETIONS)]
     Completions {
         /// The shell.
         #[arg(ignore_case = true)]
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of a command, or write all of them
+    #[command(before_help = examples::MAN)]
+    Man {
+        /// The command [default: of the program]
+        #[arg(conflicts_with = "out")]
+        command: Option<String>,
+        /// Write the page of the program and of each command into a folder
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// How results are printed.
@@ -146,14 +179,17 @@ pub struct EvalArgs {
     /// The folder of a run, of its checkpoint, or of an experiment with one checkpoint
     pub checkpoint: PathBuf,
     /// Another data set than it was trained on
-    #[arg(long, value_name = "SET", value_parser = value::text())]
+    #[arg(long, value_name = "SET", value_parser = value::among(&data::names()), hide_possible_values = true)]
     pub dataset: Option<String>,
     /// The column of a table that holds the labels [default: as it was trained]
     #[arg(long, value_name = "COLUMN", value_parser = value::text())]
     pub label_column: Option<String>,
     /// Another backend than it was trained on
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = value::word::<String>(backend::NAMES), hide_possible_values = true)]
     pub backend: Option<String>,
+    /// Write the test pictures that it is most wrong about, the worst first, to a PNG file
+    #[arg(long, value_name = "FILE")]
+    pub contact_sheet: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
 }
@@ -162,7 +198,7 @@ pub struct EvalArgs {
 #[derive(Debug, Args)]
 pub struct DataArgs {
     /// Only this one: a name, or a folder as --dataset takes it [default: all that have names]
-    #[arg(value_parser = value::text())]
+    #[arg(value_parser = value::among(&data::names()), hide_possible_values = true)]
     pub set: Option<String>,
     /// Resize the pictures of a folder to so many pixels a side
     #[arg(long, value_name = "N", value_parser = value::count(), allow_negative_numbers = true, requires = "set")]
@@ -173,35 +209,14 @@ pub struct DataArgs {
     /// Write some pictures of each class, as they are read, to a PNG file
     #[arg(long, value_name = "FILE", requires = "set")]
     pub contact_sheet: Option<PathBuf>,
+    /// Write so many test pictures as PNG files into --out, for `rectify predict`
+    #[arg(long, value_name = "N", value_parser = value::count(), allow_negative_numbers = true, requires_all = ["set", "out"])]
+    pub samples: Option<usize>,
+    /// With --samples: the folder, which is made where it is not there
+    #[arg(long, value_name = "DIR", requires = "samples")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
-}
-
-/// Flags of `plot`.
-#[derive(Debug, Args)]
-pub struct PlotArgs {
-    /// Names or formulas, as in relu leaky-relu:0.1 'bent = (sqrt(x^2+1)-1)/2 + x'
-    #[arg(required = true, value_name = "NAME", value_parser = value::activations(), hide_possible_values = true)]
-    pub activations: Vec<Activations>,
-    /// From where to where, as in --range=-5..10
-    #[arg(long, default_value = "-5..5", value_parser = parse_range, allow_hyphen_values = true)]
-    pub range: (f64, f64),
-    /// The file, ending in .svg, .png or .html
-    #[arg(long, value_name = "FILE", default_value = "activations.svg")]
-    pub out: PathBuf,
-    /// No note on stderr
-    #[arg(long, short)]
-    pub quiet: bool,
-}
-
-fn parse_range(text: &str) -> Result<(f64, f64), String> {
-    let wrong = || format!("`{text}` is not a range such as -5..10");
-    let (low, high) = text.split_once("..").ok_or_else(wrong)?;
-    let (low, high): (f64, f64) = (low.parse().map_err(|_| wrong())?, high.parse().map_err(|_| wrong())?);
-    match low.is_finite() && high.is_finite() && low < high {
-        true => Ok((low, high)),
-        false => Err(format!("`{text}` must go from a smaller to a larger finite number")),
-    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -214,13 +229,14 @@ fn positive(text: &str) -> Result<f64, String> {
 /// Flags of `gradcheck`.
 #[derive(Debug, Args)]
 pub struct GradcheckArgs {
-    /// Activations to check: names or formulas
+    /// Activations to check: names or formulas [default: relu with each of its rules]
     #[arg(
         long,
         visible_alias = "activation",
         value_name = "NAME,…",
         value_parser = value::activations(),
         hide_possible_values = true,
+        hide_default_value = true,
         default_value = "relu,relu:heaviside=0.5,relu:heaviside=1,relu:leaky=0.01,relu:bsilu,relu:nelu=0.1,relu:guided,relu:deconv"
     )]
     pub activations: Vec<Activations>,
@@ -342,69 +358,6 @@ impl Output {
         if !self.quiet {
             note(format_args!("note: {text}"));
         }
-    }
-}
-
-/// The settings of a config file.
-fn read_config(path: &Path) -> Result<toml::Table, Usage> {
-    let wrong = |reason: String| Usage(format!("--config {}: {reason}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
-    let keys = keys();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let vocabulary = Vocabulary { kind: "setting", names: &keys, aliases: &[], hints: KEY_HINTS };
-    if let Some(unknown) = table.keys().find(|key| !keys.contains(&key.as_str())) {
-        return Err(wrong(vocabulary.unknown(unknown)));
-    }
-    // By itself, so that an error is about the file, with the line, and not about what is merged.
-    toml::from_str::<Experiment>(&text).map_err(|error| wrong(error.to_string()))?;
-    Ok(table)
-}
-
-/// The keys of a config file: the experiment's flags with underscores.
-fn keys() -> Vec<String> {
-    let flags = ExperimentFlags::augment_args(clap::Command::new("rectify"));
-    let keys = flags.get_arguments().map(|arg| arg.get_id().to_string());
-    keys.chain(["activation".to_owned()]).collect()
-}
-
-/// What others call settings.
-const KEY_HINTS: &[(&str, &[&str])] = &[
-    ("learning_rate", &["lr"]),
-    ("layers", &["hidden"]),
-    ("widths", &["hidden"]),
-    ("units", &["hidden"]),
-    ("batch", &["batch_size"]),
-    ("device", &["backend"]),
-    ("precision", &["dtype"]),
-    ("samples", &["train_size"]),
-    ("gradient_clipping", &["clip_norm"]),
-    ("l2", &["weight_decay"]),
-    ("lr_schedule", &["schedule"]),
-    ("batch_norm", &["norm"]),
-    ("layer_norm", &["norm"]),
-    ("normalization", &["norm"]),
-    ("skip", &["residual"]),
-];
-
-/// A setting given over one that is there. Seeds by number replace a list of them, and epochs steps, and the other way
-/// around; given both, the list and the steps count.
-fn merge(settings: &mut toml::Table, over: toml::Table) {
-    for [one, other] in [["seeds", "seed"], ["epochs", "steps"], ["steps", "epochs"]] {
-        if over.contains_key(one) {
-            settings.remove(other);
-        }
-    }
-    for (name, value) in over {
-        // A setting's values take the place of those that it had; the other settings stay swept.
-        if let ("sweep", toml::Value::Table(axes), Some(toml::Value::Table(there))) =
-            (name.as_str(), &value, settings.get_mut("sweep"))
-        {
-            there.extend(axes.clone());
-            continue;
-        }
-        let name = if name == "activation" { "activations".to_owned() } else { name };
-        settings.insert(name, value);
     }
 }
 

@@ -9,13 +9,14 @@ mod report;
 
 use std::{
     error::Error,
-    io::{self, Write},
+    fs,
+    io::{self, IsTerminal, Write},
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
     sync::OnceLock,
 };
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::{CommandFactory, Parser};
 use rectify_train::{
     activation::Activation,
@@ -25,10 +26,12 @@ use rectify_train::{
     experiment::ExperimentError,
     export::WeightsExportError,
     store::StoreError,
+    words::Vocabulary,
 };
 
 use cli::{Activations, Cli, Command, Usage};
-use command::{claims, compare, diagnose, eval, gradcheck, listing, plot};
+use command::{claims, compare, diagnose, eval, gradcheck, listing, plot, predict};
+use report::terminal::paragraph;
 
 // Page faults and `malloc` were a fifth of a training step with the system's allocator.
 #[global_allocator]
@@ -113,11 +116,19 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Claims(args) => claims::claims(&args),
         Command::Diagnose(args) => diagnose::diagnose(&args),
         Command::Eval(args) => eval::eval(&args),
+        Command::Predict(args) => predict::predict(&args),
         Command::Plot(args) => {
             let activations: Vec<Activation> = Activations::all(&args.activations).cloned().collect();
-            plot::plot(&activations, args.range.0..=args.range.1, &args.out)?;
-            if !args.quiet {
-                note(format_args!("wrote {}", args.out.display()));
+            match &args.out {
+                Some(out) => {
+                    plot::plot(&activations, args.range.0..=args.range.1, out)?;
+                    if !args.quiet {
+                        note(format_args!("wrote {}", out.display()));
+                    }
+                }
+                None => {
+                    print(plot::text(&activations, args.range, report::terminal::width())?)?;
+                }
             }
             plot::derivatives(&activations, args.quiet)
         }
@@ -131,16 +142,44 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "rectify", &mut script);
             print(&script)
         }
-        Command::Man => {
+        Command::Man { out: Some(folder), .. } => {
+            fs::create_dir_all(&folder).with_context(|| format!("--out {}", folder.display()))?;
+            clap_mangen::generate_to(documented(), &folder).with_context(|| format!("--out {}", folder.display()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { command, out: None } => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            clap_mangen::Man::new(manual(command.as_deref())?).render(&mut page)?;
             print(&page)
         }
     }
 }
 
-/// Tells something on stderr that is no result.
+/// The program, whose commands have their examples where a manual page shows them.
+fn documented() -> clap::Command {
+    Cli::command().mut_subcommands(|command| {
+        let help = [command.get_before_help(), command.get_after_help()].into_iter().flatten();
+        let help = help.map(ToString::to_string).collect::<Vec<_>>().join("\n\n");
+        command.after_help(help)
+    })
+}
+
+/// The program, or one of its commands by its whole name.
+fn manual(command: Option<&str>) -> Result<clap::Command, Usage> {
+    let mut program = documented();
+    program.build();
+    let Some(name) = command else { return Ok(program) };
+    let names: Vec<String> = program.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let vocabulary = Vocabulary { kind: "command", names: &names, aliases: &[], hints: &[] };
+    let found = vocabulary.find(name).and_then(|name| program.find_subcommand(name));
+    found.cloned().ok_or_else(|| Usage(vocabulary.unknown(name)))
+}
+
+/// Tells something on stderr that is no result: on a terminal broken between words, elsewhere a line that `grep` finds whole.
 fn note(text: impl std::fmt::Display) {
+    let text = text.to_string();
+    let text = if io::stderr().is_terminal() { paragraph(&text, progress::width()) } else { text };
     // Nothing can be done about a stderr that is closed.
     let _ = writeln!(io::stderr(), "{text}");
 }

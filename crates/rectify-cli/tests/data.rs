@@ -35,6 +35,8 @@ fn write_colour(folder: &Path, prefix: &str) {
 
 fn run(place: &TempDir, arguments: &str) -> Assert {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
+    // A sentence is a line, so that it is found whole.
+    command.env("COLUMNS", "1000");
     command.args(arguments.split_whitespace()).current_dir(place.path()).env_remove("RECTIFY_DATA").assert()
 }
 

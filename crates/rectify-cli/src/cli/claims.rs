@@ -3,15 +3,19 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use rectify_train::{backend, experiment::Shard};
+use rectify_train::{backend, claims::CLAIMS, experiment::Shard};
 
 use super::{Output, value};
+
+fn ids() -> Vec<&'static str> {
+    CLAIMS.iter().map(|claim| claim.id).collect()
+}
 
 /// Flags of `claims`.
 #[derive(Debug, Args)]
 pub struct ClaimsArgs {
     /// Claims to test, as `--list` names them [default: all]
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = value::among(&ids()), hide_possible_values = true)]
     pub ids: Vec<String>,
     /// Say what each claim says, by what it is judged and why, and do nothing
     #[arg(long)]
@@ -43,6 +47,9 @@ pub struct ClaimsArgs {
     /// Trainings side by side; only times depend on it [default: one a core; GPU: 1]
     #[arg(long, value_name = "N", value_parser = value::count(), allow_negative_numbers = true)]
     pub jobs: Option<usize>,
+    /// Say too what decides each: the first condition with its interval, seeds, time, and what would settle it
+    #[arg(long)]
+    pub verbose: bool,
     #[command(flatten)]
     pub output: Output,
 }

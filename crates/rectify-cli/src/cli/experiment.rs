@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use rectify_train::{
-    backend,
+    backend, data,
     experiment::{Dtype, Experiment, Init, Log, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Shard, Tune},
     store::SavedCheckpoint,
 };
@@ -24,7 +24,7 @@ pub struct ExperimentFlags {
     /// folder DIR/PREFIX as in DIR/emnist-letters; a folder with a folder of PNG or JPEG files for each class, with or
     /// without train/ and test/ around them; a table in .csv (or .parquet, where the program was built with that feature)
     /// or a folder with train.csv and test.csv. At most 1000 classes [default: mnist]
-    #[arg(long, value_name = "SET", value_parser = value::text())]
+    #[arg(long, value_name = "SET", value_parser = value::among(&data::names()), hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     dataset: Option<String>,
     /// Resize the pictures of a folder to so many pixels a side [default: they have one size]

@@ -56,6 +56,11 @@ pub fn text() -> Value<String> {
     Value { parse: |text| Ok(text.to_owned()), words: Vec::new() }
 }
 
+/// Any text, of which some is known.
+pub fn among(words: &[&'static str]) -> Value<String> {
+    Value { words: words.to_vec(), ..text() }
+}
+
 /// One of some words, or what else the type reads.
 pub fn word<T: FromStr<Err: Display>>(words: &[&'static str]) -> Value<T> {
     Value { parse: |text| text.parse().map_err(|error: T::Err| error.to_string()), words: words.to_vec() }

@@ -12,24 +12,27 @@ use anyhow::Context;
 use rectify_train::{
     backend,
     claims::{
-        Budget, CLAIMS, Claim, ClaimResult, ClaimsFolder, ClaimsReport, Plan,
+        Budget, CLAIMS, Claim, ClaimResult, ClaimsFolder, ClaimsReport, Criterion, Plan,
         lab::{ClaimError, Effort, Lab},
     },
     environment,
     experiment::Shard,
+    judge::number::number,
+    record::Epoch,
     store::{self, Evidence},
+    train::grid::Training,
     words::Vocabulary,
 };
 
 use crate::{
     cli::{ClaimsArgs, Format, Output, Usage},
-    command::compare::fresh_folder,
+    command::{compare::fresh_folder, live},
     interrupt, note, print,
-    progress::Progress,
+    progress::{Progress, words},
     report::{
         self,
         claims::detail,
-        terminal::{self, Column, Kind, paragraph},
+        terminal::{self, Column, Kind, indented, paragraph},
     },
 };
 
@@ -43,11 +46,11 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         return list(if named.is_empty() { CLAIMS } else { &named }, args.output.format);
     }
     if let Some(folder) = &args.judge {
-        return judge_again(folder, &args.output);
+        return judge_again(folder, args.verbose, &args.output);
     }
     let stop = interrupt::listen()?;
     let mut folder = begin(args, &named)?;
-    let progress = Progress::of(args.output.quiet, "{msg:20} {bar:40} {pos}/{len}  {eta} left");
+    let progress = Progress::of(args.output.quiet, "{prefix} {msg} {bar:20} {pos}/{len}");
     let observe = |done: usize, of: usize| {
         if done == 0 {
             progress.bar.reset();
@@ -55,14 +58,24 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
         progress.bar.set_length(of as u64);
         progress.bar.set_position(done as u64);
     };
+    // One network is trained at several rates side by side.
+    let watch = |training: &Training, epoch: Option<&Epoch>| {
+        let run = format!("{}, lr {}", live::name(training), number(training.experiment.learning_rate()));
+        match epoch {
+            Some(epoch) => progress.measured(&run, epoch, training.experiment.epochs),
+            None => progress.gone(&run),
+        }
+    };
     let (plan, backend) = (folder.report().plan.clone(), folder.report().environment.backend.clone());
     let budget = args.budget.or((plan.effort == Effort::Default).then_some(DEFAULT_BUDGET));
-    let lab = Lab::new(plan, &backend, args.jobs, stop, &observe)?.keeping(folder.path());
+    let lab = Lab::new(plan, &backend, args.jobs, stop, &observe)?.keeping(folder.path()).watched(&watch);
 
     let (begun, mut interrupted) = (Instant::now(), false);
     let pending = folder.pending();
     for (place, claim) in pending.iter().enumerate() {
         progress.bar.set_message(claim.id);
+        let most = budget.map(|budget| format!(", at most {} left", words(budget.saturating_sub(begun.elapsed()))));
+        progress.bar.set_prefix(format!("{}/{}{}:", place + 1, pending.len(), most.unwrap_or_default()));
         // What one claim leaves of its part goes to those after it.
         let left = (pending.len() - place) as u32;
         let time = budget.map(|budget| budget.saturating_sub(begun.elapsed()) / left);
@@ -80,8 +93,8 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
-    progress.bar.finish_and_clear();
-    finish(&folder, &args.output, || {
+    progress.end();
+    finish(&folder, args.verbose, &args.output, || {
         lab.data_notes().iter().for_each(note);
         if interrupted {
             note(format_args!("interrupted; to go on: rectify claims --resume {}", folder.path().display()));
@@ -94,10 +107,10 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
 const DEFAULT_BUDGET: Duration = Duration::from_secs(600);
 
 /// Judges what was measured again.
-fn judge_again(path: &Path, output: &Output) -> anyhow::Result<ExitCode> {
+fn judge_again(path: &Path, verbose: bool, output: &Output) -> anyhow::Result<ExitCode> {
     let mut folder = ClaimsFolder::open(path, &[]).with_context(|| format!("--judge {}", path.display()))?;
     let left = folder.judge_again()?;
-    finish(&folder, output, || {
+    finish(&folder, verbose, output, || {
         if !left.is_empty() {
             note(format_args!("as they were, since nothing is kept to judge them from: {}", left.join(", ")));
         }
@@ -114,15 +127,21 @@ fn judge_again(path: &Path, output: &Output) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes the page, prints the report and what else there is to say.
-fn finish(folder: &ClaimsFolder, output: &Output, notes: impl FnOnce()) -> anyhow::Result<()> {
+fn finish(folder: &ClaimsFolder, verbose: bool, output: &Output, notes: impl FnOnce()) -> anyhow::Result<()> {
     let page = write_page(folder)?;
     let report = folder.report();
     match output.format {
         Format::Json => print(serde_json::to_string_pretty(report)? + "\n")?,
-        Format::Text => print(table(report, terminal::width(), terminal::prose_width()))?,
+        Format::Text => print(table(report, verbose, terminal::width()))?,
     };
     if !output.quiet {
         notes();
+        if !verbose && output.format == Format::Text && !report.claims.is_empty() {
+            note(format_args!(
+                "by what each was decided: rectify claims --judge {} --verbose",
+                folder.path().display()
+            ));
+        }
         note(format_args!("report:  {}", page.display()));
         note(format_args!("results: {}", folder.results().display()));
     }
@@ -143,15 +162,21 @@ fn list(claims: &[&'static Claim], format: Format) -> anyhow::Result<ExitCode> {
     }
     let mut text = String::new();
     for claim in claims {
-        text += &format!("{}\n  {}\n  Source: {}\n", claim.id, claim.statement, claim.source);
         let hash = claim.protocol(&Plan::here(Effort::Default)).hash();
-        text += &format!("  Protocol: {hash} with default effort\n");
+        let mut lines = vec![
+            (0, claim.id.to_owned()),
+            (2, claim.statement.to_owned()),
+            (2, format!("Source: {}", claim.source)),
+            (2, format!("Protocol: {hash} with default effort")),
+        ];
         for criterion in claim.criteria {
-            text += &format!(
-                "  Measured: {}\n    holds where it is {} ({}); null hypothesis: {}\n    why there: {}\n",
-                criterion.quantity, criterion.hypothesis, criterion.unit, criterion.null_hypothesis, criterion.why
-            );
+            let Criterion { quantity, hypothesis, unit, null_hypothesis, why } = criterion;
+            lines.push((2, format!("Measured: {quantity}")));
+            lines.push((4, format!("holds where it is {hypothesis} ({unit}); null hypothesis: {null_hypothesis}")));
+            lines.push((4, format!("why there: {why}")));
         }
+        text +=
+            &lines.iter().map(|(spaces, line)| indented(line, *spaces, terminal::width()) + "\n").collect::<String>();
         text += "\n";
     }
     print(text)
@@ -210,7 +235,7 @@ pub fn join(folders: &[PathBuf], out: &Path, output: &Output) -> anyhow::Result<
             Evidence::of(folder).copy_kept(result.claim.id, &Evidence::of(out))?;
         }
     }
-    finish(&joined, output, || notes.iter().for_each(note))?;
+    finish(&joined, false, output, || notes.iter().for_each(note))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -251,18 +276,16 @@ fn verdict(result: &ClaimResult) -> String {
     }
 }
 
-/// The claims as a table of at most `width` characters, then what is not settled, in lines of at most `prose`.
-fn table(report: &ClaimsReport, width: usize, prose: usize) -> String {
+/// The claims in lines of at most `width` characters: verdicts and sentences, and if it is to be verbose what decides each.
+fn table(report: &ClaimsReport, verbose: bool, width: usize) -> String {
     let columns = [("claim", Kind::Name), ("verdict", Kind::Words), ("what was found", Kind::Words)];
     let columns: Vec<Column> =
         (0u8..).zip(columns).map(|(rank, (header, kind))| Column { header, kind, rank }).collect();
     let row = |result: &ClaimResult| vec![result.claim.id.to_owned(), verdict(result), result.sentence.clone()];
     let rows: Vec<Vec<String>> = report.claims.iter().map(row).collect();
-    let details: String = report
-        .claims
-        .iter()
-        .map(|result| format!("\n{}\n", paragraph(&format!("{}: {}", result.claim.id, detail(result)), prose)))
-        .collect();
+    let details =
+        |result: &ClaimResult| format!("\n{}\n", paragraph(&format!("{}: {}", result.claim.id, detail(result)), width));
+    let details: String = report.claims.iter().filter(|_| verbose).map(details).collect();
     format!("{}\n{details}", terminal::table(&columns, &rows, width))
 }
 
@@ -315,7 +338,8 @@ mod tests {
             claims: CLAIMS.iter().map(result).collect(),
         };
         for width in [60, 80, 100, 200] {
-            let text = table(&report, width, width);
+            assert!(!table(&report, false, width).contains("protocol"), "what decides is one level deeper");
+            let text = table(&report, true, width);
             for line in text.lines() {
                 assert!(line.chars().count() <= width, "wider than {width}:\n{text}");
             }

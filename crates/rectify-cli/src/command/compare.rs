@@ -19,8 +19,12 @@ use rectify_train::{
 };
 
 use crate::{
-    cli::{Format, Output, TrainArgs, Trainings, Usage},
-    command::{diagnose::over_all, live::Live, sweep::sweep},
+    cli::{Format, Output, TrainArgs, Trainings, Usage, commented},
+    command::{
+        diagnose::over_all,
+        live::{Live, name},
+        sweep::sweep,
+    },
     interrupt, note, print,
     progress::Progress as Display,
     report,
@@ -45,7 +49,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
             let mut run = SweepRun::resume(folder).with_context(|| resuming(folder))?;
             let asked = args.over(run.experiment().clone())?;
             if args.print_config {
-                return print(toml::to_string(&asked.resolve()?)?);
+                return print(commented(&asked.resolve()?)?);
             }
             run.extend(asked)?;
             return sweep(run.save_every(save_every()?), folder, &args.output);
@@ -55,7 +59,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
             let mut compare = Compare::resume(folder).with_context(resume)?;
             let asked = args.over(compare.experiment().clone())?;
             if args.print_config {
-                return print(toml::to_string(&asked.resolve()?)?);
+                return print(commented(&asked.resolve()?)?);
             }
             compare.extend(asked)?;
             compare
@@ -63,7 +67,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
         None => {
             let experiment = args.resolve(defaults, trainings)?;
             if args.print_config {
-                return print(toml::to_string(&experiment)?);
+                return print(commented(&experiment)?);
             }
             if experiment.sweep.is_some() {
                 let begin =
@@ -85,14 +89,16 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
             display.begin(steps, taken);
             notes.iter().for_each(|note| display.note(&format!("note: {note}")));
         }
-        Progress::Training(_, Event::Steps(steps)) => display.steps(*steps),
+        Progress::Training(training, Event::Steps(steps)) => display.steps(&name(training), *steps),
         Progress::Training(training, Event::Epoch(epoch)) => {
-            display.epoch(&format!("{} seed {}", training.activation.label(), training.seed), epoch, epochs);
-            live.epoch(training, epoch).iter().for_each(|finding| display.note(&format!("warning: {finding}")));
+            let found = live.epoch(training, epoch);
+            let detectors: Vec<&str> = found.iter().map(|(detector, _)| *detector).collect();
+            display.epoch(&name(training), epoch, epochs, &detectors);
+            found.iter().for_each(|(_, finding)| display.note(&format!("warning: {finding}")));
         }
         Progress::Training(..) => {}
         Progress::Tuning(text) => display.line(text.to_owned()),
-        Progress::Ended(run) => display.line(ended(run)),
+        Progress::Ended(run) => display.ended(&run_name(run), ended(run)),
     })?;
     display.end();
 
@@ -218,8 +224,13 @@ pub fn ended(run: &Run) -> String {
         ),
         _ => format!("interrupted after {} steps", run.steps),
     };
+    format!("{}: {outcome}, {:.1} s", run_name(run), run.wall_seconds)
+}
+
+/// As the run was called while it was in work.
+pub fn run_name(run: &Run) -> String {
     let label = run.activation.parse().map_or(run.activation.clone(), |activation: Activation| activation.label());
-    format!("{label} seed {}: {outcome}, {:.1} s", run.seed, run.wall_seconds)
+    format!("{label} seed {}", run.seed)
 }
 
 fn kept(run: &Run) -> String {

@@ -23,10 +23,10 @@ use serde::Serialize;
 
 use crate::{
     cli::{DiagnoseArgs, Format, Output, Usage},
-    command::{self_test::self_test, sweep},
+    command::{live::name, self_test::self_test, sweep},
     interrupt, print,
     progress::Progress as Display,
-    report::terminal::{paragraph, prose_width},
+    report::terminal::{indented, paragraph, width},
 };
 
 /// The version of what `--format json` prints.
@@ -82,7 +82,7 @@ fn text(runs: &[Diagnosis]) -> String {
     let mut ordered: Vec<&Diagnosis> = runs.iter().collect();
     ordered.sort_by_key(|run| std::cmp::Reverse(run.severity()));
     let lines: Vec<String> = ordered.into_iter().map(run_text).collect();
-    format!("{}\n{}\n", lines.join("\n"), paragraph(&over_all(runs), prose_width()))
+    format!("{}\n{}\n", lines.join("\n"), paragraph(&over_all(runs), width()))
 }
 
 /// `2 of 3 runs are healthy; …`.
@@ -149,15 +149,9 @@ impl Overall {
     }
 }
 
-/// Lines that begin with so many spaces.
-fn indented(text: &str, spaces: usize) -> String {
-    let lines = paragraph(text, prose_width().saturating_sub(spaces));
-    lines.lines().map(|line| format!("{}{line}", " ".repeat(spaces))).collect::<Vec<_>>().join("\n")
-}
-
 /// A run's findings and causes.
 pub fn run_text(run: &Diagnosis) -> String {
-    let lines = run.lines().into_iter().map(|(indent, text)| indented(&text, indent));
+    let lines = run.lines().into_iter().map(|(indent, text)| indented(&text, indent, width()));
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
@@ -202,7 +196,8 @@ fn trained(folder: &Path, experiment: &Experiment, output: &Output) -> anyhow::R
     let compare = Compare::create(folder, experiment.clone())?;
     let outcome = compare.run(interrupt::listen()?, &|progress| match progress {
         Progress::Begins { steps, taken, .. } => display.begin(steps, taken),
-        Progress::Training(_, Event::Steps(steps)) => display.steps(*steps),
+        Progress::Training(training, Event::Steps(steps)) => display.steps(&name(training), *steps),
+        Progress::Training(training, Event::Epoch(epoch)) => display.measured(&name(training), epoch, None),
         _ => {}
     })?;
     display.end();
@@ -238,5 +233,6 @@ fn repair_text(repair: &Repair, folder: Option<&PathBuf>) -> String {
         }
         (false, _) => "Nothing helped.".to_owned(),
     });
-    lines.join("\n") + "\n"
+    let indent = |line: &String| line.len() - line.trim_start().len();
+    lines.iter().map(|line| indented(line.trim_start(), indent(line), width()) + "\n").collect()
 }

@@ -1,4 +1,4 @@
-//! `rectify eval`.
+//! `rectify eval`: loss and accuracy, what is confused with what, and the worst.
 
 use std::process::ExitCode;
 
@@ -6,15 +6,16 @@ use anyhow::{anyhow, ensure};
 use rectify_train::{
     backend,
     data::{DataOptions, Dataset, inputs_in_words, label_ranges},
-    judge::number::fixed,
+    judge::number::{fixed, percent},
     store::SavedCheckpoint,
-    train::{Evaluation, confusion, evaluate, evaluate_in_batches},
+    train::{Answer, Evaluation, answers, confusion, evaluate, evaluate_in_batches},
 };
 use serde::Serialize;
 
 use crate::{
     cli::{EvalArgs, Format},
     note, print,
+    report::terminal::{paragraph, width},
 };
 
 #[derive(Serialize)]
@@ -101,10 +102,21 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let Evaluation { loss: validation_loss, accuracy: validation_accuracy } =
         evaluate_in_batches(&model, &data.validation, checkpoint.experiment.batch_size);
     let Evaluation { loss: test_loss, accuracy: test_accuracy } = evaluate(&model, &data.test);
-    let confusion = confusion(&model, &data.test, checkpoint.classes);
+    let answers = answers(&model, &data.test);
+    let confusion = confusion(&answers, checkpoint.classes);
     let class_names = match checkpoint.class_names.is_empty() {
         true => labels.iter().map(ToString::to_string).collect(),
         false => checkpoint.class_names.clone(),
+    };
+    let worst = match &args.contact_sheet {
+        Some(path) => {
+            let worst = worst(&answers);
+            let samples: Vec<usize> = worst.iter().map(|(sample, _)| *sample).collect();
+            dataset.write_test_sheet(&samples, path)?;
+            args.output.note(&format!("wrote {}: {} pictures, row by row", path.display(), samples.len()));
+            worst
+        }
+        None => Vec::new(),
     };
     let scores = Scores {
         dataset: dataset.name,
@@ -126,14 +138,127 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
                 }
                 None => format!("{set:<10}  the loss is not finite: the network has diverged\n"),
             };
+            let head = format!("{} with {}, seed {}", scores.dataset, scores.activation, scores.seed);
             print(format!(
-                "{} with {}, seed {}\n{}{}",
-                scores.dataset,
-                scores.activation,
-                scores.seed,
+                "{}\n{}{}\n{}",
+                paragraph(&head, width()),
                 line("validation", validation_accuracy, validation_loss),
-                line("test", test_accuracy, test_loss)
+                line("test", test_accuracy, test_loss),
+                by_class_text(&scores.classes, &scores.confusion, &worst, width())
             ))
         }
+    }
+}
+
+/// So many pictures are on a contact sheet.
+const WORST: usize = 48;
+/// So many of them, and of confused classes, are told.
+const TOLD: usize = 8;
+
+/// The samples that a network is most wrong about, the worst first.
+fn worst(answers: &[Answer]) -> Vec<(usize, Answer)> {
+    let mut wrong: Vec<(usize, Answer)> =
+        answers.iter().copied().enumerate().filter(|(_, answer)| answer.taken != answer.class).collect();
+    wrong.sort_by(|(_, a), (_, b)| a.of_class.total_cmp(&b.of_class));
+    wrong.truncate(WORST);
+    wrong
+}
+
+/// The confusion matrix where there is room for it, what is confused most, and what is most wrong.
+fn by_class_text(classes: &[ClassScores], confusion: &[Vec<usize>], worst: &[(usize, Answer)], width: usize) -> String {
+    let mut text = matrix(classes, confusion, width).map_or(String::new(), |matrix| matrix + "\n");
+    let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
+    for (class, row) in confusion.iter().enumerate() {
+        pairs.extend(row.iter().enumerate().filter(|(taken, _)| *taken != class).map(|(taken, &n)| (n, class, taken)));
+    }
+    pairs.retain(|(count, ..)| *count > 0);
+    pairs.sort_by_key(|(count, class, taken)| (std::cmp::Reverse(*count), *class, *taken));
+    let pair = |(count, class, taken): &(usize, usize, usize)| {
+        let share = percent(*count as f64 / classes[*class].samples as f64, 1);
+        format!("{} for {} ({count}, {share} %)", classes[*class].class, classes[*taken].class)
+    };
+    let told: Vec<String> = pairs.iter().take(TOLD).map(pair).collect();
+    if !told.is_empty() {
+        text += &(paragraph(&format!("Taken most often: {}.", told.join(", ")), width) + "\n");
+    }
+    let wrong = |(sample, answer): &(usize, Answer)| {
+        let [class, taken] = [answer.class, answer.taken].map(|class| &classes[class].class);
+        format!("sample {sample}, {class} taken for {taken} ({} %)", percent(answer.of_taken, 1))
+    };
+    let told: Vec<String> = worst.iter().take(TOLD).map(wrong).collect();
+    if !told.is_empty() {
+        text += &(paragraph(&format!("Most wrong: {}.", told.join("; ")), width) + "\n");
+    }
+    text
+}
+
+/// Test samples by their class, row by row, and what they are taken for; `None` where it does not fit.
+fn matrix(classes: &[ClassScores], confusion: &[Vec<usize>], width: usize) -> Option<String> {
+    let length = |text: &str| text.chars().count();
+    let name = classes.iter().map(|of| length(&of.class)).max()?;
+    let number = confusion.iter().flatten().map(|count| count.to_string().len()).max()?;
+    // Long names stand on the left alone; above there are numbers of rows.
+    let named = name <= number.max(4);
+    let cell = number.max(if named { name } else { classes.len().to_string().len() });
+    let left = name + if named { 0 } else { classes.len().to_string().len() + 2 };
+    if left + classes.len() * (cell + 1) + 11 > width {
+        return None;
+    }
+    let head = |class: usize| if named { classes[class].class.clone() } else { (class + 1).to_string() };
+    let row_name = |class: usize| match named {
+        true => classes[class].class.clone(),
+        false => format!("{}  {}", class + 1, classes[class].class),
+    };
+    let heads: String = (0..classes.len()).map(|class| format!(" {:>cell$}", head(class))).collect();
+    let mut lines = vec!["Test samples by class, and across what they are taken for:".to_owned()];
+    lines.push(format!("{:left$}{heads}   recall", ""));
+    for (class, row) in confusion.iter().enumerate() {
+        // What is not there is not read.
+        let count = |&count: &usize| if count == 0 { format!(" {:>cell$}", "·") } else { format!(" {count:>cell$}") };
+        let counts: String = row.iter().map(count).collect();
+        lines.push(format!("{:<left$}{counts} {:>6} %", row_name(class), percent(classes[class].recall, 1)));
+    }
+    Some(paragraph(&lines[0], width) + "\n" + &lines[1..].join("\n") + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores(names: &[&str]) -> (Vec<ClassScores>, Vec<Vec<usize>>) {
+        let count = names.len();
+        let confusion: Vec<Vec<usize>> = (0..count)
+            .map(|row| (0..count).map(|column| if row == column { 1000 } else { (row + 2 * column) % 3 }).collect())
+            .collect();
+        (by_class(&confusion, names.iter().map(ToString::to_string).collect()), confusion)
+    }
+
+    #[test]
+    fn ten_classes_have_a_matrix_in_80_columns_and_a_hundred_have_what_is_confused_most() {
+        let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
+        let digits: Vec<&str> = digits.iter().map(String::as_str).collect();
+        let garments =
+            ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
+        let answer = Answer { class: 0, taken: 1, of_class: 0.001, of_taken: 0.9 };
+        for names in [&digits[..], &garments] {
+            let (classes, confusion) = scores(names);
+            let text = by_class_text(&classes, &confusion, &[(7, answer)], 80);
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+            assert!(text.contains(" 1000 ") && text.contains("recall"), "{text}");
+            let wrong = format!("sample 7, {} taken for {} (90.0 %)", names[0], names[1]);
+            assert!(text.replace('\n', " ").contains(&wrong), "{text}");
+        }
+        let many: Vec<String> = (0..100).map(|class| format!("class {class}")).collect();
+        let (classes, confusion) = scores(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        let text = by_class_text(&classes, &confusion, &[], 80);
+        assert!(!text.contains("recall") && text.contains("class 0 for class 1 (2, "), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn the_most_wrong_are_those_whose_class_is_least_likely() {
+        let answer = |taken, of_class| Answer { class: 0, taken, of_class, of_taken: 1.0 - of_class };
+        let found = worst(&[answer(1, 0.3), answer(0, 0.9), answer(2, 0.01)]);
+        assert_eq!(found.iter().map(|(sample, _)| *sample).collect::<Vec<_>>(), [2, 0]);
     }
 }

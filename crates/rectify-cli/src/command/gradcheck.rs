@@ -7,12 +7,17 @@ use rectify::{
     GradientRule, Surrogate,
     gradcheck::{GradCheck, GradCheckReport, gradcheck_against},
 };
-use rectify_train::{activation::Activation, backend};
+use rectify_train::{
+    activation::Activation,
+    backend,
+    judge::number::{ABSENT, fixed, number},
+};
 use serde::Serialize;
 
 use crate::{
     cli::{Activations, Format, GradcheckArgs},
     print,
+    report::terminal::{Column, Kind, indented, table, width},
 };
 
 /// Away from 0, at 0, near 0, and far out.
@@ -51,16 +56,51 @@ pub fn gradcheck(args: &GradcheckArgs) -> anyhow::Result<ExitCode> {
     let code = if all.iter().all(|checked| checked.passed) { 0 } else { 1 };
     match args.output.format {
         Format::Json => print(serde_json::to_string_pretty(&all)? + "\n")?,
-        Format::Text => print(
-            all.iter()
-                .map(|c| {
-                    let derivative = c.derivative.as_ref().map_or(String::new(), |df| format!("  φ′ = {df}\n"));
-                    format!("{} (against {}): {}\n{derivative}", c.activation, c.against, c.report)
-                })
-                .collect::<String>(),
-        )?,
+        Format::Text => print(text(&all))?,
     };
     Ok(ExitCode::from(code))
+}
+
+const COLUMNS: [Column; 5] = [
+    Column { header: "activation", kind: Kind::Name, rank: 0 },
+    Column { header: "gradient", kind: Kind::Words, rank: 1 },
+    Column { header: "disagree", kind: Kind::Number, rank: 3 },
+    Column { header: "largest error of tolerance", kind: Kind::Number, rank: 2 },
+    Column { header: "held against", kind: Kind::Words, rank: 4 },
+];
+
+/// The table, what was derived and chosen, and all of what is wrong.
+fn text(all: &[Checked]) -> String {
+    let row = |c: &Checked| {
+        let verdict = if c.passed { "passed" } else { "FAILED" };
+        let worst = c.report.worst.as_ref().map_or(ABSENT.to_owned(), |worst| fixed(worst.error, 2));
+        let disagree = format!("{} of {}", c.report.failures, c.report.elements);
+        vec![c.activation.clone(), verdict.to_owned(), disagree, worst, c.against.to_owned()]
+    };
+    let mut text = table(&COLUMNS, &all.iter().map(row).collect::<Vec<_>>(), width()) + "\n";
+    for Checked { activation, derivative, passed, report, .. } in all {
+        let mut lines = Vec::new();
+        lines.extend(derivative.as_ref().map(|derivative| format!("φ′ = {derivative}")));
+        lines.extend(report.kinks.iter().map(|at| {
+            let [left, right, chosen] = [at.left, at.right, at.chosen].map(number);
+            format!("kink at x = {}: slope {left} to the left, {right} to the right, chosen {chosen}", number(at.x))
+        }));
+        lines.extend(report.jumps.iter().map(|at| {
+            let [height, left, right, chosen] = [at.height, at.left, at.right, at.chosen].map(number);
+            format!(
+                "jump at x = {} by {height}: slope {left} to the left, {right} to the right, chosen {chosen}",
+                number(at.x)
+            )
+        }));
+        if !passed {
+            lines.push(report.to_string());
+        }
+        if !lines.is_empty() {
+            text += &format!("{activation}\n");
+            lines.iter().for_each(|line| text += &(indented(line, 2, width()) + "\n"));
+        }
+    }
+    text
 }
 
 type Function = fn(Tensor<1>) -> Tensor<1>;

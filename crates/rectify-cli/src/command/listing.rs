@@ -11,7 +11,7 @@ use rectify_train::{
 use crate::{
     cli::{DataArgs, Format, Output},
     note, print,
-    report::terminal::{self, Column, Kind, paragraph},
+    report::terminal::{self, Column, Kind, indented, paragraph, width},
 };
 
 /// Each backend, each adapter, and which one `auto` takes.
@@ -57,8 +57,7 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
             ]);
         }
     }
-    let width = terminal::width();
-    print(format!("{}\n{}\n", terminal::table(&COLUMNS, &rows, width), paragraph(&notes, terminal::prose_width())))
+    print(format!("{}\n{}\n", terminal::table(&COLUMNS, &rows, width()), paragraph(&notes, width())))
 }
 
 /// One data set, or each that has a name: whether it is here, and what is in it.
@@ -73,6 +72,16 @@ pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
             let dataset = Dataset::load_with(set, &options)?;
             if let Some(sheet) = &args.contact_sheet {
                 dataset.write_contact_sheet(sheet)?;
+            }
+            if let (Some(count), Some(folder)) = (args.samples, &args.out) {
+                let written = dataset.write_test_pictures(count, folder)?;
+                args.output.note(&format!("wrote {} test pictures to {}", written.len(), folder.display()));
+                if let Some(first) = written.first() {
+                    args.output.note(&format!(
+                        "to see what a trained network takes one for: rectify predict {}",
+                        first.display()
+                    ));
+                }
             }
             vec![data::inspect(&dataset)]
         }
@@ -95,14 +104,15 @@ pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
                 };
                 let checksums = if contents.verified { "checksums right" } else { "checksums not known" };
                 let size = [contents.channels, contents.height, contents.width];
-                text += &format!(
-                    "{}: {}, {checksums}\n  {}, {} classes{labels}; {:.1} MB of memory\n",
-                    set.name,
-                    contents.source.display(),
+                text +=
+                    &(paragraph(&format!("{}: {}, {checksums}", set.name, contents.source.display()), width()) + "\n");
+                let inside = format!(
+                    "{}, {} classes{labels}; {:.1} MB of memory",
                     data::inputs_in_words(size, &contents.feature_names),
                     contents.classes,
                     contents.memory_bytes as f64 / 1e6
                 );
+                text += &(indented(&inside, 2, width()) + "\n");
                 let moments = |mean: f64, std: f64| format!("mean {mean:.4}, std {std:.4}");
                 let each =
                     contents.channel_means.iter().zip(&contents.channel_stds).map(|(&mean, &std)| moments(mean, std));
@@ -111,7 +121,10 @@ pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
                     true if contents.channels == 1 => {
                         text += &format!("  training pixels: {}\n", moments(contents.mean, contents.std));
                     }
-                    true => text += &format!("  training pixels by channel: {}\n", each.collect::<Vec<_>>().join("; ")),
+                    true => {
+                        let channels = format!("training pixels by channel: {}", each.collect::<Vec<_>>().join("; "));
+                        text += &(indented(&channels, 2, width()) + "\n");
+                    }
                     false => named.for_each(|(name, moments)| text += &format!("  {name}: {moments}\n")),
                 }
                 for (part, info) in
@@ -121,15 +134,18 @@ pub fn data(args: &DataArgs) -> anyhow::Result<ExitCode> {
                         |class: usize| contents.class_names.get(class).map_or(String::new(), |name| format!("{name} "));
                     let counts = info.class_counts.iter().enumerate();
                     let counts: Vec<String> = counts.map(|(class, count)| format!("{}{count}", name(class))).collect();
-                    text += &format!(
-                        "  {part:<10} {:>5} samples; by class {}\n",
-                        info.samples,
-                        counts.join(if contents.class_names.is_empty() { " " } else { ", " })
-                    );
+                    let by_class = counts.join(if contents.class_names.is_empty() { " " } else { ", " });
+                    let samples = format!("{part:<10} {:>5} samples; by class {by_class}", info.samples);
+                    let samples = match samples.chars().count() + 2 > width() {
+                        true => format!("{part:<10} {:>5} samples; by class\n  {by_class}", info.samples),
+                        false => samples,
+                    };
+                    text += &(indented(&samples, 2, width()) + "\n");
                 }
             }
             (None, problem) => {
-                text += &format!("{}: {}\n", set.name, problem.as_deref().unwrap_or("cannot be used"));
+                let problem = format!("{}: {}", set.name, problem.as_deref().unwrap_or("cannot be used"));
+                text += &(paragraph(&problem, width()) + "\n");
                 text += "  looked in\n";
                 for place in &set.searched {
                     text += &format!("    {}\n", place.display());

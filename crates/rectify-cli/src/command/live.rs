@@ -11,6 +11,11 @@ use rectify_train::{
     train::grid::Training,
 };
 
+/// What a run in work is called.
+pub fn name(training: &Training) -> String {
+    format!("{} seed {}", training.activation.label(), training.seed)
+}
+
 /// The runs in work, by activation and seed.
 #[derive(Default)]
 pub struct Live(Mutex<BTreeMap<(String, u64), Observed>>);
@@ -22,8 +27,8 @@ struct Observed {
 }
 
 impl Live {
-    /// What an epoch brings to light, a sentence each, of every detector once a run.
-    pub fn epoch(&self, training: &Training, epoch: &Epoch) -> Vec<String> {
+    /// What an epoch brings to light: of every detector, once a run, its id and a sentence.
+    pub fn epoch(&self, training: &Training, epoch: &Epoch) -> Vec<(&'static str, String)> {
         let Training { activation, seed, .. } = training;
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Observed { run, told } = runs
@@ -31,11 +36,12 @@ impl Live {
             .or_insert_with(|| Observed { run: Run::new(activation.to_string(), *seed), told: Vec::new() });
         run.epochs.push(epoch.clone());
         run.steps = epoch.step;
-        let findings = diagnose(&Case::of(run), LIVE).findings.into_iter();
+        let findings =
+            diagnose(&Case { experiment: Some(&training.experiment), ..Case::of(run) }, LIVE).findings.into_iter();
         let new = findings.filter(|finding| finding.severity > Severity::Info && !told.contains(&finding.detector));
         let new: Vec<_> = new.map(|finding| (finding.detector, finding.says)).collect();
         told.extend(new.iter().map(|(detector, _)| detector));
-        new.into_iter().map(|(_, says)| format!("{} seed {seed}: {says}", activation.label())).collect()
+        new.into_iter().map(|(id, says)| (id, format!("{}: {says}", name(training)))).collect()
     }
 }
 
@@ -66,7 +72,7 @@ mod tests {
         assert!(live.epoch(&training, &epoch(0, 0.0)).is_empty());
         assert_eq!(
             live.epoch(&training, &epoch(1, 1.0)),
-            ["relu seed 3: hidden.0 has no living unit at step 10: nothing passes it"]
+            [("dead-units", "relu seed 3: layer 1 has no living unit at step 10: nothing passes it".to_owned())]
         );
         assert!(live.epoch(&training, &epoch(2, 1.0)).is_empty(), "once");
     }

@@ -9,6 +9,8 @@ pub mod gradcheck;
 pub mod listing;
 pub mod live;
 pub mod plot;
+pub mod predict;
 pub mod report;
+pub mod saliency;
 pub mod self_test;
 pub mod sweep;

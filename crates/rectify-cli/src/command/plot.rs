@@ -1,8 +1,11 @@
-//! `rectify plot`: activations and their derivatives as a picture.
+//! `rectify plot`: activations and their derivatives on the terminal or as a picture.
 //!
 //! What is drawn is sampled in [`function`](crate::draw::function).
 
-use std::{ffi::OsStr, fs, ops::RangeInclusive, path::Path, process::ExitCode};
+mod braille;
+mod terminal;
+
+use std::{ffi::OsStr, fs, ops::RangeInclusive, path::Path};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use plotters::{
@@ -18,6 +21,7 @@ use plotters::{
 };
 use rectify_train::activation::Activation;
 
+pub use self::terminal::{derivatives, text};
 use crate::{
     cli::Usage,
     draw::{
@@ -25,7 +29,6 @@ use crate::{
         page,
         style::{Dash, Style},
     },
-    note, print,
 };
 
 /// Width of a picture and height of its panels, in pixels.
@@ -72,19 +75,6 @@ pub fn plot(activations: &[Activation], range: RangeInclusive<f64>, path: &Path)
         .collect::<anyhow::Result<Vec<_>>>()?;
     write_whole(path, &format!(".{ending}"), |path| render(&curves, path))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Prints each formula's derivative, and on stderr what may not be expected of it.
-pub fn derivatives(activations: &[Activation], quiet: bool) -> anyhow::Result<ExitCode> {
-    let mut lines = String::new();
-    for (activation, formula) in activations.iter().filter_map(|activation| Some((activation, activation.formula()?))) {
-        let label = activation.label();
-        lines += &format!("{label}: φ′ = {}\n", formula.derivative());
-        if !quiet {
-            formula.notes().iter().for_each(|text| note(format_args!("note: {label}: {text}")));
-        }
-    }
-    print(lines)
 }
 
 /// Lets `write` fill a file beside `path`, then gives it that name.
@@ -232,64 +222,4 @@ fn write_html(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn activation(name: &str) -> Activation {
-        name.parse().unwrap()
-    }
-
-    #[test]
-    fn a_picture_is_written_in_the_format_of_its_ending() {
-        let folder = tempfile::tempdir().unwrap();
-        // To look at the pictures.
-        let folder = std::env::var("RECTIFY_KEEP_PAGES").map_or(folder.path().to_owned(), Into::into);
-        let activations = ["relu", "sigmoid", "tanh", "relu:heaviside=0.5"].map(activation);
-        for (file, start) in [("p.svg", &b"<svg "[..]), ("p.PNG", b"\x89PNG\r\n"), ("p.html", b"<!DOCTYPE html>")] {
-            let path = folder.join(file);
-            plot(&activations, -5.0..=10.0, &path).unwrap();
-            let bytes = fs::read(&path).unwrap();
-            assert!(bytes.starts_with(start), "{file}");
-        }
-        let svg = fs::read_to_string(folder.join("p.svg")).unwrap();
-        assert!(svg.contains("relu:heaviside=0.5") && !svg.contains("NaN"), "{svg}");
-        let left: Vec<_> =
-            fs::read_dir(&folder).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok()).collect();
-        assert!(!left.iter().any(|name| name.starts_with(".rectify-")), "{left:?}");
-    }
-
-    #[test]
-    fn every_activation_over_a_huge_or_a_tiny_range_is_a_picture() {
-        let folder = tempfile::tempdir().unwrap();
-        let all: Vec<Activation> = rectify_train::activation::NAMES.iter().map(|name| activation(name)).collect();
-        for (low, high) in [(-1e300, 1e300), (-1e-300, 1e-300), (3.0, 3.0000001), (-5.0, 5.0)] {
-            for file in ["all.svg", "all.html"] {
-                plot(&all, low..=high, &folder.path().join(file)).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn an_unknown_ending_names_the_endings_that_work() {
-        for file in ["p.pdf", "p", ".svg"] {
-            let error = plot(&[activation("relu")], -1.0..=1.0, Path::new(file)).unwrap_err().to_string();
-            assert!(error.contains(file) && error.contains(".svg, .png or .html"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_range_that_is_empty_or_not_finite_is_an_error() {
-        for (low, high) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
-            let error = plot(&[activation("relu")], low..=high, Path::new("p.svg")).unwrap_err().to_string();
-            assert!(error.starts_with("the range must"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_an_error_with_the_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("missing/p.svg");
-        let error = plot(&[activation("relu")], -1.0..=1.0, &path).unwrap_err();
-        assert!(format!("{error:#}").starts_with(&format!("cannot write {}: ", path.display())), "{error:#}");
-    }
-}
+mod tests;

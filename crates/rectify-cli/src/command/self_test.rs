@@ -12,7 +12,7 @@ use crate::{
     cli::{DiagnoseArgs, Format},
     interrupt, note, print,
     progress::Progress,
-    report::terminal::{Column, Kind, table, width},
+    report::terminal::{Column, Kind, paragraph, table, width},
 };
 
 /// What `--format json` prints.
@@ -51,7 +51,7 @@ pub fn self_test(args: &DiagnoseArgs) -> anyhow::Result<ExitCode> {
             let halves =
                 [("Tuning half: even seeds, MNIST", &tuning), ("Report half: odd seeds, Fashion-MNIST", &report)];
             let halves = halves.map(|(title, scores)| half_text(title, scores));
-            print(head + &halves.concat() + &missed(&all))?;
+            print(paragraph(&(head + &halves.concat() + &missed(&all)), width()) + "\n")?;
         }
     }
     let interrupted = stop.load(std::sync::atomic::Ordering::Relaxed);

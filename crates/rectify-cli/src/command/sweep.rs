@@ -16,14 +16,15 @@ use serde::Serialize;
 use crate::{
     cli::{DiagnoseArgs, Format, Output, Usage},
     command::{
-        compare::{ended, exit, write_page},
+        compare::{ended, exit, run_name, write_page},
         diagnose::{Overall, SCHEMA_VERSION, run_text},
+        live::name,
     },
     interrupt, note, print,
     progress::Progress as Display,
     report::{
         self,
-        terminal::{paragraph, prose_width},
+        terminal::{paragraph, width},
     },
 };
 
@@ -39,8 +40,15 @@ pub fn sweep(run: SweepRun, folder: &Path, output: &Output) -> anyhow::Result<Ex
             display.begin(steps, taken.min(steps));
             notes.iter().for_each(|note| display.note(&format!("note: {note}")));
         }
-        Progress::Training(_, Event::Steps(steps)) => display.steps(*steps),
-        Progress::Ended(run) => display.line(format!("{point}: {}", ended(run))),
+        Progress::Training(training, Event::Steps(steps)) => {
+            display.steps(&format!("{point}: {}", name(training)), *steps)
+        }
+        Progress::Training(training, Event::Epoch(epoch)) => {
+            display.measured(&format!("{point}: {}", name(training)), epoch, None);
+        }
+        Progress::Ended(run) => {
+            display.ended(&format!("{point}: {}", run_name(run)), format!("{point}: {}", ended(run)))
+        }
         _ => {}
     })?;
     display.end();
@@ -120,7 +128,7 @@ pub fn diagnose(args: &DiagnoseArgs) -> anyhow::Result<ExitCode> {
     let ill = all.any_ill();
     match json {
         true => print("]}\n")?,
-        false => print(paragraph(&all.words(), prose_width()) + "\n")?,
+        false => print(paragraph(&all.words(), width()) + "\n")?,
     };
     Ok(if args.strict && ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -7,7 +7,7 @@ use rectify_train::{
     record::{Across, AverageRank},
 };
 
-use super::terminal::{Column, Kind, paragraph, prose_width, table, width};
+use super::terminal::{Column, Kind, paragraph, table, width};
 use crate::draw::page::{Section, page, scrolling, sections};
 
 const COLUMNS: [Column; 3] = [
@@ -59,7 +59,7 @@ fn percent(accuracy: f64) -> String {
 pub fn text(across: &Across) -> String {
     let rows: Vec<Vec<String>> = across.activations.iter().map(row).collect();
     let sentences = sentences(across).join("\n");
-    format!("{}\n{}\n", table(&COLUMNS, &rows, width()), paragraph(&sentences, prose_width()))
+    format!("{}\n{}\n", table(&COLUMNS, &rows, width()), paragraph(&sentences, width()))
 }
 
 /// The page; `pages` are those of the data sets, by their paths from it.

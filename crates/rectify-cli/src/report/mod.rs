@@ -24,6 +24,7 @@ mod functions;
 mod gradients;
 mod health;
 mod histograms;
+pub mod inside;
 mod layers;
 mod learning_curves;
 mod ranking;

@@ -8,7 +8,7 @@ use rectify_train::{
 
 use super::{
     Report,
-    terminal::{Column, Kind, paragraph, prose_width, table, width},
+    terminal::{Column, Kind, paragraph, table, width},
 };
 use crate::draw::page::Section;
 
@@ -38,7 +38,7 @@ fn rows(results: &Results) -> Vec<Vec<String>> {
 pub fn text(results: &Results) -> String {
     match results.ranking.is_empty() {
         true => String::new(),
-        false => format!("{}\n{}\n", table(&COLUMNS, &rows(results), width()), paragraph(NOTE, prose_width())),
+        false => format!("{}\n{}\n", table(&COLUMNS, &rows(results), width()), paragraph(NOTE, width())),
     }
 }
 

@@ -15,7 +15,7 @@ use rectify_train::{
 
 use super::{
     again, settings,
-    terminal::{Column, Kind, paragraph, prose_width, table, width},
+    terminal::{Column, Kind, paragraph, table, width},
 };
 use crate::draw::{
     curve as draw,
@@ -129,9 +129,9 @@ pub fn text(results: &SweepResults) -> String {
         more => format!("{more} more lines are in report.html.\n"),
     };
     lines.truncate(MOST_LINES);
-    let sentences = paragraph(&sentences(results, &best).join(" "), prose_width());
+    let sentences = paragraph(&sentences(results, &best).join(" "), width());
     let responses = if lines.is_empty() { String::new() } else { table(&RESPONSES, &lines, width()) + "\n" };
-    let note = paragraph(NOTE, prose_width());
+    let note = paragraph(NOTE, width());
     format!("{sentences}\n\n{}\n{responses}{left_out}\n{note}\n", table(&COLUMNS, &rows, width()))
 }
 

@@ -2,7 +2,7 @@
 
 use rectify_train::{
     judge::{
-        number::{ABSENT, number, percent, share},
+        number::{ABSENT, number, percent, ratio, share},
         verdict::Effect,
     },
     record::{Estimate, Results, Status},
@@ -10,7 +10,7 @@ use rectify_train::{
 
 use super::{
     ranking,
-    terminal::{Column, Kind, paragraph, prose_width, table, width},
+    terminal::{Column, Kind, paragraph, table, width},
     tuning,
 };
 
@@ -52,8 +52,8 @@ pub fn comparison_cells(results: &Results) -> Comparison {
                 summary.activation.clone(),
                 summary.test_accuracy.map_or(ABSENT.to_owned(), |estimate| share(&estimate, "")),
                 number(mean(summary.seconds_per_epoch)),
-                number(mean(summary.gradient_ratio_start)),
-                number(mean(summary.gradient_ratio)),
+                ratio(mean(summary.gradient_ratio_start)),
+                ratio(mean(summary.gradient_ratio)),
                 percent(mean(summary.zero_fraction), 1),
                 percent(mean(summary.saturated_fraction), 1),
                 percent(mean(summary.dead_fraction), 1),
@@ -69,10 +69,9 @@ pub fn comparison_cells(results: &Results) -> Comparison {
 
 /// What a terminal shows: the answer, the figures, then the other sentences.
 pub fn text(results: &Results, sentences: &[String]) -> String {
-    let prose = prose_width();
     let (answer, others) = sentences.split_at(sentences.len().min(1));
     let lines = |sentences: &[String]| -> String {
-        sentences.iter().map(|sentence| paragraph(sentence, prose) + "\n").collect()
+        sentences.iter().map(|sentence| paragraph(sentence, width()) + "\n").collect()
     };
     let parts = [
         lines(answer),
@@ -91,10 +90,13 @@ pub fn comparison(results: &Results, width: usize) -> String {
     table(&columns, &rows, width)
 }
 
-/// `0.0512 (0.0490 to 0.0534 at 98.75 %)` with the unit where it is not a pure number; the level is that of each end.
+/// `1.51 (1.49 to 1.53 at 98.75 %)` with the unit where it is not a pure number; the level is that of each end.
 pub fn effect(effect: Option<&Effect>, unit: &str) -> String {
     let Some(effect) = effect else { return ABSENT.to_owned() };
-    let unit = if ["1", "fraction", "ratio", "share"].contains(&unit) { String::new() } else { format!(" {unit}") };
+    let (unit, number): (_, fn(f64) -> String) = match unit {
+        "1" | "fraction" | "ratio" | "share" => (String::new(), ratio),
+        unit => (format!(" {unit}"), number),
+    };
     let median = if effect.median.is_finite() { number(effect.median) } else { "over all that was tried".to_owned() };
     let level = percent(effect.confidence, 2);
     let level = level.trim_end_matches('0').trim_end_matches('.');
@@ -168,7 +170,7 @@ mod tests {
 │            ┆              ┆         ┆    start ┆      end ┆      ┆           ┆      │
 ╞════════════╪══════════════╪═════════╪══════════╪══════════╪══════╪═══════════╪══════╡
 │ relu       ┆ 97.51 ± 0.21 ┆    1.23 ┆    0.853 ┆     1.24 ┆ 54.3 ┆         – ┆  0.0 │
-│ sigmoid    ┆        11.35 ┆    1.23 ┆  1.23e-4 ┆        – ┆  0.0 ┆       3.4 ┆  0.0 │
+│ sigmoid    ┆        11.35 ┆    1.23 ┆   1/8130 ┆        – ┆  0.0 ┆       3.4 ┆  0.0 │
 └────────────┴──────────────┴─────────┴──────────┴──────────┴──────┴───────────┴──────┘";
         assert_eq!(comparison(&two_activations(), 100), expected);
     }
@@ -205,7 +207,10 @@ mod tests {
     #[test]
     fn the_answer_stands_before_the_table_and_the_rest_behind_it() {
         let text = text(&two_activations(), &["The answer.".to_owned(), "More.".to_owned()]);
-        assert!(text.starts_with("The answer.\n\n┌") && text.ends_with("┘\n\nMore.\n"), "{text}");
+        assert!(
+            text.starts_with("The answer.\n\n┌") && text.contains("┘\n") && text.ends_with("\n\nMore.\n"),
+            "{text}"
+        );
         assert!(super::text(&two_activations(), &[]).starts_with('┌'));
     }
 }

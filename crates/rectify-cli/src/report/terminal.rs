@@ -3,8 +3,8 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use rectify_train::judge::number::ABSENT;
 
-/// Columns where standard output is no terminal, as into a file.
-const WITHOUT_TERMINAL: usize = 100;
+/// Columns where standard output is no terminal, as into a file, and `COLUMNS` does not say otherwise.
+const WITHOUT_TERMINAL: usize = 80;
 /// What a name is shortened to, at the least.
 const SHORTEST_NAME: usize = 12;
 /// The narrowest that a column of words is made, unless it needs less.
@@ -34,14 +34,10 @@ pub struct Column {
     pub rank: u8,
 }
 
-/// The width that tables have: that of the terminal that standard output is, otherwise 100.
+/// The width of what is printed: that of the terminal that standard output is, otherwise what `COLUMNS` says, otherwise 80.
 pub fn width() -> usize {
-    terminal().unwrap_or(WITHOUT_TERMINAL)
-}
-
-/// The width that sentences are broken to: the terminal's. Elsewhere a sentence is a line, which `grep` finds whole.
-pub fn prose_width() -> usize {
-    terminal().unwrap_or(usize::MAX)
+    let told = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+    terminal().or_else(told).unwrap_or(WITHOUT_TERMINAL)
 }
 
 fn terminal() -> Option<usize> {
@@ -84,6 +80,19 @@ pub fn table(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
         }
     }
 
+    // What a column of words leaves at its lines' ends is the last one's.
+    let words: Vec<usize> = (0..chosen.len()).filter(|&place| columns[chosen[place]].kind == Kind::Words).collect();
+    if let Some((&last, others)) = words.split_last() {
+        for &place in others {
+            let header = wrap(columns[chosen[place]].header, widths[place]);
+            let lines = cells(chosen[place]).flat_map(|cell| wrap(cell, widths[place])).chain(header);
+            let used = lines.map(|line| length(&line)).max().unwrap_or(0);
+            spare += widths[place] - used.min(widths[place]);
+            widths[place] = used.min(widths[place]);
+        }
+        widths[last] = sizes[chosen[last]].most.min(widths[last] + spare);
+    }
+
     let mut drawn = Table::new();
     drawn
         .load_style(UTF8_FULL_CONDENSED)
@@ -106,7 +115,11 @@ pub fn table(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
         }
     }
     let left_out: Vec<&str> =
-        (0..columns.len()).filter(|index| !chosen.contains(index)).map(|index| columns[index].header).collect();
+        // Of a column without any number nothing is missed.
+        (0..columns.len())
+            .filter(|index| !chosen.contains(index) && cells(*index).any(|cell| cell != ABSENT))
+            .map(|index| columns[index].header)
+            .collect();
     match left_out[..] {
         [] => drawn.to_string(),
         _ => {
@@ -115,9 +128,36 @@ pub fn table(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
     }
 }
 
-/// A text broken between words into lines of at most `width` characters; longer words have a line of their own.
+/// A text broken between words into lines of at most `width` characters; longer words have a line of their own. Lines that
+/// fit stay as they are.
 pub fn paragraph(text: &str, width: usize) -> String {
-    text.lines().map(|line| wrap(line, width).join("\n")).collect::<Vec<_>>().join("\n")
+    let line = |line: &str| if length(line) <= width { line.to_owned() } else { wrap(line, width).join("\n") };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A paragraph whose lines begin with so many spaces.
+pub fn indented(text: &str, spaces: usize, width: usize) -> String {
+    let lines = paragraph(text, width.saturating_sub(spaces));
+    lines.lines().map(|line| format!("{}{line}", " ".repeat(spaces))).collect::<Vec<_>>().join("\n")
+}
+
+/// A bar of `fraction` of `width` characters, to an eighth of one.
+pub fn bar(fraction: f64, width: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (fraction.clamp(0.0, 1.0) * (8 * width) as f64).round() as usize;
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+/// Each number as a block between the lowest and the highest of them; a dot where there is none.
+pub fn sparkline(values: &[Option<f64>]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let finite = || values.iter().flatten().copied().filter(|value| value.is_finite());
+    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let block = |value: f64| match high > low {
+        true => BLOCKS[((value - low) / (high - low) * 7.0).round() as usize],
+        false => BLOCKS[3],
+    };
+    values.iter().map(|value| value.filter(|value| value.is_finite()).map_or('·', block)).collect()
 }
 
 /// How narrow a column can be and how wide it wants to be.
@@ -128,7 +168,7 @@ struct Sizes {
 
 impl Sizes {
     fn of<'a>(column: Column, cells: impl Iterator<Item = &'a str> + Clone) -> Self {
-        let longest_word = |text: &str| text.split_whitespace().map(length).max().unwrap_or(0);
+        let longest_word = |text: &str| words(text).iter().map(|word| length(word)).max().unwrap_or(0);
         let header = longest_word(column.header);
         let widest = cells.clone().map(length).max().unwrap_or(0);
         match column.kind {
@@ -165,17 +205,30 @@ fn shorten(name: &str, width: usize) -> String {
     name.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// What no line breaks: words, and a number with its sign of percent.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let number = |before: &&mut String| word.starts_with('%') && before.ends_with(|c: char| c.is_ascii_digit());
+        match words.last_mut().filter(number) {
+            Some(number) => *number += &format!(" {word}"),
+            None => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in &words(text) {
         let line = lines.last_mut().expect("there is a line from the start");
         if line.is_empty() {
-            *line = word.to_owned();
+            line.clone_from(word);
         } else if length(line) + 1 + length(word) <= width {
             *line += " ";
             *line += word;
         } else {
-            lines.push(word.to_owned());
+            lines.push(word.clone());
         }
     }
     lines
@@ -266,6 +319,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_one_column_of_words_leaves_the_last_one_takes() {
+        let columns = [COLUMNS[0], COLUMNS[3], Column { header: "more", ..COLUMNS[3] }];
+        let long = "word ".repeat(30);
+        let rows = [vec!["relu".to_owned(), "incomprehensibilities notwithstanding".to_owned(), long]];
+        let widest = |width| table(&columns, &rows, width).lines().map(length).max();
+        for width in 60..100 {
+            assert!(
+                widest(width).is_some_and(|widest| (width - 4..=width).contains(&widest)),
+                "{:?} of {width}",
+                widest(width)
+            );
+        }
+    }
+
+    #[test]
     fn an_empty_table_is_its_header() {
         assert!(table(&COLUMNS, &[], 80).contains("name"));
     }
@@ -274,5 +342,16 @@ pub(crate) mod tests {
     fn a_paragraph_is_broken_between_words() {
         assert_eq!(paragraph("one two three\nfour", 8), "one two\nthree\nfour");
         assert_eq!(paragraph("incomprehensibilities", 8), "incomprehensibilities");
+        assert_eq!(paragraph("  a  b", 8), "  a  b", "a line that fits keeps its place");
+        assert_eq!(paragraph("it is 97.5 %.", 10), "it is\n97.5 %.", "a number keeps its sign");
+        assert_eq!(indented("one two three", 2, 10), "  one two\n  three");
+    }
+
+    #[test]
+    fn bars_and_sparklines_are_as_long_as_their_numbers() {
+        assert_eq!(["", "▌", "████", "████████"].map(str::to_owned), [0.0, 0.0625, 0.5, 2.0].map(|part| bar(part, 8)));
+        assert_eq!(sparkline(&[Some(0.0), None, Some(1.0), Some(f64::NAN), Some(0.5)]), "▁·█·▅");
+        assert_eq!(sparkline(&[Some(2.0), Some(2.0)]), "▄▄");
+        assert_eq!(sparkline(&[]), "");
     }
 }

@@ -13,7 +13,7 @@ use rectify_train::{
 
 use super::{
     Report,
-    terminal::{Column, Kind, paragraph, prose_width, table, width},
+    terminal::{Column, Kind, paragraph, table, width},
 };
 use crate::draw::{
     curve as draw,
@@ -67,7 +67,7 @@ pub fn text(results: &Results) -> String {
     match results.tuning.is_empty() {
         true => String::new(),
         false => {
-            format!("{}\n{}\n", table(&COLUMNS, &rows(results), width()), paragraph(&note(results), prose_width()))
+            format!("{}\n{}\n", table(&COLUMNS, &rows(results), width()), paragraph(&note(results), width()))
         }
     }
 }

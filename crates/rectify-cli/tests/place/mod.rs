@@ -43,6 +43,8 @@ impl Place {
     pub fn run(&self, arguments: &str) -> Assert {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
         command.args(arguments.split_whitespace()).current_dir(self.0.path()).env_remove("RECTIFY_DATA");
+        // A sentence is a line, so that it is found whole; `terminal.rs` looks at widths.
+        command.env("COLUMNS", "1000");
         let assert = command.assert();
         // Whatever it is given, the program ends by its own will.
         let stderr = String::from_utf8_lossy(&assert.get_output().stderr);

@@ -21,7 +21,7 @@ use crate::{
     data::{DataError, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ProbeEvery},
     network::{Mlp, Model, Network, Shape},
-    record::{Run, Status},
+    record::{Epoch, Run, Status},
     store::{Evidence, StoreError},
     train::{
         Event, evaluate,
@@ -139,7 +139,12 @@ pub struct Lab<'a> {
     rates: Mutex<HashMap<String, Rate>>,
     /// Where what was measured is kept.
     evidence: Option<Evidence>,
+    /// Told of every epoch of a training, and of its end.
+    watch: Option<&'a Watch<'a>>,
 }
+
+/// Hears of an epoch of a training, or of its end.
+pub type Watch<'a> = dyn Fn(&Training, Option<&Epoch>) + Sync + 'a;
 
 /// Data set, training samples, type.
 type DataKey = (String, Option<usize>, Dtype);
@@ -181,7 +186,19 @@ impl<'a> Lab<'a> {
             notes: Mutex::default(),
             rates: Mutex::default(),
             evidence: None,
+            watch: None,
         })
+    }
+
+    /// The same lab, whose trainings are watched: `watch` hears of each of their epochs, and with `None` of their ends.
+    pub fn watched(self, watch: &'a Watch<'a>) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    fn tell(&self, training: &Training, epoch: Option<&Epoch>) {
+        if let Some(watch) = self.watch {
+            watch(training, epoch);
+        }
     }
 
     /// The same lab, which keeps each piece of work in a folder as it is done, and does none that is kept there.
@@ -281,7 +298,13 @@ impl<'a> Lab<'a> {
     ) -> Result<(N, Run), ClaimError> {
         let Training { experiment, activation, seed } = training;
         let data = light(data, experiment);
-        let (network, run) = train(network, activation, *seed, experiment, &data, self.stop, observe);
+        let (network, run) = train(network, activation, *seed, experiment, &data, self.stop, &mut |event: Event<N>| {
+            if let Event::Epoch(epoch) = &event {
+                self.tell(training, Some(*epoch));
+            }
+            observe(event);
+        });
+        self.tell(training, None);
         if run.status == Status::Interrupted { Err(ClaimError::Interrupted) } else { Ok((network, run)) }
     }
 
@@ -304,8 +327,12 @@ impl<'a> Lab<'a> {
             if self.stop.load(Ordering::Relaxed) {
                 enough.store(true, Ordering::Relaxed);
             }
+            if let Event::Epoch(epoch) = &event {
+                self.tell(training, Some(*epoch));
+            }
             observe(event);
         });
+        self.tell(training, None);
         if self.stop.load(Ordering::Relaxed) { Err(ClaimError::Interrupted) } else { Ok(outcome) }
     }
 

@@ -52,7 +52,8 @@ pub fn canonical(name_or_path: String) -> String {
     }
 }
 
-pub(super) fn names() -> Vec<&'static str> {
+/// The names of the sets that are looked for by name.
+pub fn names() -> Vec<&'static str> {
     KNOWN.iter().map(|set| set.name).collect()
 }
 

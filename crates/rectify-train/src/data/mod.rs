@@ -58,14 +58,15 @@
 //! ```
 
 mod classes;
-mod contact_sheet;
 mod device;
 mod error;
+mod files;
 mod find;
 mod gzip;
 mod idx;
 mod layout;
 mod pictures;
+pub mod prepare;
 mod samples;
 mod split;
 mod survey;
@@ -81,19 +82,13 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use self::{
-    classes::Classes,
-    find::{Source, names},
-    layout::Layout,
-    pictures::Pictures,
-    samples::Features,
-    split::split,
-    table::Table,
+    classes::Classes, find::Source, layout::Layout, pictures::Pictures, samples::Features, split::split, table::Table,
 };
 pub use self::{
     classes::label_ranges,
     device::{Batch, DeviceDataset, DeviceSamples},
     error::DataError,
-    find::{DATA_VARIABLE, FILES, canonical},
+    find::{DATA_VARIABLE, FILES, canonical, names},
     idx::{Idx, IdxContent, MAX_ELEMENTS, read_idx},
     layout::size_in_words,
     samples::Samples,

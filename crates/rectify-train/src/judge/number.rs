@@ -55,15 +55,19 @@ pub fn points(difference: impl Into<Option<f64>>) -> String {
     })
 }
 
-/// A ratio as people say it: `1/257` for what is below 0.1, otherwise three significant digits. Below 1e-5 the
-/// denominator would be the harder one to read.
+/// A ratio as people say it: `1/257` or `1/45.2 million` for what is below 0.1, otherwise three significant digits. Nobody
+/// has a feeling for what is beyond billions: there it is a power of ten.
 pub fn ratio(value: impl Into<Option<f64>>) -> String {
     present(value, |value| match value {
-        1e-5..0.1 => {
+        1e-12..0.1 => {
             let denominator = 1.0 / value;
             // Three significant digits of it, too.
             let unit = 10f64.powf((denominator.log10().floor() - 2.0).max(0.0));
-            format!("1/{:.0}", (denominator / unit).round() * unit)
+            match (denominator / unit).round() * unit {
+                rounded @ ..1e6 => format!("1/{rounded:.0}"),
+                rounded @ ..1e9 => format!("1/{} million", number(rounded / 1e6)),
+                rounded => format!("1/{} billion", number(rounded / 1e9)),
+            }
         }
         _ => number(value),
     })
@@ -160,12 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn no_finite_number_is_longer_than_a_dozen_characters() {
+    fn no_finite_number_is_longer_than_a_dozen_characters_and_no_ratio_than_fourteen() {
         for exponent in -1074..1024 {
             for value in [2f64.powi(exponent), -1.999 * 2f64.powi(exponent - 1)] {
-                for text in [number(value), fixed(value, 2), percent(value, 2), points(value), ratio(value)] {
+                for text in [number(value), fixed(value, 2), percent(value, 2), points(value)] {
                     assert!(text.len() <= 12, "{text} for {value:e}");
                 }
+                assert!(ratio(value).len() <= 14, "{} for {value:e}", ratio(value));
             }
         }
     }
@@ -184,6 +189,11 @@ mod tests {
             (1.25e-4, "1/8000"),
             (1.0 / 8013.0, "1/8010"),
             (0.099, "1/10"),
+            (2.21e-8, "1/45.2 million"),
+            (9.999e-7, "1/1.00 million"),
+            (1e-9, "1/1.00 billion"),
+            (2e-12, "1/500 billion"),
+            (9e-13, "9.00e-13"),
             (0.1, "0.100"),
             (1.24, "1.24"),
             (1e-310, "1.00e-310"),

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use burn::{
     module::{Module, Param},
     optim::GradientsParams,
-    tensor::{DType, Int, Tensor},
+    tensor::{DType, Int, Tensor, TensorData},
 };
 use rectify::{FusedConv2d, FusedLinear, cross_entropy, cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward};
 
@@ -201,6 +201,24 @@ impl Stack<'_> {
 
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         self.stages.iter().fold(Signal::Rows(images), |x, stage| stage.forward(x, trace, false).0).rows()
+    }
+
+    /// What each layer gives of `images`, by its name, from the input on: `[batch, units]` or
+    /// `[batch, channels, height, width]`. The last are the logits.
+    pub fn activations(&self, images: Tensor<2>) -> Vec<(String, TensorData)> {
+        let mut signal = Signal::Rows(images);
+        let mut activations = Vec::new();
+        for stage in &self.stages {
+            signal = stage.forward(signal, &mut Trace::off(), false).0;
+            if !stage.name.is_empty() {
+                let data = match signal.clone() {
+                    Signal::Rows(x) => x.into_data(),
+                    Signal::Images(x) => x.into_data(),
+                };
+                activations.push((stage.name.clone(), data));
+            }
+        }
+        activations
     }
 
     fn backward(&self, batch: Batch, share: f64, trace: &mut Trace) -> Pass {

@@ -8,7 +8,7 @@ use std::{
 use burn::{
     module::{Module, ModuleVisitor, Param},
     store::ModuleRecord,
-    tensor::{Bytes, DType, Device, Tensor},
+    tensor::{Bytes, DType, Device, Tensor, TensorData},
 };
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +148,22 @@ impl Checkpoint {
             channel_stds: by_channel(&self.channel_stds, self.std),
             ..dataset
         }
+    }
+
+    /// Pictures as its network takes them, `[pictures, pixels]`: bytes of each, channel by channel and row by row,
+    /// standardised as those were that it was trained on.
+    pub fn inputs(&self, pictures: &[&[u8]], device: &Device) -> Tensor<2> {
+        let by_channel = |values: &[f64], all: f64, channel: usize| values.get(channel).copied().unwrap_or(all);
+        let plane = self.height * self.width;
+        let standardised = pictures.iter().flat_map(|picture| picture.iter().enumerate()).map(|(at, &pixel)| {
+            let channel = at % (self.channels * plane) / plane;
+            let mean = by_channel(&self.channel_means, self.mean, channel);
+            let std = by_channel(&self.channel_stds, self.std, channel);
+            (f64::from(pixel) / 255.0 - mean) / if std > 0.0 { std } else { 1.0 }
+        });
+        let dtype = self.experiment.dtype.into();
+        let data = TensorData::new(standardised.collect::<Vec<f64>>(), [pictures.len(), self.channels * plane]);
+        Tensor::from_data(data.convert_dtype(dtype), (device, dtype))
     }
 
     /// Fewer parameters than its network has, whatever numbers stand there.

@@ -28,7 +28,7 @@ use burn::{
 
 use self::measure::{EVALUATION_BATCH, evaluate_by, finite, look};
 pub use self::{
-    confusion::confusion,
+    confusion::{Answer, answers, confusion, softmax},
     learner::{Learner, Step, gradients},
     measure::{Evaluation, evaluate, evaluate_in_batches},
     progress::{Progress, Records, Snapshot},

@@ -2,7 +2,7 @@
 
 use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places, when};
 use crate::{
-    judge::number::{number, percent},
+    judge::number::percent,
     record::{Epoch, Layer},
 };
 
@@ -101,7 +101,7 @@ fn dead_or_dying<'a>(case: &Case<'a>, last: &'a Epoch) -> Detected {
     // A few in one layer: a number, no alarm.
     let most = hidden.iter().filter_map(|layer| dead(layer)).fold(0.0, f64::max);
     if most >= DEAD {
-        let says = format!("{} of the units of {} are dead", number(most), places(&layers(DEAD)));
+        let says = format!("{} % of the units of {} are dead", percent(most, 0), places(&layers(DEAD)));
         return Ok(vec![Symptom::new(Severity::Info, says).in_layers(layers(DEAD)).since(end.step).with(
             "dead units",
             most,

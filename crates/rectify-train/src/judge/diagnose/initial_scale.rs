@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, case::median};
-use crate::{activation::Activation, experiment::auto_gain, judge::number::number};
+use crate::{
+    activation::Activation,
+    experiment::auto_gain,
+    judge::number::{number, ratio},
+};
 
 /// A signal passes about six depth scales ξ (Schoenholz et al. 2017, section 5), over which its mean square changes by
 /// e⁶: between first and last layer its RMS may change by e³ = 20.
@@ -108,7 +112,7 @@ fn detect(case: &Case) -> Detected {
         let says = format!(
             "before training the gradient {what} over {} hidden layers to {} of its size",
             hidden.len(),
-            number(backward)
+            ratio(backward)
         );
         found.push(
             Symptom::new(Severity::Warning, says)
@@ -121,7 +125,7 @@ fn detect(case: &Case) -> Detected {
         let what = if forward < 1.0 { "shrinks" } else { "grows" };
         let limit = if forward < 1.0 { 1.0 / SIX_DEPTH_SCALES } else { SIX_DEPTH_SCALES };
         let says =
-            format!("before training the signal {what} over the hidden layers to {} of its size", number(forward));
+            format!("before training the signal {what} over the hidden layers to {} of its size", ratio(forward));
         found.push(Symptom::new(Severity::Warning, says).in_layers(names).with(
             "last over first layer's deviation",
             forward,

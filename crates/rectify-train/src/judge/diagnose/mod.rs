@@ -60,7 +60,9 @@ pub use self::{
     case::{Case, NotMeasured},
     cause::Cause,
 };
-use super::number::{list, number, percent};
+use crate::record::Layer;
+
+use super::number::{self, list, number, percent};
 
 /// Every detector of this crate.
 pub const DETECTORS: &[Detector] = &[
@@ -229,9 +231,13 @@ pub struct Diagnosis {
 impl Evidence {
     /// As in `dead hidden units 0.62 (threshold 0.4)`.
     fn words(&self) -> String {
-        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
-        let threshold = self.threshold.map_or(String::new(), |at| format!(" (threshold {})", number(at)));
-        format!("{} {}{unit}{threshold}", self.name, number(self.value))
+        // Without a unit it is a ratio or a fraction.
+        let (unit, words): (_, fn(f64) -> String) = match self.unit {
+            "" => (String::new(), number::ratio),
+            unit => (format!(" {unit}"), number),
+        };
+        let threshold = self.threshold.map_or(String::new(), |at| format!(" (threshold {})", words(at)));
+        format!("{} {}{unit}{threshold}", self.name, words(self.value))
     }
 }
 
@@ -307,6 +313,7 @@ pub fn diagnose(case: &Case, detectors: &[Detector]) -> Diagnosis {
             Err(NotMeasured(reason)) => skipped.push(Skipped { detector: id, reason }),
             Ok(symptoms) => findings.extend(symptoms.into_iter().map(|symptom| {
                 let Symptom { severity, says, layers, first_step, evidence } = symptom;
+                let says = counted(says, case);
                 Finding { detector: id, severity, says, layers, first_step, evidence, explanation, remedies, reference }
             })),
         }
@@ -321,6 +328,18 @@ pub fn diagnose(case: &Case, detectors: &[Detector]) -> Diagnosis {
         findings,
         skipped,
     }
+}
+
+/// What is said of a network of ours, with its layers counted from 1 as people count them: `layer 1` for `hidden.0`. A
+/// module of one's own has names that its author gave.
+fn counted(says: String, case: &Case) -> String {
+    let layers = case.looks().next().map_or(&[][..], |epoch| &epoch.layers);
+    if case.experiment.is_none() {
+        return says;
+    }
+    let hidden = layers.iter().enumerate().filter(|(_, layer)| layer.layer.contains('.'));
+    // From the last on: `hidden.1` is the beginning of `hidden.10`.
+    hidden.rev().fold(says, |says, (index, Layer { layer, .. })| says.replace(layer.as_str(), &number::layer(index)))
 }
 
 /// `hidden.0, hidden.1 and 3 more`.

@@ -1,7 +1,7 @@
 //! Steps that do nothing.
 
 use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom};
-use crate::{judge::number::number, record::Layer};
+use crate::{judge::number, record::Layer};
 
 /// ‖Δw‖/‖w‖ of one step, in every layer: a tenth of the 10⁻³ that is right (Karpathy 2015).
 pub(super) const SMALL: f64 = 1e-4;
@@ -29,7 +29,8 @@ fn detect(case: &Case) -> Detected {
     }
     let largest = |epoch: &crate::record::Epoch| epoch.layers.iter().filter_map(ratio).reduce(f64::max);
     let step = case.since(|epoch| largest(epoch).is_none_or(|most| most < SMALL));
-    let says = format!("a step changes no layer by more than {} of its size, with the loss still high", number(most));
+    let says =
+        format!("a step changes no layer by more than {} of its size, with the loss still high", number::ratio(most));
     Ok(vec![
         Symptom::new(Severity::Warning, says)
             .since(step)

@@ -1,7 +1,10 @@
 //! Weights that grow without bound, or are decayed away.
 
 use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places};
-use crate::{judge::number::number, record::Layer};
+use crate::{
+    judge::number::{number, ratio},
+    record::Layer,
+};
 
 /// The weights' RMS at the end over that before training. Training adds to it: from He's initialisation by a few tens of
 /// per cent. At three times, nine tenths of a layer's squared weights are not those that it was drawn with.
@@ -53,7 +56,7 @@ fn detect(case: &Case) -> Detected {
     let shrunk = of(&|ratio| ratio < SHRUNK);
     if !shrunk.is_empty() {
         let least = growth.iter().map(|(_, ratio)| *ratio).fold(f64::INFINITY, f64::min);
-        let says = format!("the weights of {} shrank to {} of their size", places(&shrunk), number(least));
+        let says = format!("the weights of {} shrank to {} of their size", places(&shrunk), ratio(least));
         found.push(Symptom::new(Severity::Warning, says).in_layers(shrunk).since(end).with(
             "growth of the weights",
             least,

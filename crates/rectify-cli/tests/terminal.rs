@@ -1,0 +1,244 @@
+//! What a person sees: 80 columns in a pipe and on a terminal, help that fits a screen, progress.
+
+mod place;
+
+use std::fs;
+
+use assert_cmd::Command;
+
+use place::{Place, SMALL};
+
+const COMMANDS: [&str; 15] = [
+    "compare",
+    "train",
+    "predict",
+    "claims",
+    "eval",
+    "diagnose",
+    "report",
+    "export",
+    "plot",
+    "gradcheck",
+    "backends",
+    "data",
+    "completions",
+    "man",
+    "help",
+];
+
+/// What the program prints into a pipe.
+fn printed(place: &Place, arguments: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(place.0.path())
+        .env_remove("RECTIFY_DATA")
+        .env_remove("COLUMNS");
+    let output = command.output().expect("the program starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "rectify {arguments}\n{stderr}");
+    String::from_utf8(output.stdout).expect("it is UTF-8")
+}
+
+/// Whether a text is broken where it must be, and nowhere else.
+#[track_caller]
+fn fits(what: &str, text: &str) {
+    assert!(!text.trim().is_empty(), "{what} prints nothing");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{what}: {} characters:\n{line}\nin\n{text}", line.chars().count());
+    }
+}
+
+#[test]
+fn every_command_prints_80_columns_into_a_pipe() {
+    let place = Place::new();
+    place.write_digits("digits2");
+    let formula = "max(x,0.0001*x)+0*sin(x)*cos(x)*tanh(x)";
+    let (once, settings) = ("--epochs 1", "--hidden 8,8 --batch-size 16 --seeds 2");
+    // One that does not complete has a column more.
+    fits(
+        "compare",
+        &printed(
+            &place,
+            &format!("compare --dataset digits {settings} {once} --activations relu,sigmoid,{formula} --out c"),
+        ),
+    );
+    fits(
+        "compare",
+        &printed(&place, &format!("compare --dataset digits {settings} {once} --lr 1e6 --clip-norm 1e9 --out wild")),
+    );
+    fits(
+        "compare all",
+        &printed(&place, &format!("compare --dataset digits {settings} --activations all --epochs 0 --out all")),
+    );
+    fits(
+        "compare --tune",
+        &printed(&place, &format!("compare --dataset digits {settings} {once} --tune lr=0.1..1 --out tuned")),
+    );
+    fits(
+        "compare --sweep",
+        &printed(
+            &place,
+            &format!("compare --dataset digits {settings} {once} --sweep lr=0.1,1 --sweep dropout=0,0.5 --out s"),
+        ),
+    );
+    fits(
+        "compare digits2",
+        &printed(&place, &format!("compare --dataset digits2 {settings} {once} --activations relu,sigmoid --out c2")),
+    );
+    fits("train", &printed(&place, &format!("train {SMALL} --epochs 1 --out t")));
+    for folder in ["c", "s", "tuned"] {
+        fits("report", &printed(&place, &format!("report {folder}")));
+    }
+    fits("report over data sets", &printed(&place, "report c c2 --out across"));
+    for folder in ["c", "s", "t", "wild", "tuned"] {
+        fits("diagnose", &printed(&place, &format!("diagnose {folder}")));
+    }
+    fits("diagnose --self-test", &printed(&place, "diagnose --self-test --seeds 1 --only healthy-mlp"));
+    fits("eval", &printed(&place, "eval t"));
+    place.run("data digits --samples 6 --out samples").success();
+    fits("predict", &printed(&place, "predict samples --checkpoint t"));
+    fs::write(
+        place.path("one.png"),
+        fs::read(fs::read_dir(place.path("samples")).unwrap().next().unwrap().unwrap().path()).unwrap(),
+    )
+    .unwrap();
+    fits("predict one", &printed(&place, "predict one.png --checkpoint t"));
+    fits("claims", &printed(&place, "claims definition --quick --out claims"));
+    fits("claims --verbose", &printed(&place, "claims --judge claims --verbose"));
+    fits("claims --list", &printed(&place, "claims --list"));
+    fits("report of claims", &printed(&place, "report claims --out joined"));
+    fits("export", &printed(&place, "export t --weights w.safetensors"));
+    fits("plot", &printed(&place, &format!("plot relu:heaviside=0.5 tanh {formula}")));
+    fits("gradcheck", &printed(&place, "gradcheck"));
+    fits("gradcheck", &printed(&place, &format!("gradcheck --activations {formula} --dtype f64")));
+    fits("backends", &printed(&place, "backends"));
+    fits("data", &printed(&place, "data"));
+    fits("data digits", &printed(&place, "data digits"));
+    fits("compare --print-config", &printed(&place, "compare --print-config"));
+}
+
+#[test]
+fn help_fits_a_screen_and_every_commands_help_begins_with_two_examples() {
+    let place = Place::new();
+    let help = printed(&place, "--help");
+    fits("--help", &help);
+    // One line of 24 is the prompt's.
+    assert!(help.lines().count() <= 23, "{} lines:\n{help}", help.lines().count());
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is not in:\n{help}");
+    }
+    for command in &COMMANDS[..14] {
+        for flag in ["-h", "--help"] {
+            let help = printed(&place, &format!("{command} {flag}"));
+            fits(&format!("{command} {flag}"), &help);
+            let lines: Vec<&str> = help.lines().collect();
+            let examples = [lines[1], lines[2]].iter().all(|line| line.starts_with(&format!("  rectify {command}")));
+            assert!(lines[0] == "Examples:" && examples, "{help}");
+        }
+    }
+}
+
+#[test]
+fn manual_pages_are_one_a_command() {
+    let place = Place::new();
+    assert!(printed(&place, "man").contains(".TH rectify 1"));
+    let page = printed(&place, "man predict");
+    assert!(page.contains("rectify\\-predict") && page.contains("saliency") && page.contains("Examples:"), "{page}");
+    place.refuses("man predit", 2, &["unknown command `predit`; did you mean `predict`?"]);
+    place.run("man --out pages").success();
+    for command in &COMMANDS[..14] {
+        let page = place.read(&format!("pages/rectify-{command}.1"));
+        assert!(page.contains(".TH"), "{command}");
+    }
+    assert!(place.path("pages/rectify.1").exists());
+}
+
+#[test]
+fn completions_know_claims_data_sets_and_backends() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&place, &format!("completions {shell}"));
+        for word in ["fashion-mnist", "ndarray", "leaky-relu", "he-normal", "predict"] {
+            assert!(script.contains(word), "{word} is not in the completions of {shell}");
+        }
+        // Those of fish complete what follows a flag alone.
+        assert!(shell == "fish" || script.contains("vanishing"), "claims are not in the completions of {shell}");
+    }
+}
+
+#[test]
+fn claims_are_a_verdict_and_a_sentence_and_the_rest_one_level_deeper() {
+    let place = Place::new();
+    let short = printed(&place, "claims definition --quick --out claims");
+    assert!(short.contains("confirmed") && !short.contains("protocol"), "{short}");
+    let long = printed(&place, "claims --judge claims --verbose");
+    assert!(long.contains("confirmed") && long.contains("protocol"), "{long}");
+}
+
+#[test]
+fn a_plot_without_a_file_is_on_the_terminal() {
+    let place = Place::new();
+    let text = printed(&place, "plot relu x*sigmoid(1.702*x) --range=-2..3");
+    let dots = |line: &&str| line.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c));
+    assert!(text.lines().filter(dots).count() >= 20, "{text}");
+    assert!(
+        text.contains("φ, relu") && text.contains("φ′") && text.contains("-2.00") && text.contains("3.00"),
+        "{text}"
+    );
+    assert!(text.contains('●'), "the value where the derivative jumps: {text}");
+    assert!(text.contains("x*sigmoid(1.702*x): φ′ = "), "{text}");
+    assert!(!place.path("activations.svg").exists());
+}
+
+/// On a terminal of so many columns, what comes out of it.
+#[cfg(target_os = "linux")]
+fn on_terminal(place: &Place, columns: usize, term: &str, arguments: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_rectify");
+    let command = format!("stty cols {columns} rows 24; '{program}' {arguments}");
+    let output = std::process::Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(place.0.path())
+        .env("TERM", term)
+        .env("NO_COLOR", "1")
+        .env_remove("COLUMNS")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("`script` is part of every Linux");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stdout).expect("UTF-8").replace("\r\n", "\n")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_has_a_line_for_each_training_in_work_and_a_dumb_one_a_line_an_epoch() {
+    let place = Place::new();
+    let compare = "compare --dataset digits --hidden 8,8 --batch-size 4 --seeds 2 --jobs 2";
+    let live = on_terminal(&place, 80, "xterm", &format!("{compare} --epochs 40 --out live"));
+    assert!(live.contains("/40  ") && live.contains(" left") && live.contains("gradient "), "{live}");
+    // What follows `ESC [`: numbers and a letter, which is `m` for colours.
+    for part in live.split("\x1b[").skip(1) {
+        let part = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        assert!(!part.starts_with('m'), "no colour is asked for: {part}");
+        // Lines of progress are filled up to the terminal's width, and one after another.
+        for line in part[1..].split(['\n', '\r']) {
+            let length = line.chars().count();
+            assert!(length <= 80 || length.is_multiple_of(80), "{length} characters: {line}");
+        }
+    }
+    let dumb = on_terminal(&place, 80, "dumb", &format!("{compare} --epochs 2 --out dumb"));
+    assert!(!dumb.contains('\x1b') && dumb.contains(": epoch 1 of 2, training loss "), "{dumb}");
+    let quiet = on_terminal(&place, 80, "xterm", &format!("{compare} --epochs 2 --quiet --out quiet"));
+    assert!(!quiet.contains('\x1b') && !quiet.contains("left"), "{quiet}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn tables_are_as_wide_as_the_terminal() {
+    let place = Place::new();
+    for columns in [60, 80, 120] {
+        let shown = on_terminal(&place, columns, "xterm", "gradcheck");
+        let widest = shown.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(widest <= columns && shown.contains("passed"), "{widest} of {columns}:\n{shown}");
+    }
+}
