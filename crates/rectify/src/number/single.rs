@@ -61,7 +61,7 @@ impl Number for f32 {
         let square = x * x;
         let mut p = 2.526_390_7e-3_f32;
         p = p.mul_add(square, -8.526_333e-3);
-        p = p.mul_add(square, 2.181_844_9e-2);
+        p = p.mul_add(square, 2.181_845e-2);
         p = p.mul_add(square, -5.396_47e-2);
         p = p.mul_add(square, 1.333_332_4e-1);
         p = p.mul_add(square, -3.333_333_3e-1);
