@@ -46,7 +46,7 @@ async function drawn(page) {
   for (const plot of plots) {
     assert.deepEqual(plot.drawn, plot.wanted, `${plot.id}: lines and heat maps`);
     assert.ok(plot.size[0] > 150 && plot.size[1] > 100, `${plot.id} is ${plot.size} px large`);
-    assert.ok(plot.words > 10, `${plot.id} has no words for those who do not see it`);
+    assert.ok(plot.words > 20, `${plot.id} has no words for those who do not see it`);
   }
   return plots.length;
 }
