@@ -10,7 +10,7 @@ use plotly::{
     Scatter, Trace,
     common::{Marker, Mode},
 };
-use rectify_train::activation::Activation;
+use rectify_train::{activation::Activation, judge::number::number};
 
 use crate::draw::{page, style::Style};
 
@@ -176,12 +176,20 @@ pub fn panels(curves: &[Curve]) -> Markup {
             );
         }
     }
-    let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
-    let panel = |id, title, traces| {
+    // Where each line begins and ends, for those who do not see it.
+    let words = |of: fn(&Curve) -> &Vec<Points>| -> String {
+        let ends = |curve: &Curve| {
+            let ((left, low), (right, high)) = (of(curve).first()?.first()?, of(curve).last()?.last()?);
+            let [left, low, right, high] = [left, low, right, high].map(|value| number(*value));
+            Some(format!("{}: {low} at {left}, {high} at {right}", curve.name))
+        };
+        curves.iter().filter_map(ends).collect::<Vec<_>>().join("; ") + "."
+    };
+    let panel = |id, title, traces, alternative| {
         let figure = page::Figure {
             id,
             title,
-            alternative: format!("Of {}.", names.join(", ")),
+            alternative,
             traces,
             x: page::axis("x").zero_line(true),
             y: page::axis(title).zero_line(true),
@@ -190,7 +198,8 @@ pub fn panels(curves: &[Curve]) -> Markup {
         };
         figure.html()
     };
-    html! { div class="grid" { (panel("f", "f(x)", functions)) (panel("derivative", "f′(x)", derivatives)) } }
+    html! { div class="grid" { (panel("f", "f(x)", functions, words(|curve| &curve.function)))
+    (panel("derivative", "f′(x)", derivatives, words(|curve| &curve.derivative))) } }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub fn page(title: &str, lead: &str, legend: &[(&str, Style)], body: &Markup) ->
     let main = html! {
         main {
             h1 { (title) }
-            @if !lead.is_empty() { p class="lead" { (lead) } }
+            @if !lead.is_empty() { p class="lead" { (prose(lead)) } }
             div class="controls" {
                 @if !legend.is_empty() {
                     form class="legend" aria-label="Activations shown" {
@@ -104,6 +104,15 @@ pub fn sections(sections: &[Section]) -> Markup {
                 h2 id=(id) { (title) }
                 (body)
             }
+        }
+    }
+}
+
+/// A sentence in which what stands between backticks, as commands do, looks like code.
+pub fn prose(text: &str) -> Markup {
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }
@@ -305,6 +314,12 @@ mod tests {
         assert!(drawn.len() < 1_600_000, "{}", drawn.len());
         let plain = page("t", "", &[("relu", Style::of(0))], &html! {});
         assert!(plain.len() < 50_000, "{}", plain.len());
+    }
+
+    #[test]
+    fn commands_in_a_sentence_look_like_code() {
+        let shown = prose("`--tune lr` finds <it>, `a` < b.").into_string();
+        assert_eq!(shown, "<code>--tune lr</code> finds &lt;it&gt;, <code>a</code> &lt; b.");
     }
 
     #[test]

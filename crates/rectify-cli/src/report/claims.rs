@@ -16,7 +16,7 @@ use rectify_train::{
 use crate::{
     draw::{
         curve::{ends, label, traces},
-        page::{self, Section, axis, page, scrolling, sections, swatch},
+        page::{self, Section, axis, page, prose, scrolling, sections, swatch},
         style::{Dash, Style},
     },
     report::table::effect,
@@ -117,7 +117,7 @@ fn section(result: &ClaimResult) -> Section {
         }
     };
     let body = html! {
-        p class="lead" { "“" (claim.statement) "” " (verdict(result.verdict)) (leaning(result)) }
+        p class="lead" { "“" (prose(claim.statement)) "” " (verdict(result.verdict)) (leaning(result)) }
         p { (result.sentence) }
         div class="grid" {
             @for (i, figure) in result.figures.iter().enumerate() { (draw(&format!("{}-{i}", claim.id), figure)) }

@@ -7,7 +7,10 @@ use plotly::{
 };
 use rectify_train::record::{Histogram, Layer, Run};
 
-use super::{Report, StyledGroup, layers};
+use super::{
+    Report, StyledGroup,
+    layers::{self, MOST_TOGETHER},
+};
 use crate::draw::{
     page::{Figure, Frame, Row, Section, Shows, axis, plotly_text},
     style::Style,
@@ -41,7 +44,13 @@ pub fn section(report: &Report) -> Option<Section> {
                  All layers and epochs of an activation share one horizontal axis. Heights are square roots of the \
                  density, so that thin tails show beside a spike, and each outline is scaled to its highest bin."
             }
-            @for (title, figures) in &kinds { h3 { (title) } div class="grid three" { (figures) } }
+            // So many are folded away, but for the first kind.
+            @for (place, (title, figures)) in kinds.iter().enumerate() {
+                details class="each" open[place == 0 || report.groups.len() <= MOST_TOGETHER] {
+                    summary { (title) }
+                    div class="grid three" { (figures) }
+                }
+            }
         },
     })
 }

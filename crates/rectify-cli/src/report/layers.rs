@@ -141,8 +141,9 @@ pub fn together_or_each(
         return html! { div { (figure(id, title, &all)) } };
     }
     html! {
-        div class="each" {
-            h3 { (title) }
+        // So many are folded away, but for the first kind.
+        details class="each" open[id == "gradient-weight"] {
+            summary { (title) }
             div class="grid three" {
                 @for (place, group) in report.groups.iter().enumerate() {
                     div data-activation=(group.name()) { (figure(&format!("{id}-{place}"), &format!("{title}: {}", group.name()), &[place])) }

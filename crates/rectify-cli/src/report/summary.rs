@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::{Report, table};
-use crate::draw::page::Section;
+use crate::draw::page::{Section, prose};
 
 /// `sentences` beyond the first, which the page opens with, stand above the table.
 pub fn section(report: &Report, sentences: &[String]) -> Section {
@@ -14,7 +14,7 @@ pub fn section(report: &Report, sentences: &[String]) -> Section {
         id: "summary",
         title: "Summary",
         body: html! {
-            @for sentence in sentences.iter().skip(1) { p { (sentence) } }
+            @for sentence in sentences.iter().skip(1) { p { (prose(sentence)) } }
             (report.numbers("Summary", &header, &rows))
             p class="note" {
                 "Test accuracy is the mean over seeds with its 95 % interval, truncated to 0 and 100 %; with one seed there \

@@ -340,7 +340,7 @@ fn every_kind_of_histogram_has_a_figure_an_activation() {
     }
     let markup = good_page(&results);
     assert_eq!(markup.matches("<div id=\"histogram-").count(), 3 * 2);
-    assert!(markup.contains("Gradients of the pre-activations</h3>"));
+    assert!(markup.contains("<summary>Gradients of the pre-activations</summary>"));
 }
 
 #[test]
