@@ -9,6 +9,7 @@ mod value;
 
 use std::{
     fs,
+    net::SocketAddr,
     num::NonZero,
     path::{Path, PathBuf},
     thread,
@@ -71,6 +72,8 @@ pub enum Command {
     Plot(PlotArgs),
     /// Hold explicit gradients against numeric ones
     Gradcheck(GradcheckArgs),
+    /// Serve a device of this machine, for `--backend remote:HOST:PORT` elsewhere
+    Serve(ServeArgs),
     /// What this machine can run on
     Backends(Output),
     /// Which data sets are here, checked
@@ -157,6 +160,24 @@ pub struct EvalArgs {
     #[command(flatten)]
     pub output: Output,
 }
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+#[command(after_help = SERVE)]
+pub struct ServeArgs {
+    /// What to serve: flex, ndarray, wgpu, wgpu:1, auto, …
+    #[arg(long, value_name = "NAME", default_value = "flex", value_parser = value::word::<String>(backend::NAMES), hide_possible_values = true)]
+    pub backend: String,
+    /// Where clients connect; with port 0 a free one is taken and told
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+}
+
+const SERVE: &str = "\
+Clients use it by --backend remote:HOST:PORT. For any address but this machine's own, 127.0.0.1, a token is needed:
+RECTIFY_TOKEN in the environment of the server and of every client. The connection is not encrypted: whoever can read the
+traffic reads the token and the data, so cross a network that you do not trust by an SSH tunnel, as by
+ssh -L 3000:127.0.0.1:3000 gpu-box. Needs a program that was built with --features remote.";
 
 /// Flags of `data`.
 #[derive(Debug, Args)]

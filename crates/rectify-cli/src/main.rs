@@ -19,7 +19,7 @@ use anyhow::anyhow;
 use clap::{CommandFactory, Parser};
 use rectify_train::{
     activation::Activation,
-    backend::{self, BackendError},
+    backend::{self, BackendError, ServeError},
     compare::{CompareError, JoinError},
     data::DataError,
     experiment::ExperimentError,
@@ -52,6 +52,12 @@ fn main() -> ExitCode {
     }));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(cli.command))).unwrap_or_else(|_| {
         let what = FIRST_PANIC.get().map_or("no message", String::as_str);
+        if let Some(server) = backend::remote_server() {
+            return Err(anyhow!(
+                "the connection to {server} was lost, or its device failed: {what}\nwhat was trained is kept up to the last \
+                 state that was saved; when `rectify serve` runs there again, --resume goes on"
+            ));
+        }
         Err(anyhow!("the backend failed, or there is a fault in Rectify: {what}\n`rectify backends` lists what else could run this"))
     });
     match outcome {
@@ -70,6 +76,11 @@ fn main() -> ExitCode {
 /// Whether nothing failed: what was asked for is not there to be had.
 fn is_usage(error: &(dyn Error + 'static)) -> bool {
     let backend = |error: &BackendError| !matches!(error, BackendError::Driver { .. });
+    let serve = |error: &ServeError| match error {
+        ServeError::Backend(error) => backend(error),
+        ServeError::NoToken(_) | ServeError::Listen { .. } => true,
+        ServeError::Failed(_) => false,
+    };
     let data = |error: &DataError| {
         matches!(error, DataError::Unknown { .. } | DataError::NotFound { .. } | DataError::TrainSize { .. })
     };
@@ -101,6 +112,7 @@ fn is_usage(error: &(dyn Error + 'static)) -> bool {
     error.is::<Usage>()
         || error.is::<ExperimentError>()
         || error.downcast_ref().is_some_and(backend)
+        || error.downcast_ref().is_some_and(serve)
         || error.downcast_ref().is_some_and(data)
         || error.downcast_ref().is_some_and(store)
         || error.downcast_ref().is_some_and(io)
@@ -124,6 +136,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Report(args) => command::report::report(&args),
         Command::Export(args) => command::export::export(&args),
         Command::Gradcheck(args) => gradcheck::gradcheck(&args),
+        Command::Serve(args) => {
+            backend::serve(&args.backend, args.listen, &|address| {
+                note(format_args!("serving {} at {address}; clients: --backend remote:{address}", args.backend));
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Backends(output) => listing::backends(&output),
         Command::Data(args) => listing::data(&args),
         Command::Completions { shell } => {

@@ -1,0 +1,148 @@
+//! A device across the network, in a program with the feature `remote`.
+
+mod place;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use place::{Place, SMALL};
+use predicates::str::contains;
+
+const TOKEN: &str = "RECTIFY_TOKEN";
+
+/// `rectify serve`, stopped when it is dropped.
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(listen: &str, token: Option<&str>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
+        command.args(["serve", "--backend", "flex", "--listen", listen]).stderr(Stdio::piped()).env_remove(TOKEN);
+        command.envs(token.map(|token| (TOKEN, token)));
+        let mut process = command.spawn().expect("it starts");
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let said = lines.next().unwrap().unwrap();
+        let address = said.rsplit_once("remote:").expect("it says how clients reach it").1.to_owned();
+        // What it logs is read, so that it never waits for a reader.
+        thread::spawn(move || lines.for_each(drop));
+        Self { process, address }
+    }
+
+    fn backend(&self) -> String {
+        format!("--backend remote:{}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Last test losses and accuracies, by run.
+fn ends(place: &Place, folder: &str) -> Vec<(String, u64, f64, f64)> {
+    let runs = place.results(folder).runs.into_iter();
+    runs.map(|run| {
+        let last = run.last().unwrap().clone();
+        (run.activation, run.seed, last.test_loss.unwrap(), last.test_accuracy.unwrap())
+    })
+    .collect()
+}
+
+#[track_caller]
+fn same_to_rounding(a: &[(String, u64, f64, f64)], b: &[(String, u64, f64, f64)]) {
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(b) {
+        assert_eq!((&a.0, a.1), (&b.0, b.1));
+        assert!((a.2 - b.2).abs() < 1e-4 * b.2, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn a_device_elsewhere_gives_the_same_numbers_to_two_clients_at_a_time() {
+    let place = Place::new();
+    let server = Server::start("127.0.0.1:0", None);
+    let models = [
+        "--activations relu,tanh,relu:leaky=0.1,relu:heaviside=0.5,relu:bsilu,relu:nelu=0.1,relu:guided,x*sigmoid(x)",
+        "--model cnn --activations relu,gelu",
+    ];
+    thread::scope(|scope| {
+        for (number, model) in models.iter().enumerate() {
+            let (place, server) = (&place, &server);
+            scope.spawn(move || {
+                let flags = format!("compare {SMALL} {model} --epochs 2 --seeds 1 --quiet");
+                place.run(&format!("{flags} --out far{number} {}", server.backend())).success();
+                place.run(&format!("{flags} --out near{number}")).success();
+                same_to_rounding(&ends(place, &format!("far{number}")), &ends(place, &format!("near{number}")));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_wrong_token_is_refused_and_an_open_address_needs_one() {
+    let place = Place::new();
+    let server = Server::start("127.0.0.1:0", Some("right"));
+    let train = format!("train {SMALL} --steps 1 --quiet {}", server.backend());
+    place.refuses(&train, 2, &["refused the token", TOKEN]);
+    let with = |token: &str| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_rectify"));
+        command.args(train.split_whitespace()).current_dir(place.0.path()).env(TOKEN, token);
+        command.assert()
+    };
+    with("wrong").code(2).stderr(contains("refused the token"));
+    with("right").success();
+    place.refuses("serve --listen 0.0.0.0:0", 2, &["--listen 0.0.0.0:0", "a token is needed", TOKEN]);
+    place.refuses("train --backend remote", 2, &["remote:gpu-box:3000"]);
+    place.refuses("train --backend remote:127.0.0.1:1", 2, &["127.0.0.1:1", "is `rectify serve` running there?"]);
+}
+
+#[test]
+fn garbage_on_the_port_does_not_end_the_server() {
+    let place = Place::new();
+    let server = Server::start("127.0.0.1:0", None);
+    for garbage in [&[0u8; 1000][..], &[255; 70_000], b"GET /session HTTP/1.1\r\nUpgrade: nonsense\r\n\r\n", b"\r\n"] {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        // The server may have closed it already.
+        let _ = stream.write_all(garbage);
+        let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
+        let _ = stream.read(&mut [0; 100]);
+    }
+    place.run(&format!("train {SMALL} --steps 1 --quiet {}", server.backend())).success();
+}
+
+#[test]
+fn a_server_that_dies_is_told_and_the_training_goes_on_when_it_is_back() {
+    let place = Place::new();
+    let settings = "--dataset digits --hidden 8 --batch-size 16 --activation tanh --steps 4000 --quiet";
+    place.run(&format!("train {settings} --out near")).success();
+
+    let server = Server::start("127.0.0.1:0", None);
+    let (address, backend) = (server.address.clone(), server.backend());
+    let mut client = Command::new(env!("CARGO_BIN_EXE_rectify"));
+    client.arg("train").args(settings.split_whitespace()).args(backend.split_whitespace()).args(["--out", "far"]);
+    client.current_dir(place.0.path()).env("RECTIFY_SAVE_SECONDS", "0.05").stderr(Stdio::piped()).stdout(Stdio::null());
+    let client = client.spawn().unwrap();
+    let began = Instant::now();
+    while !place.path("far/runs/tanh-seed0/state").exists() {
+        assert!(began.elapsed() < Duration::from_secs(120), "no state was saved");
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(server);
+    let ended = client.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("the connection to") && said.contains("--resume"), "{said}");
+
+    let _server = Server::start(&address, None);
+    place.run("train --resume far --quiet").success();
+    same_to_rounding(&ends(&place, "far"), &ends(&place, "near"));
+}
