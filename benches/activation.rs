@@ -1,9 +1,12 @@
-//! ReLU, sigmoid and tanh by backend, dtype and size, forward and backward, beside a plain copy and Burn's own ReLU.
+//! Every activation by backend, dtype and size, forward and backward, beside a plain copy and Burn's own functions.
 //!
 //! ```text
-//! cargo bench --bench activation                       everything, a few minutes
-//! cargo bench --bench activation -- forward/flex-f32   what has this in its name
+//! cargo bench --bench activation                            everything, more than an hour
+//! cargo bench --bench activation -- forward/flex-f32        what has this in its name
+//! cargo bench --bench activation -- 'f32/(burn-)?gelu/'     one function and Burn's
 //! ```
+//!
+//! `RECTIFY_VECTORS=avx2` takes shorter vectors than the processor may have, and `RAYON_NUM_THREADS=1` one thread.
 //!
 //! Throughput is in elements a second. A copy into a buffer that is used again is the limit of whatever reads and
 //! writes every element once; what is not in place allocates its output as well. Backward is the whole backward pass of
@@ -14,19 +17,44 @@ use std::{hint::black_box, time::Duration};
 
 use burn::tensor::{DType, Device, Distribution, Tensor, activation};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rectify::Activation;
 
 /// The program's allocator, so that an output costs here what it costs there.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-type Activation = (&'static str, fn(Tensor<1>) -> Tensor<1>);
+type Function = Box<dyn Fn(Tensor<1>) -> Tensor<1>>;
 
-const ACTIVATIONS: [Activation; 4] = [
-    ("relu", rectify::relu),
-    ("burn-relu", activation::relu),
-    ("sigmoid", activation::sigmoid),
-    ("tanh", activation::tanh),
-];
+/// All of this crate, and Burn's under the same names with a prefix.
+fn functions() -> Vec<(String, Function)> {
+    let own = Activation::all().into_iter().map(|function| {
+        let f: Function = Box::new(move |x| function.forward(x));
+        (function.name().to_owned(), f)
+    });
+    let relu: Function = Box::new(rectify::relu);
+    let burn: [(&str, fn(Tensor<1>) -> Tensor<1>); 12] = [
+        ("relu", activation::relu),
+        ("leaky_relu", |x| activation::leaky_relu(x, 0.01)),
+        ("elu", |x| activation::elu(x, 1.0)),
+        ("gelu", activation::gelu),
+        ("gelu_tanh", activation::gelu_approximate),
+        ("silu", activation::silu),
+        ("mish", activation::mish),
+        ("softplus", |x| activation::softplus(x, 1.0)),
+        ("sigmoid", activation::sigmoid),
+        ("log_sigmoid", activation::log_sigmoid),
+        ("tanh", activation::tanh),
+        ("hard_swish", activation::hard_swish),
+    ];
+    let burn = burn.into_iter().map(|(name, f)| {
+        let f: Function = Box::new(f);
+        (format!("burn-{name}"), f)
+    });
+    [("relu".to_owned(), relu)].into_iter().chain(own).chain(burn).collect()
+}
+
+/// Those that are measured in place as well.
+const IN_PLACE: [&str; 6] = ["relu", "burn-relu", "relu6", "sigmoid", "tanh", "softsign"];
 
 /// 2¹⁰ to 2²⁴ elements: from the first-level cache to main memory.
 fn sizes() -> impl Iterator<Item = usize> {
@@ -59,15 +87,15 @@ fn forward(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new("copy", size), |bencher| {
                 bencher.iter(|| black_box(&mut buffer).copy_from_slice(black_box(&source)))
             });
-            for (name, f) in ACTIVATIONS {
-                group.bench_function(BenchmarkId::new(name, size), |bencher| bencher.iter(|| f(x.clone())));
+            for (name, f) in &functions() {
+                group.bench_function(BenchmarkId::new(&**name, size), |bencher| bencher.iter(|| f(x.clone())));
             }
-            // The tensor goes round: nobody else holds it, and it is its own output. For ReLU only, which takes the same
-            // time whatever the numbers are; those of sigmoid and tanh would change from round to round.
-            for (name, f) in ACTIVATIONS.into_iter().filter(|(name, _)| name.ends_with("relu")) {
+            // The tensor goes round: nobody else holds it, and it is its own output. All take the same time whatever the
+            // numbers are, but subnormal ones, to which no function here leads.
+            for (name, f) in functions().into_iter().filter(|(name, _)| IN_PLACE.contains(&&**name)) {
                 let mut own = Some(x.clone() + 0.0);
                 group.bench_function(BenchmarkId::new(format!("{name}-in-place"), size), |bencher| {
-                    bencher.iter(|| own = own.take().map(f))
+                    bencher.iter(|| own = own.take().map(&f))
                 });
             }
         }
@@ -80,8 +108,8 @@ fn backward(criterion: &mut Criterion) {
         for size in sizes() {
             group.throughput(Throughput::Elements(size as u64));
             let x = normal(size, &device, dtype).autodiff();
-            for (name, f) in ACTIVATIONS {
-                group.bench_function(BenchmarkId::new(name, size), |bencher| {
+            for (name, f) in &functions() {
+                group.bench_function(BenchmarkId::new(&**name, size), |bencher| {
                     bencher.iter_batched(|| f(x.clone().require_grad()), |y| (y.backward(), y), BatchSize::PerIteration)
                 });
             }

@@ -1,4 +1,5 @@
-//! A fused layer beside Burn's layer and activation, the training step of both networks, and what probes add to it.
+//! A fused layer beside Burn's layer and activation, the training step of both networks with what probes add to it, and a
+//! step of a loop of one's own with what a monitor adds.
 //!
 //! ```text
 //! cargo bench --bench step
@@ -10,14 +11,21 @@
 use std::time::Duration;
 
 use burn::{
-    nn::{LinearConfig, PaddingConfig2d, conv::Conv2dConfig},
-    tensor::{Device, Distribution, Tensor, activation},
+    module::Module,
+    nn::{
+        Linear, LinearConfig, PaddingConfig2d,
+        conv::{Conv2d, Conv2dConfig},
+        loss::CrossEntropyLossConfig,
+    },
+    optim::{GradientsParams, SgdConfig},
+    tensor::{Device, Distribution, Int, Tensor, activation},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
-use rectify::{FusedActivation, FusedConv2d, FusedLinear};
+use rectify::{FusedActivation, FusedConv2d, FusedLinear, max_pool_2x2};
 use rectify_train::{
     data::{Batch, Dataset},
     experiment::{Experiment, ModelKind},
+    monitor::{Monitor, Sampling, Tapped, Taps},
     network::Model,
     observe::{Backward, Probe, report},
     train::Learner,
@@ -108,6 +116,87 @@ fn steps(criterion: &mut Criterion) {
 }
 
 /// As the grid runs a training: on a pool of one thread, this one, so that Burn's own products stay on it.
+/// A network in a loop of its own, of Burn's layers: what a monitor is put beside.
+#[derive(Module, Debug)]
+struct Own {
+    convolutions: Vec<Conv2d>,
+    hidden: Vec<Linear>,
+    activations: Vec<Tapped>,
+    head: Linear,
+}
+
+impl Own {
+    fn new(cnn: bool, taps: &Taps, device: &Device) -> Self {
+        let relu = "relu".parse().expect("a known activation");
+        let channels: &[[usize; 2]] = if cnn { &[[1, 6], [6, 16]] } else { &[] };
+        let widths: &[[usize; 2]] = if cnn {
+            &[[16 * 7 * 7, 120], [120, 84]]
+        } else {
+            &[[784, 128], [128, 128], [128, 128], [128, 128], [128, 128]]
+        };
+        let conv = |channels: &[usize; 2]| {
+            Conv2dConfig::new(*channels, [5, 5]).with_padding(PaddingConfig2d::Same).init(device)
+        };
+        let names = (0..channels.len()).map(|i| format!("convolutions.{i}"));
+        let names = names.chain((0..widths.len()).map(|i| format!("hidden.{i}")));
+        Self {
+            convolutions: channels.iter().map(conv).collect(),
+            hidden: widths.iter().map(|[input, output]| LinearConfig::new(*input, *output).init(device)).collect(),
+            activations: names.map(|name| taps.tap(&name, &relu, device)).collect(),
+            head: LinearConfig::new(widths[widths.len() - 1][1], 10).init(device),
+        }
+    }
+
+    fn forward(&self, images: Tensor<2>) -> Tensor<2> {
+        let mut activations = self.activations.iter();
+        let mut next = || activations.next().expect("one for each layer");
+        let x = match self.convolutions.is_empty() {
+            true => images,
+            false => {
+                let maps = images.reshape([BATCH, 1, 28, 28]);
+                let conv = |x: Tensor<4>, conv: &Conv2d| max_pool_2x2(next().forward(conv.forward(x)));
+                self.convolutions.iter().fold(maps, conv).flatten(1, 3)
+            }
+        };
+        let x = self.hidden.iter().fold(x, |x, linear| next().forward(linear.forward(x)));
+        self.head.forward(x)
+    }
+}
+
+fn monitors(criterion: &mut Criterion) {
+    let device = Device::flex().autodiff();
+    let mut group = criterion.benchmark_group("monitor");
+    for (name, cnn) in [("mlp", false), ("cnn", true)] {
+        let sampling = [None, Some(Sampling::Light), Some(Sampling::Balanced), Some(Sampling::Thorough)];
+        for sampling in sampling {
+            let (taps, mut step) = (Taps::default(), 0);
+            let mut model = Own::new(cnn, &taps, &device);
+            let mut optimizer = SgdConfig::new().init();
+            let fresh = |model: &Own| sampling.map(|sampling| Monitor::new(model).taps(&taps).sampling(sampling));
+            let mut monitor = fresh(&model);
+            let images = random([BATCH, 784]);
+            let labels = Tensor::<1, Int>::zeros([BATCH], &device);
+            let cross_entropy = CrossEntropyLossConfig::new().init(&device);
+            let label = sampling.map_or("off".to_owned(), |sampling| format!("{sampling:?}").to_lowercase());
+            group.bench_function(format!("{name}/{label}"), |bencher| {
+                bencher.iter(|| {
+                    step += 1;
+                    // Before it looks less often, as a monitor does in a long training.
+                    if step > 400 {
+                        (step, monitor) = (1, fresh(&model));
+                    }
+                    let loss = cross_entropy.forward(model.forward(images.clone()), labels.clone());
+                    let gradients = GradientsParams::from_grads(loss.clone().backward(), &model);
+                    if let Some(monitor) = &mut monitor {
+                        monitor.step(step, &loss, &model, &gradients);
+                    }
+                    model = optimizer.step(1e-6, model.clone(), gradients);
+                })
+            });
+        }
+    }
+}
+
 fn on_one_thread(_: &mut Criterion) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
     pool.build_global().expect("nothing has used the pool yet");
@@ -116,6 +205,6 @@ fn on_one_thread(_: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
-    targets = on_one_thread, layers, steps
+    targets = on_one_thread, layers, steps, monitors
 }
 criterion_main!(benches);

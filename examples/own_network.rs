@@ -57,7 +57,7 @@ impl Network for Residual {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::flex();
     let data = Dataset::load("mnist", Some(10_000))?.to_device(&device, DType::F32);
     let experiment = Experiment { epochs: Some(2), ..Experiment::default() }.resolve()?;

@@ -5,10 +5,10 @@ use std::{env, hint::black_box, path::Path, sync::atomic::AtomicBool, time::Inst
 use anyhow::{Context, bail};
 use burn::{
     module::{Module, ModuleMapper, Param},
-    tensor::{DType, Device, Int, Tensor, TensorData, activation},
+    tensor::{DType, Device, Int, Tensor, TensorData},
 };
 use gemm::Parallelism;
-use rectify::Relu;
+use rectify::{Activation, Relu};
 use rectify_train::{
     data::{Batch, Dataset, IdxContent},
     experiment::{Experiment, Init, ModelKind},
@@ -217,10 +217,19 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
             let mut own = Some(grad + 0.0);
             print("relu-backward-into", Box::new(|| own = own.take().map(|grad| relu.backward(y.clone(), grad))));
 
-            let functions: [(&str, fn(Tensor<1>) -> Tensor<1>); 2] =
-                [("sigmoid", activation::sigmoid), ("tanh", activation::tanh)];
-            for (name, function) in functions {
-                print(&format!("{name}-forward"), Box::new(|| drop(black_box(function(x.clone())))));
+            for function in Activation::all() {
+                let name = function.name().replace('_', "-");
+                let (y, grad) = (function.forward(x.clone()), x.clone() + 0.5);
+                let kept = if function.needs_input() { x.clone() } else { y };
+                print(&format!("{name}-forward"), Box::new(|| drop(black_box(function.forward(x.clone())))));
+                print(
+                    &format!("{name}-backward"),
+                    Box::new(|| drop(black_box(function.backward(kept.clone(), grad.clone())))),
+                );
+                // In place the numbers settle where the function leads them: those of backward at 0 or, where some slope is
+                // above 1, at infinity.
+                let mut own = Some(x.clone() + 0.0);
+                print(&format!("{name}-forward-into"), Box::new(|| own = own.take().map(|x| function.forward(x))));
             }
         }
     });

@@ -253,7 +253,7 @@ fn results_json_has_the_fields_that_programs_rely_on() {
     assert_snapshot!(fields(epoch).join(" "), @"epoch gradient layers learning_rate seconds step test_accuracy test_loss train_loss validation_accuracy validation_loss");
     assert_eq!((&epoch["epoch"], &epoch["step"]), (&1.into(), &14.into()), "216 samples are 14 batches of 16");
     let layer = &epoch["layers"][0];
-    assert_snapshot!(fields(layer).join(" "), @"activation activation_mean activation_std batch_weight_grad_rms bias_rms dead_fraction effective_rank fan_in fan_out histogram layer nonfinite_activations nonfinite_gradients nonfinite_weights preactivation_grad_histogram preactivation_grad_norm preactivation_grad_rms preactivation_histogram preactivation_mean preactivation_std role saturated_fraction unit_nonzero_fraction units update_to_weight_ratio weight_grad_norm weight_grad_rms weight_rms zero_fraction");
+    assert_snapshot!(fields(layer).join(" "), @"activation activation_mean activation_std batch_weight_grad_rms bias_rms dead_fraction dormant_fraction effective_rank fan_in fan_out histogram layer nonfinite_activations nonfinite_gradients nonfinite_weights preactivation_grad_histogram preactivation_grad_norm preactivation_grad_rms preactivation_histogram preactivation_mean preactivation_std role saturated_fraction unit_nonzero_fraction units update_to_weight_ratio weight_grad_norm weight_grad_rms weight_rms zero_fraction");
     assert_eq!((&layer["layer"], &layer["units"]), (&"hidden.0".into(), &8.into()));
     assert_eq!(layer["saturated_fraction"], Value::Null, "ReLU does not saturate");
     assert_eq!(epoch["layers"][1]["layer"], "output");

@@ -5,9 +5,14 @@ use std::{fmt, str::FromStr};
 use burn::{
     module::{Module, Param},
     nn::PRelu,
-    tensor::{Tensor, TensorCreationOptions, activation},
+    tensor::{Tensor, TensorCreationOptions},
 };
-use rectify::{Formula, FormulaError, FusedActivation, GradientRule, Relu, ReluConfig, Surrogate};
+pub use rectify::Family;
+use rectify::{
+    Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, Gelu, GeluTanh, GradientRule, HardShrink,
+    HardSigmoid, HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Saturates, Selu, Sigmoid,
+    Silu, SoftShrink, Softplus, Softsign, Surrogate, Tanh, TanhShrink,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::words::Vocabulary;
@@ -45,23 +50,11 @@ pub struct Activation {
 enum Function {
     Identity,
     Relu(Relu),
-    LeakyRelu { slope: f64 },
-    PRelu { slope: f64 },
-    Relu6,
-    Elu { alpha: f64 },
-    Celu { alpha: f64 },
-    Selu,
-    Gelu,
-    GeluApproximate,
-    Silu,
-    Mish,
-    Softplus { beta: f64 },
-    Softsign,
-    Sigmoid,
-    Tanh,
-    HardSigmoid,
-    HardTanh,
-    HardSwish,
+    PRelu {
+        slope: f64,
+    },
+    /// One of the crate's, which says of itself what there is to know.
+    Known(Known),
     Formula(Formula),
 }
 
@@ -86,6 +79,10 @@ pub const NAMES: &[&str] = &[
     "hard-sigmoid",
     "hard-tanh",
     "hard-swish",
+    "hard-shrink",
+    "soft-shrink",
+    "tanh-shrink",
+    "log-sigmoid",
 ];
 
 /// What stands for every one of [`NAMES`] where a list is asked for.
@@ -171,7 +168,8 @@ impl FromStr for Activation {
                 false => Err(wrong(format!("the parameter must be positive, got {number}"))),
             })
         };
-        let takes_parameter = ["relu", "leaky-relu", "prelu", "elu", "celu", "softplus"].contains(&name);
+        let takes_parameter =
+            ["relu", "leaky-relu", "prelu", "elu", "celu", "softplus", "hard-shrink", "soft-shrink"].contains(&name);
         let function = match name {
             "none" => Function::Identity,
             "relu" => {
@@ -181,23 +179,27 @@ impl FromStr for Activation {
                 };
                 Function::Relu(relu.map_err(|error| wrong(error.to_string()))?)
             }
-            "leaky-relu" => Function::LeakyRelu { slope: number(0.01)? },
+            "leaky-relu" => known(LeakyRelu { negative_slope: number(0.01)? }),
             "prelu" => Function::PRelu { slope: number(0.25)? },
-            "relu6" => Function::Relu6,
-            "elu" => Function::Elu { alpha: positive(1.0)? },
-            "celu" => Function::Celu { alpha: positive(1.0)? },
-            "selu" => Function::Selu,
-            "gelu" => Function::Gelu,
-            "gelu-tanh" => Function::GeluApproximate,
-            "silu" => Function::Silu,
-            "mish" => Function::Mish,
-            "softplus" => Function::Softplus { beta: positive(1.0)? },
-            "softsign" => Function::Softsign,
-            "sigmoid" => Function::Sigmoid,
-            "tanh" => Function::Tanh,
-            "hard-sigmoid" => Function::HardSigmoid,
-            "hard-tanh" => Function::HardTanh,
-            "hard-swish" => Function::HardSwish,
+            "relu6" => known(Relu6),
+            "elu" => known(Elu { alpha: positive(1.0)? }),
+            "celu" => known(Celu { alpha: positive(1.0)? }),
+            "selu" => known(Selu),
+            "gelu" => known(Gelu),
+            "gelu-tanh" => known(GeluTanh),
+            "silu" => known(Silu),
+            "mish" => known(Mish),
+            "softplus" => known(Softplus { beta: positive(1.0)? }),
+            "softsign" => known(Softsign),
+            "sigmoid" => known(Sigmoid),
+            "tanh" => known(Tanh),
+            "hard-sigmoid" => known(HardSigmoid),
+            "hard-tanh" => known(HardTanh::default()),
+            "hard-swish" => known(HardSwish),
+            "hard-shrink" => known(HardShrink { lambda: positive(0.5)? }),
+            "soft-shrink" => known(SoftShrink { lambda: positive(0.5)? }),
+            "tanh-shrink" => known(TanhShrink),
+            "log-sigmoid" => known(LogSigmoid),
             _ => return Err(ActivationError::Unknown(text.to_owned())),
         };
         if parameter.is_some() && !takes_parameter {
@@ -206,6 +208,10 @@ impl FromStr for Activation {
         let name = parameter.map_or(name.to_owned(), |parameter| format!("{name}:{parameter}"));
         Ok(Self { name, function })
     }
+}
+
+fn known(function: impl Into<Known>) -> Function {
+    Function::Known(function.into())
 }
 
 /// Whether a text is meant as a formula: no name has these signs, and none is `x`.
@@ -236,17 +242,6 @@ impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
-}
-
-/// Which initialisation keeps a signal's variance through a layer with this activation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// Half of the signal is lost below zero: He et al. 2015, Var(w) = 2 / fan_in.
-    Rectifier,
-    /// Symmetric or bounded: Glorot and Bengio 2010, Var(w) = 2 / (fan_in + fan_out).
-    Sigmoidal,
-    /// Self-normalising: Klambauer et al. 2017, Var(w) = 1 / fan_in.
-    SelfNormalizing,
 }
 
 impl Activation {
@@ -297,9 +292,13 @@ impl Activation {
     /// The function's parameter, given or the default; `None` where it has none.
     pub(crate) fn parameter(&self) -> Option<f64> {
         match self.function {
-            Function::LeakyRelu { slope } | Function::PRelu { slope } => Some(slope),
-            Function::Elu { alpha } | Function::Celu { alpha } => Some(alpha),
-            Function::Softplus { beta } => Some(beta),
+            Function::PRelu { slope } => Some(slope),
+            Function::Known(Known::LeakyRelu(function)) => Some(function.negative_slope),
+            Function::Known(Known::Elu(function)) => Some(function.alpha),
+            Function::Known(Known::Celu(function)) => Some(function.alpha),
+            Function::Known(Known::Softplus(function)) => Some(function.beta),
+            Function::Known(Known::HardShrink(function)) => Some(function.lambda),
+            Function::Known(Known::SoftShrink(function)) => Some(function.lambda),
             Function::Relu(relu) => match relu.rule() {
                 GradientRule::Heaviside { at_zero } => Some(at_zero),
                 GradientRule::Leaky { slope } => Some(slope),
@@ -310,30 +309,38 @@ impl Activation {
         }
     }
 
-    /// How PyTorch makes the module, as in `LeakyReLU(0.1)`; `None` for formulas and for what PyTorch has no module for
-    /// (its `Hardsigmoid` has the slope 1/6, and the one here 0.2). Gradient rules of ReLU are not PyTorch's: forward it is
-    /// `ReLU()`.
+    /// How PyTorch makes the module, as in `LeakyReLU(0.1)`; `None` for formulas and for what PyTorch has no module
+    /// for. Gradient rules of ReLU are not PyTorch's: forward it is `ReLU()`.
     pub fn torch(&self) -> Option<String> {
-        Some(match &self.function {
-            Function::Identity => "Identity()".to_owned(),
-            Function::Relu(_) => "ReLU()".to_owned(),
-            Function::LeakyRelu { slope } => format!("LeakyReLU({slope})"),
-            Function::PRelu { slope } => format!("PReLU(init={slope})"),
-            Function::Relu6 => "ReLU6()".to_owned(),
-            Function::Elu { alpha } => format!("ELU({alpha})"),
-            Function::Celu { alpha } => format!("CELU({alpha})"),
-            Function::Selu => "SELU()".to_owned(),
-            Function::Gelu => "GELU()".to_owned(),
-            Function::GeluApproximate => "GELU(approximate='tanh')".to_owned(),
-            Function::Silu => "SiLU()".to_owned(),
-            Function::Mish => "Mish()".to_owned(),
-            Function::Softplus { beta } => format!("Softplus({beta})"),
-            Function::Softsign => "Softsign()".to_owned(),
-            Function::Sigmoid => "Sigmoid()".to_owned(),
-            Function::Tanh => "Tanh()".to_owned(),
-            Function::HardTanh => "Hardtanh()".to_owned(),
-            Function::HardSwish => "Hardswish()".to_owned(),
-            Function::HardSigmoid | Function::Formula(_) => return None,
+        let function = match &self.function {
+            Function::Identity => return Some("Identity()".to_owned()),
+            Function::Relu(_) => return Some("ReLU()".to_owned()),
+            Function::PRelu { slope } => return Some(format!("PReLU(init={slope})")),
+            Function::Formula(_) => return None,
+            Function::Known(function) => function,
+        };
+        Some(match function {
+            Known::LeakyRelu(LeakyRelu { negative_slope }) => format!("LeakyReLU({negative_slope})"),
+            Known::Relu6(_) => "ReLU6()".to_owned(),
+            Known::Elu(Elu { alpha }) => format!("ELU({alpha})"),
+            Known::Celu(Celu { alpha }) => format!("CELU({alpha})"),
+            Known::Selu(_) => "SELU()".to_owned(),
+            Known::Gelu(_) => "GELU()".to_owned(),
+            Known::GeluTanh(_) => "GELU(approximate='tanh')".to_owned(),
+            Known::Silu(_) => "SiLU()".to_owned(),
+            Known::Mish(_) => "Mish()".to_owned(),
+            Known::Softplus(Softplus { beta }) => format!("Softplus({beta})"),
+            Known::Softsign(_) => "Softsign()".to_owned(),
+            Known::Sigmoid(_) => "Sigmoid()".to_owned(),
+            Known::Tanh(_) => "Tanh()".to_owned(),
+            Known::HardSigmoid(_) => "Hardsigmoid()".to_owned(),
+            Known::HardTanh(_) => "Hardtanh()".to_owned(),
+            Known::HardSwish(_) => "Hardswish()".to_owned(),
+            Known::HardShrink(HardShrink { lambda }) => format!("Hardshrink({lambda})"),
+            Known::SoftShrink(SoftShrink { lambda }) => format!("Softshrink({lambda})"),
+            Known::TanhShrink(_) => "Tanhshrink()".to_owned(),
+            Known::LogSigmoid(_) => "LogSigmoid()".to_owned(),
+            _ => return None,
         })
     }
 
@@ -345,25 +352,19 @@ impl Activation {
     /// The family whose initialisation `--init auto` takes.
     pub fn family(&self) -> Family {
         match self.function {
-            Function::Identity
-            | Function::Softsign
-            | Function::Sigmoid
-            | Function::Tanh
-            | Function::HardSigmoid
-            | Function::HardTanh => Family::Sigmoidal,
-            Function::Selu => Family::SelfNormalizing,
-            _ => Family::Rectifier,
+            Function::Identity => Family::Sigmoidal,
+            Function::Known(function) => function.family(),
+            Function::Relu(_) | Function::PRelu { .. } | Function::Formula(_) => Family::Rectifier,
         }
     }
 
-    /// The function as part of a fused layer; `None` where its derivative needs more than its output.
+    /// The function as part of a fused layer; `None` for what has parameters or text of its own.
     pub fn fused(&self) -> Option<FusedActivation> {
         match self.function {
             Function::Identity => Some(FusedActivation::Identity),
-            Function::Relu(relu) => relu.fused(),
-            Function::Sigmoid => Some(FusedActivation::Sigmoid),
-            Function::Tanh => Some(FusedActivation::Tanh),
-            _ => None,
+            Function::Relu(relu) => Some(relu.fused()),
+            Function::Known(function) => Some(function.into()),
+            Function::PRelu { .. } | Function::Formula(_) => None,
         }
     }
 
@@ -382,12 +383,12 @@ impl Activation {
     /// (see [`Formula::is_piecewise_linear`]) and from its values at ±10⁶.
     pub fn saturates(&self) -> bool {
         match &self.function {
-            Function::Identity | Function::Relu(_) | Function::LeakyRelu { .. } | Function::PRelu { .. } => false,
+            Function::Identity | Function::Relu(_) | Function::PRelu { .. } => false,
+            Function::Known(function) => function.saturates() != Saturates::Nowhere,
             Function::Formula(formula) => {
                 let unbounded = formula.slope(FAR) > 0.0 || formula.slope(-FAR) < 0.0;
                 !(formula.is_piecewise_linear() && unbounded)
             }
-            _ => true,
         }
     }
 
@@ -396,7 +397,7 @@ impl Activation {
     /// [`Formula::can_be_zero`].
     pub fn can_be_zero(&self) -> bool {
         match &self.function {
-            Function::Sigmoid | Function::Softplus { .. } => false,
+            Function::Known(function) => function.can_be_zero(),
             Function::Formula(formula) => formula.can_be_zero(),
             _ => true,
         }
@@ -436,26 +437,11 @@ impl ActivationLayer {
             Function::Formula(ref formula) => formula.forward(x),
             Function::Identity => x,
             Function::Relu(relu) => relu.forward(x),
-            Function::LeakyRelu { slope } => activation::leaky_relu(x, slope),
             Function::PRelu { .. } => match &self.prelu {
-                Some(prelu) => prelu.forward(x),
+                Some(prelu) => rectify::prelu(x, prelu.alpha.val()),
                 None => x,
             },
-            Function::Relu6 => activation::relu6(x),
-            Function::Elu { alpha } => elu(x, alpha, 1.0),
-            Function::Celu { alpha } => elu(x, alpha, alpha),
-            Function::Selu => elu(x, SELU_ALPHA, 1.0) * SELU_SCALE,
-            Function::Gelu => activation::gelu(x),
-            Function::GeluApproximate => activation::gelu_approximate(x),
-            Function::Silu => activation::silu(x),
-            Function::Mish => activation::mish(x),
-            Function::Softplus { beta } => activation::softplus(x, beta),
-            Function::Softsign => activation::softsign(x),
-            Function::Sigmoid => activation::sigmoid(x),
-            Function::Tanh => activation::tanh(x),
-            Function::HardSigmoid => activation::hard_sigmoid(x, 0.2, 0.5),
-            Function::HardTanh => activation::hardtanh(x, -1.0, 1.0),
-            Function::HardSwish => activation::hard_swish(x),
+            Function::Known(function) => function.forward(x),
         }
     }
 }
@@ -465,17 +451,3 @@ const LONGEST_LABEL: usize = 28;
 
 /// Where a piecewise linear formula is taken to have no more kinks.
 const FAR: f64 = 1e6;
-
-/// The constants of Klambauer et al. 2017, for which a signal keeps mean 0 and variance 1.
-const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
-const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
-
-/// x above 0 and α (exp(x / width) − 1) below: ELU, and what CELU and SELU are made of.
-///
-/// Burn's own take the exponential of every x. Where that overflows (from 89 on in f32), infinity times the 0 of what
-/// was masked makes the gradient NaN.
-fn elu<const D: usize>(x: Tensor<D>, alpha: f64, width: f64) -> Tensor<D> {
-    let above = x.clone().greater_elem(0.0);
-    let below = ((x.clone().mask_fill(above.clone(), 0.0) / width).exp() - 1.0) * alpha;
-    below.mask_where(above, x)
-}

@@ -23,6 +23,11 @@ pub fn of(backend: &str, device: &Device) -> Environment {
     }
 }
 
+/// Of a training in a loop of one's own.
+pub fn of_own(device: &Device) -> Environment {
+    of("a loop of its own", device)
+}
+
 /// Of runs that do not say where they were trained.
 pub fn unknown(backend: &str) -> Environment {
     let unknown = || "unknown".to_owned();

@@ -6,7 +6,7 @@ use crate::{
     activation::Activation,
     experiment::Experiment,
     judge::diagnose::{Case, DETECTORS, Diagnosis, diagnose},
-    record::{Results, Run},
+    record::{Results, Run, WHOLE_RUNS},
     store::{Line, RunFolder, metrics, run_path},
 };
 
@@ -41,6 +41,15 @@ pub fn of_one(experiment: &Experiment, run: &Run) -> Experiment {
 
 /// A diagnosis of every run of some results whose folders are known, in their order.
 pub fn diagnoses<P: AsRef<Path>>(results: &Results, folders: &[P]) -> Vec<Diagnosis> {
+    of_runs(results, &results.runs, folders)
+}
+
+/// The same of the first runs, as many as a page has room for.
+pub fn first_diagnoses<P: AsRef<Path>>(results: &Results, folders: &[P]) -> Vec<Diagnosis> {
+    of_runs(results, &results.runs[..results.runs.len().min(WHOLE_RUNS)], folders)
+}
+
+fn of_runs<P: AsRef<Path>>(results: &Results, runs: &[Run], folders: &[P]) -> Vec<Diagnosis> {
     let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.as_ref().to_owned()).collect();
     let opened: Vec<RunFolder> = folders.iter().filter_map(|folder| RunFolder::read(folder).ok()).collect();
     let of_run = |run: &Run| {
@@ -48,8 +57,9 @@ pub fn diagnoses<P: AsRef<Path>>(results: &Results, folders: &[P]) -> Vec<Diagno
         let read = if run.is_thin() { whole(&opened, run) } else { None };
         let run = read.as_ref().unwrap_or(run);
         let (losses, experiment) = (losses(&folders, run), of_one(&results.experiment, run));
-        let case = Case { run, experiment: Some(&experiment), data: results.data.as_ref(), losses: &losses };
+        let experiment = Some(&experiment).filter(|experiment| experiment.own.is_none());
+        let case = Case { run, experiment, data: results.data.as_ref(), losses: &losses };
         diagnose(&case, DETECTORS)
     };
-    results.runs.iter().map(of_run).collect()
+    runs.iter().map(of_run).collect()
 }

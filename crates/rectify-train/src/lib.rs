@@ -37,6 +37,9 @@
 //! [`judge`] reads records only: statistics over seeds, paired differences, curves, verdicts, sentences. It can be run
 //! again on what lies on disk without training.
 //!
+//! [`monitor`] does for a loop of one's own what `train` and `judge` do for ours: it observes any Burn module between
+//! steps, and diagnoses.
+//!
 //! [`claims`] are experiments about textbook sentences: each trains, measures and is judged, a file a claim.
 //!
 //! [`compare`] puts all of it together: the main job as one call, resumed, extended and joined. The program `rectify` is a
@@ -54,6 +57,7 @@ pub mod experiment;
 pub mod export;
 pub mod judge;
 mod memory;
+pub mod monitor;
 pub mod network;
 pub mod observe;
 pub mod planted;

@@ -177,7 +177,7 @@ fn activations_have_the_values_of_their_textbook_formulas() {
         ("softsign", &|x| x / (1.0 + x.abs())),
         ("sigmoid", &sigmoid),
         ("tanh", &f64::tanh),
-        ("hard-sigmoid", &|x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
+        ("hard-sigmoid", &|x| (x / 6.0 + 0.5).clamp(0.0, 1.0)),
         ("hard-tanh", &|x| x.clamp(-1.0, 1.0)),
         ("hard-swish", &|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
     ];

@@ -97,6 +97,7 @@ fn a_repair_keeps_what_works_and_says_so_where_nothing_does() {
         test: 100,
         classes: 10,
         majority_fraction: 0.1,
+        duplicates: None,
         mean: 0.1,
         std: 0.3,
     };

@@ -3,7 +3,9 @@
 use rectify_train::{
     experiment::Experiment,
     judge::{paired::paired_differences, sentences::sentences, statistics::summarize},
-    record::{DataRecord, Divergence, Environment, Epoch, Layer, Results, Role, Run, SCHEMA_VERSION, Status},
+    record::{
+        DataRecord, Divergence, Environment, Epoch, InputSample, Layer, Results, Role, Run, SCHEMA_VERSION, Status,
+    },
 };
 
 /// A hidden layer whose gradient is so large.
@@ -55,6 +57,8 @@ fn results(activations: &[&str], runs: Vec<Run>) -> Results {
     let experiment = Experiment {
         activations: activations.iter().map(|name| name.parse().expect("a known activation")).collect(),
         seeds: seeds as usize,
+        // Each at its own rate, so that nothing is to be said of that.
+        tune: Some("lr".parse().expect("a setting that is tuned")),
         ..Experiment::default()
     };
     Results {
@@ -66,6 +70,7 @@ fn results(activations: &[&str], runs: Vec<Run>) -> Results {
             test: 10_000,
             classes: 10,
             majority_fraction: 0.1135,
+            duplicates: None,
             mean: 0.1307,
             std: 0.3081,
         }),
@@ -413,4 +418,34 @@ fn metrics_that_are_not_numbers_are_neither_said_nor_hide_others() {
 #[test]
 fn nothing_run_is_nothing_said() {
     assert!(said(&["relu"], Vec::new()).is_empty());
+}
+
+#[test]
+fn one_learning_rate_for_all_is_told() {
+    let mut results = results(&["relu", "tanh"], runs(&[("relu", &[0.97, 0.96]), ("tanh", &[0.96, 0.97])]));
+    results.experiment.tune = None;
+    let last = || "All were trained at a learning rate of 0.1; `--tune lr` finds each one's best first.";
+    assert_eq!(sentences(&results).last().map(String::as_str), Some(last()));
+    // One alone is compared with none.
+    let mut alone = self::results(&["relu"], runs(&[("relu", &[0.97, 0.96])]));
+    alone.experiment.tune = None;
+    assert!(!sentences(&alone).contains(&last().to_owned()));
+}
+
+#[test]
+fn the_textbooks_case_of_a_vanishing_gradient_stands_beside_the_fair_one() {
+    let with_inputs = |init: &str| {
+        let mut runs = runs(&[("relu", &[0.97, 0.96]), ("sigmoid", &[0.94, 0.93])]);
+        runs[0].epochs[0].inputs =
+            Some(InputSample { samples: 100, mean: Some(0.0), std: Some(1.0), constant_fraction: 0.0 });
+        let mut results = results(&["relu", "sigmoid"], runs);
+        results.experiment.init = init.parse().expect("an initialisation");
+        sentences(&results).into_iter().filter(|sentence| sentence.contains("textbook")).collect::<Vec<_>>()
+    };
+    let said = with_inputs("auto");
+    assert_eq!(said.len(), 1);
+    assert!(said[0].starts_with("With Xavier's weights, the textbook's case, 1/"), "{said:?}");
+    assert!(said[0].contains("of sigmoid's gradient") && said[0].contains("`--init xavier-normal`"), "{said:?}");
+    // It is what was trained, and measured.
+    assert!(with_inputs("xavier-normal").is_empty());
 }

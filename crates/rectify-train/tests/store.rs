@@ -472,7 +472,7 @@ fn run(activation: &str, seed: u64) -> Run {
 fn write_run(folder: &RunFolder, run: &Run) {
     let mut metrics = folder.metrics(&run.activation, run.seed, &Mark::default()).unwrap();
     run.epochs.iter().for_each(|epoch| metrics.append(&Line::Epoch(epoch.clone())).unwrap());
-    folder.write_run(folder.experiment(), run, metrics.mark(), &environment::unknown("flex"), DATA).unwrap();
+    folder.write_run(folder.experiment(), run, metrics.mark(), &environment::unknown("flex"), Some(DATA)).unwrap();
 }
 
 const DATA: DataRecord = DataRecord {
@@ -481,6 +481,7 @@ const DATA: DataRecord = DataRecord {
     test: 2,
     classes: 3,
     majority_fraction: 0.5,
+    duplicates: None,
     mean: 0.1 + 0.2,
     std: 1.0 / 3.0,
 };

@@ -1,4 +1,5 @@
-//! ReLU for [Burn](https://burn.dev) whose gradient is explicit: written out, chosen by you, and checked.
+//! Activations for [Burn](https://burn.dev), each with an explicit gradient: written out, checked, and for ReLU chosen by
+//! you.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -62,6 +63,28 @@
 //! # Ok::<(), rectify::ConfigError>(())
 //! ```
 //!
+//! # Every other activation
+//!
+//! [`Activation`] lists them, with what each keeps for its backward pass and how exact it is. Each is a type that is a
+//! module of Burn, and a function; both have PyTorch's names and conventions, and say where they differ.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use rectify::{Activation, FusedLinearConfig, LeakyRelu, Silu, gelu};
+//!
+//! let device = Device::flex();
+//! let x = Tensor::<2>::from_floats([[-1.0, 0.0, 2.0]], &device);
+//! let y = gelu(x.clone());
+//! let y = LeakyRelu { negative_slope: 0.1 }.forward(y);
+//! // Chosen at run time, and inside of a layer.
+//! let chosen = Activation::from(Silu);
+//! let layer = FusedLinearConfig::new(3, 2, chosen.into()).init(&device)?;
+//! assert_eq!((chosen.forward(y).dims(), layer.forward(x).dims()), ([1, 3], [1, 2]));
+//! # Ok::<(), rectify::ConfigError>(())
+//! ```
+//!
+//! [`Prelu`], whose slope learns, [`Rrelu`], whose slope is random, and the gated [`Gated`] stand beside them.
+//!
 //! # Checking a gradient
 //!
 //! [`gradcheck()`](gradcheck::gradcheck) holds the gradient of any function of tensors against central differences.
@@ -81,16 +104,27 @@
 #[cfg(not(any(feature = "flex", feature = "ndarray", feature = "cube")))]
 compile_error!("rectify needs a backend: enable at least one of the features flex, ndarray, wgpu");
 
+mod activation;
 mod cross_entropy;
 mod formula;
 mod fused_activation;
 mod fused_conv2d;
 mod fused_linear;
 pub mod gradcheck;
+#[cfg(feature = "flex")]
+mod host;
 mod max_pool;
+mod number;
 mod operands;
 mod relu;
 
+pub use activation::{
+    Activation, Celu, Elu, Family, Gated, Gelu, GeluTanh, HardShrink, HardSigmoid, HardSwish, HardTanh, LeakyRelu,
+    LogSigmoid, Mish, Prelu, PreluConfig, Relu6, Rrelu, Saturates, Selu, Sigmoid, Silu, SoftShrink, Softplus, Softsign,
+    SquaredRelu, Swish, Tanh, TanhShrink, Threshold, celu, elu, geglu, gelu, gelu_tanh, glu, hard_shrink, hard_sigmoid,
+    hard_swish, hard_tanh, leaky_relu, log_sigmoid, mish, prelu, relu6, rrelu, selu, sigmoid, silu, soft_shrink,
+    softplus, softsign, squared_relu, swiglu, swish, tanh, tanh_shrink, threshold,
+};
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use formula::{Formula, FormulaError};
 pub use fused_activation::{FusedActivation, FusedGradients};

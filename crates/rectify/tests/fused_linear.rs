@@ -6,16 +6,22 @@ use burn::{
     tensor::{DType, Device, Distribution, Tensor, TensorData, Tolerance, activation},
 };
 use rectify::{
-    FusedActivation, FusedLinear, FusedLinearConfig, GradientRule, Surrogate,
+    Activation, Elu, FusedActivation, FusedLinear, FusedLinearConfig, Gelu, GradientRule, HardTanh, LeakyRelu,
+    Surrogate,
     gradcheck::{GradCheck, gradcheck},
     relu,
 };
 
-const ACTIVATIONS: [FusedActivation; 4] = [
+const ACTIVATIONS: [FusedActivation; 7] = [
     FusedActivation::Identity,
     FusedActivation::Relu(GradientRule::Heaviside { at_zero: 0.0 }),
     FusedActivation::Sigmoid,
     FusedActivation::Tanh,
+    // Both keep the pre-activations.
+    FusedActivation::Relu(GradientRule::Heaviside { at_zero: 0.5 }),
+    FusedActivation::Function(Activation::Gelu(Gelu)),
+    // Keeps the output.
+    FusedActivation::Function(Activation::HardTanh(HardTanh { min_value: -0.75, max_value: 0.5 })),
 ];
 
 fn phi(z: Tensor<2>, activation: FusedActivation) -> Tensor<2> {
@@ -24,6 +30,7 @@ fn phi(z: Tensor<2>, activation: FusedActivation) -> Tensor<2> {
         FusedActivation::Relu(_) => relu(z),
         FusedActivation::Sigmoid => activation::sigmoid(z),
         FusedActivation::Tanh => activation::tanh(z),
+        FusedActivation::Function(function) => function.forward(z),
     }
 }
 
@@ -195,16 +202,21 @@ fn an_empty_batch_gives_an_empty_output() {
 }
 
 #[test]
-fn rules_that_need_the_input_or_are_out_of_range_are_errors() {
+fn activations_that_are_out_of_range_are_errors_and_others_know_what_they_keep() {
     let device = Device::flex();
     let init = |rule| FusedLinearConfig::new(4, 3, FusedActivation::Relu(rule)).init(&device);
     for rule in [GradientRule::Leaky { slope: 0.1 }, GradientRule::Guided, GradientRule::Deconv] {
         assert_eq!(init(rule).unwrap().activation(), FusedActivation::Relu(rule));
     }
     for rule in [GradientRule::Heaviside { at_zero: 0.5 }, GradientRule::Surrogate(Surrogate::BSilu)] {
-        let error = init(rule).unwrap_err().to_string();
-        assert!(error.contains("needs the input"), "{error}");
+        assert!(init(rule).unwrap().activation().keeps_preactivations());
     }
+    assert!(
+        FusedActivation::from(Gelu).keeps_preactivations()
+            && !FusedActivation::from(LeakyRelu::default()).keeps_preactivations()
+    );
+    let error = FusedLinearConfig::new(4, 3, Elu { alpha: 0.0 }.into()).init(&device).unwrap_err().to_string();
+    assert_eq!(error, "alpha must be positive and finite, got 0");
     assert!(init(GradientRule::Leaky { slope: f64::NAN }).unwrap_err().to_string().contains("slope"));
 }
 

@@ -18,22 +18,30 @@ use burn::{
     nn::{Linear, LinearConfig},
     tensor::{Device, Tensor, activation},
 };
-use rectify::{GradientRule, Relu, ReluConfig, Surrogate};
+use rectify::{
+    Activation, FusedActivation, FusedLinearConfig, Gelu, GradientRule, LeakyRelu, Relu, ReluConfig, Surrogate,
+};
 
-/// Counts the blocks of a tensor's size or more: those that live, and those ever made.
+/// Counts the blocks of one or several tensors' size: those that live, and those ever made.
 struct Counting;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 static MADE: AtomicIsize = AtomicIsize::new(0);
 
-const SIDE: usize = 512;
+/// No power of two: a matrix product keeps a block of the size of a processor's cache for each thread, and a test's
+/// thread lets go of it when it ends, while the next test counts.
+const SIDE: usize = 520;
 /// Bytes of a tensor of the tests: SIDE × SIDE numbers of 4 bytes.
 const TENSOR: usize = SIDE * SIDE * 4;
+
+fn holds_tensors(layout: Layout) -> bool {
+    layout.size() >= TENSOR && layout.size().is_multiple_of(TENSOR)
+}
 
 // SAFETY: the system's allocator does the work.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() >= TENSOR {
+        if holds_tensors(layout) {
             LIVE.fetch_add(1, SeqCst);
             MADE.fetch_add(1, SeqCst);
         }
@@ -41,7 +49,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if layout.size() >= TENSOR {
+        if holds_tensors(layout) {
             LIVE.fetch_sub(1, SeqCst);
         }
         unsafe { System.dealloc(block, layout) }
@@ -214,6 +222,37 @@ fn gradient_checkpointing_computes_the_output_again_rather_than_keep_it() {
         };
         assert_eq!(held(&device.clone().autodiff()), 2, "{rule}: what each of the two keeps");
         assert_eq!(held(&device.clone().autodiff().gradient_checkpointing()), 0, "{rule}");
+    }
+}
+
+#[test]
+fn activations_keep_what_they_say() {
+    let _guard = one_at_a_time();
+    for activation in Activation::all() {
+        let leaf = leaf();
+        let (live, made, y) = tensors(|| activation.forward(preactivation(&leaf)));
+        let kept = if activation.needs_input() { 2 } else { 1 };
+        assert_eq!((live, made), (kept, kept), "{activation:?}");
+        y.sum().backward();
+    }
+}
+
+#[test]
+fn a_fused_layer_keeps_its_preactivations_where_its_activation_needs_them() {
+    let _guard = one_at_a_time();
+    let device = Device::flex().autodiff();
+    for (activation, kept) in [(Gelu.into(), 2), (FusedActivation::Tanh, 1), (LeakyRelu::default().into(), 1)] {
+        let layer = FusedLinearConfig::new(SIDE, SIDE, activation).with_bias(false).init(&device).expect("in range");
+        let x = leaf();
+        // The first product warms up thread-local buffers of the matrix kernels.
+        drop(layer.forward(x.clone()).sum().backward());
+        let (live, made, y) = tensors(|| layer.forward(x));
+        assert_eq!((live, made), (kept, kept), "{activation:?}");
+        y.sum().backward();
+        let untracked = Tensor::<2>::ones([SIDE, SIDE], &Device::flex());
+        let plain = layer.clone().valid();
+        let (live, made, _y) = tensors(|| plain.forward(untracked.clone()));
+        assert_eq!((live, made), (1, 1), "{activation:?}, untracked");
     }
 }
 

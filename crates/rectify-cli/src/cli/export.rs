@@ -33,4 +33,4 @@ The nn.Sequential has, from the input on:
   with --norm batch a BatchNorm1d or BatchNorm2d before each activation, with --norm layer a LayerNorm or, behind a
   convolution, a GroupNorm(1, …), and the layer before it has no bias; with --dropout a Dropout behind each activation
   of the fully connected layers. Networks with --residual are refused. Phi() stands for a function that PyTorch has
-  no module for: a formula, and hard-sigmoid. Every module counts: 0.weight, 0.bias, 2.weight, …";
+  no module for: a formula. Every module counts: 0.weight, 0.bias, 2.weight, …";

@@ -12,7 +12,7 @@ use rectify_train::{
     compare::{Compare, CompareError, Outcome, Progress, SweepRun},
     examine::diagnoses,
     experiment::Experiment,
-    judge::sentences::sentences,
+    judge::{diagnose::Diagnosis, sentences::sentences},
     record::{Results, Run, Status},
     store::{self, RunFolder, StoreError},
     train::{Event, SAVE_EVERY},
@@ -97,33 +97,34 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
     display.end();
 
     let Outcome { results, interrupted, mut failures } = outcome;
-    let mut code = ExitCode::SUCCESS;
-    let printed = show(&results, &folder, &args.output, &mut failures);
+    let diagnoses = diagnoses(&results, &[&folder]);
+    let printed = show(&results, &diagnoses, &folder, &args.output, &mut failures);
     if !args.output.quiet {
-        if !interrupted {
-            let diagnoses = diagnoses(&results, &[&folder]);
-            if diagnoses.iter().any(|run| !run.healthy) {
-                note(format_args!("diagnosis: {}", over_all(&diagnoses)));
-                note(format_args!("to see why: rectify diagnose {}", folder.display()));
-            }
+        if !interrupted && diagnoses.iter().any(|run| !run.healthy) {
+            note(format_args!("diagnosis: {}", over_all(&diagnoses)));
+            note(format_args!("to see why: rectify diagnose {}", folder.display()));
         }
         let evaluates = results.runs.iter().any(|run| run.status == Status::Completed);
         if command == "train" && evaluates && !interrupted {
             note(format_args!("to evaluate it: rectify eval {}", folder.display()));
         }
     }
-    if interrupted {
-        if !args.output.quiet {
-            note(format_args!("interrupted; to go on: rectify {command} --resume {}", folder.display()));
-        }
-        code = ExitCode::from(interrupt::exit_code());
-    }
-    if !failures.is_empty() {
-        failures.iter().for_each(|failure| note(format_args!("error: {failure}")));
-        code = ExitCode::FAILURE;
-    }
+    let code = exit(interrupted.then_some(command), &folder, &args.output, &failures);
     printed?;
     Ok(code)
+}
+
+/// Says how to go on with what was interrupted, if a command was, and what could not be written.
+pub fn exit(interrupted: Option<&str>, folder: &Path, output: &Output, failures: &[StoreError]) -> ExitCode {
+    if let Some(command) = interrupted.filter(|_| !output.quiet) {
+        note(format_args!("interrupted; to go on: rectify {command} --resume {}", folder.display()));
+    }
+    failures.iter().for_each(|failure| note(format_args!("error: {failure}")));
+    match interrupted {
+        _ if !failures.is_empty() => ExitCode::FAILURE,
+        Some(_) => ExitCode::from(interrupt::exit_code()),
+        None => ExitCode::SUCCESS,
+    }
 }
 
 /// How much training may be lost to a kill: `RECTIFY_SAVE_SECONDS`, or the library's default.
@@ -162,9 +163,10 @@ fn create<T>(
     }
 }
 
-/// Prints results and writes the page. What cannot be written is added to `failures`, and ends nothing.
+/// Prints results and writes the page; `diagnoses` are of their runs, in order. What cannot be written is added to `failures`, and ends nothing.
 pub fn show(
     results: &Results,
+    diagnoses: &[Diagnosis],
     folder: &Path,
     output: &Output,
     failures: &mut Vec<StoreError>,
@@ -175,16 +177,21 @@ pub fn show(
         Format::Json => print(serde_json::to_string_pretty(results)? + "\n"),
         Format::Text => print(report::table::text(&shown, &sentences)),
     };
+    write_page(folder, &report::html(&shown, &sentences, diagnoses)?, "results.json", output, failures);
+    printed
+}
+
+/// Writes `report.html` and says where it is, and the results in a file beside it.
+pub fn write_page(folder: &Path, html: &str, results: &str, output: &Output, failures: &mut Vec<StoreError>) {
     let page = folder.join("report.html");
-    match store::write(&page, report::html(&shown, &sentences)?.as_bytes()) {
+    match store::write(&page, html.as_bytes()) {
         Err(failure) => failures.push(failure),
         Ok(()) if output.quiet => {}
         Ok(()) => {
             note(format_args!("report:  {}", page.display()));
-            note(format_args!("results: {}", folder.join("results.json").display()));
+            note(format_args!("results: {}", folder.join(results).display()));
         }
     }
-    printed
 }
 
 /// `runs/2026-01-31-compare-mnist`, or the first of `…-2`, `…-3` that is not there.

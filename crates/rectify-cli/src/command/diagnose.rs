@@ -11,8 +11,8 @@ use rectify_train::{
     examine::{diagnoses, losses, of_one},
     experiment::Experiment,
     judge::{
-        diagnose::{Cause, Diagnosis, Severity},
-        number::{count, number, percent},
+        diagnose::{Cause, Diagnosis},
+        number::{count, percent},
     },
     record::Results,
     repair::{Repair, Trained, repair},
@@ -157,50 +157,8 @@ fn indented(text: &str, spaces: usize) -> String {
 
 /// A run's findings and causes.
 pub fn run_text(run: &Diagnosis) -> String {
-    let verdict = if run.healthy { "healthy" } else { "not healthy" };
-    let mut lines = vec![format!("{} seed {}: {verdict}", run.activation, run.seed)];
-    let mut explained: Vec<&str> = Vec::new();
-    for finding in &run.findings {
-        let severity = match finding.severity {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Critical => "critical",
-        };
-        lines.push(indented(&format!("{severity}: {} ({})", finding.says, finding.detector), 2));
-        let evidence: Vec<String> = finding
-            .evidence
-            .iter()
-            .map(|evidence| {
-                let unit = if evidence.unit.is_empty() { String::new() } else { format!(" {}", evidence.unit) };
-                let threshold = evidence.threshold.map_or(String::new(), |at| format!(" (threshold {})", number(at)));
-                format!("{} {}{unit}{threshold}", evidence.name, number(evidence.value))
-            })
-            .collect();
-        if !evidence.is_empty() {
-            lines.push(indented(&evidence.join("; "), 4));
-        }
-        // Once a detector, and not of what is only told.
-        if finding.severity > Severity::Info && !explained.contains(&finding.detector) {
-            explained.push(finding.detector);
-            lines.push(indented(finding.explanation, 4));
-        }
-    }
-    for cause in &run.causes {
-        lines.push(indented(
-            &format!(
-                "cause: {} ({} %), as {}; remedy: {}",
-                cause.cause,
-                percent(cause.confidence, 0),
-                cause.because,
-                cause.remedy.text
-            ),
-            2,
-        ));
-        if !cause.remedy.settings.is_empty() {
-            lines.push(format!("    {}", cause.remedy.settings.to_string().trim().replace('\n', ", ")));
-        }
-    }
-    lines.join("\n") + "\n"
+    let lines = run.lines().into_iter().map(|(indent, text)| indented(&text, indent));
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// The worst run, repaired in a folder beside it; `None` where no run is ill.

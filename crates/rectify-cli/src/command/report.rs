@@ -9,7 +9,8 @@ use std::{
 use anyhow::anyhow;
 use rectify_train::{
     compare::{Joined, join, join_sweep},
-    judge::{across::across, sentences::sentences},
+    examine::first_diagnoses,
+    judge::{across::across, diagnose::Diagnosis, sentences::sentences},
     record::Results,
     store::{self, RunFolder, StoreError},
 };
@@ -49,15 +50,20 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
                 false => None,
             };
             failures.extend(write_json(out, "results.json", &results).err());
-            show(&results, out, &args.output, &mut failures).map(|_| ())
+            show(&results, &first_diagnoses(&results, folders), out, &args.output, &mut failures).map(|_| ())
         }
         several => {
-            let all: Vec<Results> = several.iter().map(|(_, folders)| read(folders, args)).collect::<Result<_, _>>()?;
+            let read = |(_, folders): &(_, Vec<PathBuf>)| {
+                let results = read(folders, args)?;
+                Ok((first_diagnoses(&results, folders), results))
+            };
+            let (diagnoses, all): (Vec<_>, Vec<Results>) =
+                several.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?.into_iter().unzip();
             if args.folders.contains(out) {
                 let reason = format!("--out {}: holds one of the experiments; take another folder", out.display());
                 return Err(Usage(reason).into());
             }
-            over_data_sets(&all, out, &args.output, &mut failures)
+            over_data_sets(&all, &diagnoses, out, &args.output, &mut failures)
         }
     };
     failures.iter().for_each(|failure| note(format_args!("error: {failure}")));
@@ -101,14 +107,20 @@ fn read(folders: &[PathBuf], args: &ReportArgs) -> anyhow::Result<Results> {
 }
 
 /// A page over data sets, and beside it a folder with the results and the report of each.
-fn over_data_sets(all: &[Results], out: &Path, output: &Output, failures: &mut Vec<StoreError>) -> anyhow::Result<()> {
+fn over_data_sets(
+    all: &[Results],
+    diagnoses: &[Vec<Diagnosis>],
+    out: &Path,
+    output: &Output,
+    failures: &mut Vec<StoreError>,
+) -> anyhow::Result<()> {
     let Some(across) = across(all) else {
         let sets: Vec<&str> = all.iter().map(|results| results.experiment.dataset.as_str()).collect();
         let reason = format!("fewer than two activations were measured on all of {}", sets.join(", "));
         return Err(Usage(reason).into());
     };
     let mut names: Vec<String> = Vec::new();
-    for results in all {
+    for (results, diagnoses) in all.iter().zip(diagnoses) {
         let dataset = Path::new(&results.experiment.dataset);
         let name = dataset.file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned());
         let numbered = (2..).map(|n| format!("{name}-{n}"));
@@ -116,7 +128,7 @@ fn over_data_sets(all: &[Results], out: &Path, output: &Output, failures: &mut V
         let folder = out.join(&name);
         failures.extend(write_json(&folder, "results.json", results).err());
         let shown = results.labelled();
-        let html = report::html(&shown, &sentences(&shown))?;
+        let html = report::html(&shown, &sentences(&shown), diagnoses)?;
         failures.extend(store::write(&folder.join("report.html"), html.as_bytes()).err());
         names.push(name);
     }

@@ -7,7 +7,7 @@ use rectify_train::{
     examine::diagnoses,
     judge::diagnose::Diagnosis,
     record::SweepResults,
-    store::{self, StoreError},
+    store::StoreError,
     train::Event,
 };
 
@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::{
     cli::{DiagnoseArgs, Format, Output, Usage},
     command::{
-        compare::ended,
+        compare::{ended, exit, write_page},
         diagnose::{Overall, SCHEMA_VERSION, run_text},
     },
     interrupt, note, print,
@@ -46,17 +46,7 @@ pub fn sweep(run: SweepRun, folder: &Path, output: &Output) -> anyhow::Result<Ex
     display.end();
     let SweepOutcome { results, interrupted, mut failures } = outcome;
     let printed = show(&results, folder, output, &mut failures);
-    let mut code = ExitCode::SUCCESS;
-    if interrupted {
-        if !output.quiet {
-            note(format_args!("interrupted; to go on: rectify compare --resume {}", folder.display()));
-        }
-        code = ExitCode::from(interrupt::exit_code());
-    }
-    if !failures.is_empty() {
-        failures.iter().for_each(|failure| note(format_args!("error: {failure}")));
-        code = ExitCode::FAILURE;
-    }
+    let code = exit(interrupted.then_some("compare"), folder, output, &failures);
     printed?;
     Ok(code)
 }
@@ -72,15 +62,7 @@ pub fn show(
         Format::Json => print(serde_json::to_string_pretty(results)? + "\n"),
         Format::Text => print(report::sweep::text(results)),
     };
-    let page = folder.join("report.html");
-    match store::write(&page, report::sweep::html(results)?.as_bytes()) {
-        Err(failure) => failures.push(failure),
-        Ok(()) if output.quiet => {}
-        Ok(()) => {
-            note(format_args!("report:  {}", page.display()));
-            note(format_args!("results: {}", folder.join("sweep.json").display()));
-        }
-    }
+    write_page(folder, &report::sweep::html(results)?, "sweep.json", output, failures);
     printed
 }
 

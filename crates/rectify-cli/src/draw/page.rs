@@ -5,10 +5,12 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotly::{
-    Layout, Plot, Trace,
+    Layout, Plot, Trace, Traces,
     common::{DashType, Font, Title},
     layout::{Axis, HoverMode, Margin},
 };
+
+use serde::Serialize;
 
 use crate::draw::style::{Dash, Style};
 
@@ -140,25 +142,31 @@ pub struct Figure<'a> {
     pub height: usize,
 }
 
+/// What plotly draws. Each of the crate's own `Plot`s copies the whole of plotly.js.
+#[derive(Serialize)]
+struct Drawing {
+    data: Traces,
+    layout: Layout,
+}
+
 impl Figure<'_> {
     /// The figure, which the page's script draws.
     pub fn html(self) -> Markup {
-        let mut plot = Plot::new();
-        plot.add_traces(self.traces);
-        plot.set_layout(
-            Layout::new()
-                .x_axis(self.x)
-                .y_axis(match self.zoom {
-                    Some([low, high]) => self.y.range(vec![low, high]),
-                    None => self.y,
-                })
-                .show_legend(false)
-                .hover_mode(HoverMode::Closest)
-                .font(Font::new().family("system-ui, sans-serif").size(12))
-                .margin(Margin::new().left(60).right(15).top(28).bottom(45)),
-        );
+        let layout = Layout::new()
+            .x_axis(self.x)
+            .y_axis(match self.zoom {
+                Some([low, high]) => self.y.range(vec![low, high]),
+                None => self.y,
+            })
+            .show_legend(false)
+            .hover_mode(HoverMode::Closest)
+            .font(Font::new().family("system-ui, sans-serif").size(12))
+            .margin(Margin::new().left(60).right(15).top(28).bottom(45));
+        let mut data = Traces::new();
+        self.traces.into_iter().for_each(|trace| data.push(trace));
         // `<` stands in strings alone. Escaped, it can neither end the element nor begin a comment.
-        let data = plot.to_json().replace('<', "\\u003c");
+        let drawing = serde_json::to_string(&Drawing { data, layout }).expect("traces are plain data");
+        let data = drawing.replace('<', "\\u003c");
         html! {
             figure {
                 figcaption {

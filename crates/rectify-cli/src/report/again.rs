@@ -6,12 +6,17 @@ use rectify_train::experiment::Experiment;
 
 use crate::draw::page::Section;
 
+/// Nothing for a loop of one's own, which is not ours to run.
+///
 /// # Errors
 ///
 /// If the settings cannot be written as TOML.
-pub fn section(experiment: &Experiment) -> anyhow::Result<Section> {
+pub fn section(experiment: &Experiment) -> anyhow::Result<Option<Section>> {
+    if experiment.own.is_some() {
+        return Ok(None);
+    }
     let config = toml::to_string(experiment).context("the experiment's settings cannot be written as TOML")?;
-    Ok(of_config(&config))
+    Ok(Some(of_config(&config)))
 }
 
 /// The same from what stands in a config file.

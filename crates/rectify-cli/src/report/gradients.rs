@@ -3,12 +3,19 @@
 use maud::{Markup, html};
 use plotly::{Scatter, Trace, common::Mode};
 use rectify_train::{
-    judge::curve::{Moment, geometric},
+    experiment::Init,
+    judge::{
+        curve::{Moment, geometric},
+        theory::{TEXTBOOK, of_record},
+    },
     record::{GradientSample, Layer, Run},
 };
 
-use super::{Report, layers};
-use crate::draw::page::{Figure, Section, axis, line, plotly_text};
+use super::{Report, StyledGroup, layers};
+use crate::draw::{
+    page::{Figure, Section, axis, line, plotly_text},
+    style::{Dash, Style},
+};
 
 type Metric = fn(&Layer) -> Option<f64>;
 
@@ -18,7 +25,14 @@ const KINDS: [(&str, &str, Metric); 3] = [
     ("preactivation", "Gradient of the pre-activations", |layer| layer.preactivation_grad_rms),
 ];
 
+/// What theory has of an activation's hidden layers: how a line is drawn, and the gradients relative to the last layer's.
+type Ratios = Vec<(Dash, Vec<f64>)>;
+
+/// Before training or after, what was measured of each activation by layer, and what theory has of it.
+type Panel = (Moment, Vec<(Vec<Option<f64>>, Ratios)>);
+
 pub fn section(report: &Report) -> Section {
+    let theory: Vec<Ratios> = report.groups.iter().map(|group| theory(report, group)).collect();
     let body = if report.layers.is_empty() {
         layers::none(report)
     } else {
@@ -27,8 +41,12 @@ pub fn section(report: &Report) -> Section {
                 "Root mean square of the loss's gradient, on a logarithmic axis, layers in the network's order; \
                  geometric mean over seeds. A gradient of exactly 0 has no place on this axis and is left out."
                 @if let Some(sample) = sample(report.runs()) { " " (sample) }
+                @if theory.iter().any(|ratios| !ratios.is_empty()) {
+                    " Broken lines are mean-field theory, relative to the last hidden layer: dashed for these weights, \
+                     dotted for Xavier's, the textbook's case of a gradient that vanishes."
+                }
             }
-            div class="grid" { @for (id, title, metric) in KINDS { (by_layer(report, id, title, metric)) } }
+            div class="grid" { @for (id, title, metric) in KINDS { (by_layer(report, &theory, id, title, metric)) } }
             (by_step(report))
         }
     };
@@ -41,33 +59,54 @@ fn sample(runs: &[Run]) -> Option<String> {
         runs.iter().flat_map(|run| &run.epochs).find_map(|epoch| epoch.gradient.as_ref())?;
     let count = |samples: usize| if samples == 1 { "1 sample".to_owned() } else { format!("{samples} samples") };
     Some(format!(
-        "It is the gradient of the mean loss over {} of the {set} set; what a step sees, the gradient on a batch, is the          mean of the root mean squares over its batches of {}.",
+        "It is the gradient of the mean loss over {} of the {set} set; what a step sees, the gradient on a batch, is the mean of the root mean squares over its batches of {}.",
         count(*samples),
         count(*batch_size)
     ))
 }
 
 /// Nothing where no record has the metric.
-fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
-    let panels: Vec<(Moment, Vec<Vec<Option<f64>>>)> = layers::moments(report)
+fn by_layer(report: &Report, theory: &[Ratios], id: &str, title: &str, metric: Metric) -> Markup {
+    let panels: Vec<Panel> = layers::moments(report)
         .into_iter()
         .map(|moment| {
-            let line = |group: &super::StyledGroup| {
-                let values = group.runs.by_layer(moment, &report.layers, geometric, metric);
-                values.into_iter().map(|value| value.filter(|value| *value > 0.0)).collect()
+            let lines = |(group, ratios): (&StyledGroup, &Ratios)| {
+                let values = group.runs.by_layer(moment, &report.layers, geometric, metric).into_iter();
+                let measured: Vec<Option<f64>> = values.map(|value| value.filter(|value| *value > 0.0)).collect();
+                // Theory is of pre-activations before training.
+                let predicted = match (id, moment) {
+                    ("preactivation", Moment::Start) => scaled(ratios, &measured),
+                    _ => Vec::new(),
+                };
+                (measured, predicted)
             };
-            (moment, report.groups.iter().map(line).collect())
+            (moment, report.groups.iter().zip(theory).map(lines).collect())
         })
         .collect();
-    let every_value = || panels.iter().flat_map(|(_, lines)| lines).flatten().flatten().copied();
+    let every_value = || {
+        let lines = panels.iter().flat_map(|(_, lines)| lines);
+        lines.flat_map(|(measured, predicted)| {
+            measured.iter().flatten().chain(predicted.iter().flat_map(|(_, line)| line)).copied()
+        })
+    };
     if every_value().next().is_none() {
         return html! {};
     }
-    let panel = |(moment, lines): &(Moment, Vec<Vec<Option<f64>>>)| {
+    let panel = |(moment, lines): &Panel| {
         let drawn = report.groups.iter().zip(lines);
+        let broken = drawn.clone().flat_map(|(group, (_, predicted))| {
+            predicted.iter().map(|(dash, values)| {
+                Scatter::new((0..values.len()).collect(), values.clone())
+                    .mode(Mode::Lines)
+                    .line(line(Style { dash: *dash, ..group.style }).width(1.0))
+                    .name(format!("{} (theory)", plotly_text(group.name())))
+                    .legend_group(group.name()) as Box<dyn Trace>
+            })
+        });
+        let broken: Vec<Box<dyn Trace>> = broken.collect();
         let words: Vec<(&str, &[Option<f64>])> =
-            drawn.clone().map(|(group, values)| (group.name(), values.as_slice())).collect();
-        let traces = drawn.map(|(group, values)| {
+            drawn.clone().map(|(group, (measured, _))| (group.name(), measured.as_slice())).collect();
+        let traces = drawn.map(|(group, (values, _))| {
             Scatter::new((0..report.layers.len()).collect(), values.clone())
                 .mode(Mode::LinesMarkers)
                 .line(line(group.style))
@@ -78,7 +117,7 @@ fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
             id: &format!("gradient-{id}-{}", layers::id(*moment)),
             title: &format!("{title}, {}", layers::words(*moment)),
             alternative: layers::by_layer_words(&report.layers, &words),
-            traces: traces.collect(),
+            traces: traces.chain(broken).collect(),
             x: layers::layer_axis(&report.layers),
             y: layers::shared_log_axis("root mean square", every_value()),
             zoom: None,
@@ -87,6 +126,23 @@ fn by_layer(report: &Report, id: &str, title: &str, metric: Metric) -> Markup {
         figure.html()
     };
     html! { @for each in &panels { (panel(each)) } }
+}
+
+/// With the weights that were drawn and with the textbook's. Each is an integral a layer.
+fn theory(report: &Report, group: &StyledGroup) -> Ratios {
+    let init = report.results.experiment.init;
+    let textbook = (init != TEXTBOOK).then_some((Dash::Dotted, TEXTBOOK));
+    let ratios = |(dash, init): (Dash, Init)| Some((dash, of_record(report.results, group.name(), init)?));
+    [(Dash::Dashed, init)].into_iter().chain(textbook).filter_map(ratios).collect()
+}
+
+/// The gradients themselves, where the last hidden layer's is the measured one.
+fn scaled(ratios: &Ratios, measured: &[Option<f64>]) -> Ratios {
+    let line = |(dash, ratios): &(Dash, Vec<f64>)| {
+        let last = measured.get(ratios.len() - 1).copied()??;
+        Some((*dash, ratios.iter().map(|ratio| ratio * last).collect()))
+    };
+    ratios.iter().filter_map(line).collect()
 }
 
 /// Nothing where no step was probed.

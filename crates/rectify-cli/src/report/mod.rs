@@ -5,7 +5,10 @@
 
 use maud::{Markup, html};
 use rectify_train::{
-    judge::curve::{self, RunGroup},
+    judge::{
+        curve::{self, RunGroup},
+        diagnose::Diagnosis,
+    },
     record::{Layer, Results, Run},
 };
 
@@ -17,6 +20,7 @@ mod differences;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gradients;
+mod health;
 mod histograms;
 mod layers;
 mod learning_curves;
@@ -38,12 +42,13 @@ use crate::draw::{
     style::Style,
 };
 
-/// The page, one file that needs no network. `sentences` say in plain text what the figures show and stand on top.
+/// The page, one file that needs no network. `sentences` say in plain text what the figures show and stand on top;
+/// `diagnoses` are of the results' runs, where they were diagnosed.
 ///
 /// # Errors
 ///
 /// If the settings cannot be written as TOML.
-pub fn html(results: &Results, sentences: &[String]) -> anyhow::Result<String> {
+pub fn html(results: &Results, sentences: &[String], diagnoses: &[Diagnosis]) -> anyhow::Result<String> {
     let report = Report::of(results);
     let names = match report.groups.len() {
         0..=5 => report.groups.iter().map(StyledGroup::name).collect::<Vec<_>>().join(", "),
@@ -56,6 +61,7 @@ pub fn html(results: &Results, sentences: &[String]) -> anyhow::Result<String> {
         differences::section(&report),
         tuning::section(&report),
         Some(learning_curves::section(&report)),
+        health::section(&report, diagnoses),
         Some(gradients::section(&report)),
         Some(units::section(&report)),
         Some(activations::section(&report)),
@@ -63,7 +69,7 @@ pub fn html(results: &Results, sentences: &[String]) -> anyhow::Result<String> {
         updates::section(&report),
         Some(runs::section(&report)),
         Some(settings::section(results)),
-        Some(again::section(&results.experiment)?),
+        again::section(&results.experiment)?,
     ];
     let all: Vec<Section> = all.into_iter().flatten().collect();
     let title = format!("{names} on {}", results.experiment.dataset);

@@ -16,7 +16,10 @@ pub fn section(results: &Results) -> Section {
         id: "settings",
         title: "Settings",
         body: html! {
-            (settings(&results.experiment))
+            @match &results.experiment.own {
+                Some(own) => p { "A network of one's own, " (own) ", in a loop of its own: its settings are not recorded." },
+                None => (settings(&results.experiment)),
+            }
             h3 { "Environment" }
             (environment(&results.environment))
         },
@@ -30,6 +33,7 @@ fn settings(experiment: &Experiment) -> Markup {
         image_size,
         label_column,
         from,
+        own: _,
         model,
         hidden: _,
         norm,

@@ -1,12 +1,15 @@
 //! What every page must keep, and what is on it.
 
 use rectify_train::{
-    experiment::{Experiment, ProbeEvery},
-    record::{Divergence, GradientSample, Histogram, Layer, Results, Role, Status, StepProbe, Summary},
+    experiment::{Experiment, Init, ProbeEvery},
+    record::{Divergence, GradientSample, Histogram, InputSample, Layer, Results, Role, Status, StepProbe, Summary},
 };
 
 pub(crate) use super::fixture::results;
-use rectify_train::judge::number::ABSENT;
+use rectify_train::judge::{
+    diagnose::{Case, LIVE, diagnose},
+    number::ABSENT,
+};
 
 use super::{Report, html};
 
@@ -27,7 +30,7 @@ fn markup(page: &str) -> String {
 
 /// Builds the page and checks what every page must keep. Set `RECTIFY_KEEP_PAGES` to a folder to look at the pages.
 fn good_page(results: &Results) -> String {
-    let page = html(results, &["ReLU is best.".to_owned()]).unwrap();
+    let page = html(results, &["ReLU is best.".to_owned()], &[]).unwrap();
     if let Ok(folder) = std::env::var("RECTIFY_KEEP_PAGES") {
         let name = std::thread::current().name().unwrap_or("page").replace("::", "-");
         std::fs::write(format!("{folder}/{name}.html"), &page).unwrap();
@@ -189,7 +192,7 @@ fn names_cannot_become_markup() {
         layer.layer = format!("{}{HOSTILE}", layer.layer);
         layer.update_to_weight_ratio = Some(1e-3);
     }
-    let page = html(&results, &["a < b".to_owned(), HOSTILE.to_owned()]).unwrap();
+    let page = html(&results, &["a < b".to_owned(), HOSTILE.to_owned()], &[]).unwrap();
     assert!(!page.contains("<script>alert") && !page.contains("<!--\u{202e}"));
     assert!(page.contains("a &lt; b"));
     // Every script that begins also ends, and those are the page's own: one a figure, plotly and what draws with it.
@@ -238,7 +241,7 @@ fn a_run_that_kept_an_earlier_epoch_shows_that_epochs_numbers() {
     run.epochs[2].test_accuracy = Some(0.1234);
     run.epochs[2].layers[0].weight_grad_rms = Some(0.5);
     results.runs[1].status = Status::Diverged;
-    let page = html(&results, &["ReLU is best.".to_owned()]).unwrap();
+    let page = html(&results, &["ReLU is best.".to_owned()], &[]).unwrap();
     let markup = good_page(&results);
     let row = markup.split("<tr>").find(|row| row.contains("<td>12.34</td>")).unwrap();
     assert!(row.contains("<td>2</td>") && markup.contains("kept epoch"), "{row}");
@@ -264,7 +267,7 @@ fn probed_steps_are_drawn() {
         let probe = |i: usize| StepProbe { step: 10 * i, loss: Some(1.0), layers: scaled(i as f64) };
         run.probes = (1..=1200).map(probe).collect();
     }
-    let page = html(&results, &[]).unwrap();
+    let page = html(&results, &[], &[]).unwrap();
     good_page(&results);
     for (id, factor) in [("gradient-step-0", 1.0), ("update-step-1", 2.0)] {
         let figure = data(&page, id);
@@ -297,7 +300,7 @@ fn what_gradients_were_measured_on_is_said_and_a_batchs_are_drawn_where_they_wer
     let markup = good_page(&results);
     assert!(markup.contains("the mean loss over 5000 samples of the validation set;"), "{markup}");
     assert!(markup.contains("over its batches of 128 samples."), "{markup}");
-    let page = html(&results, &[]).unwrap();
+    let page = html(&results, &[], &[]).unwrap();
     assert_eq!(data(&page, "gradient-batch-end")["data"][0]["y"], serde_json::json!([null, 0.25, null]));
 }
 
@@ -309,7 +312,7 @@ fn the_output_layer_is_known_by_its_role() {
         layer.role = Some(if output { Role::Output } else { Role::Hidden });
         layer.layer = if output { "head".to_owned() } else { format!("{}.output", layer.layer) };
     }
-    let page = html(&results, &[]).unwrap();
+    let page = html(&results, &[], &[]).unwrap();
     assert_eq!(data(&page, "gradient-weight-start")["layout"]["xaxis"]["ticktext"].as_array().unwrap().len(), 3);
     let hidden = serde_json::json!(["hidden.0.output", "hidden.1.output"]);
     assert_eq!(data(&page, "activation-end")["layout"]["xaxis"]["ticktext"], hidden);
@@ -336,7 +339,7 @@ fn risen_accuracies_are_zoomed_with_a_button_for_the_whole_and_losses_are_not() 
         epoch.test_accuracy = Some([0.1, 0.94, 0.96, 0.97, 0.972][epoch.epoch]);
         epoch.validation_accuracy = Some(0.1 * epoch.epoch as f64);
     }
-    let page = html(&results, &[]).unwrap();
+    let page = html(&results, &[], &[]).unwrap();
     let range = &data(&page, "test-accuracy")["layout"]["yaxis"]["range"];
     assert!(range[0].as_f64().unwrap() > 0.94 && range[1].as_f64().unwrap() < 0.98, "{range}");
     assert!(data(&page, "validation-accuracy")["layout"]["yaxis"]["range"].is_null());
@@ -345,9 +348,48 @@ fn risen_accuracies_are_zoomed_with_a_button_for_the_whole_and_losses_are_not() 
 }
 
 #[test]
+fn theory_stands_beside_the_gradients_before_training_where_it_reaches() {
+    let theory = |change: fn(&mut Results)| {
+        let mut results = results(&["relu", "sigmoid"], 5, 2, 1);
+        let inputs = InputSample { samples: 100, mean: Some(0.0), std: Some(1.0), constant_fraction: 0.0 };
+        results.runs[0].epochs[0].inputs = Some(inputs);
+        change(&mut results);
+        let page = html(&results, &[], &[]).unwrap();
+        (page.matches("sigmoid (theory)").count(), good_page(&results).contains("mean-field theory"))
+    };
+    // What was drawn and the textbook's; the first is the second where that was drawn.
+    assert_eq!(theory(|_| {}), (2, true));
+    assert_eq!(theory(|results| results.experiment.init = Init::XavierNormal), (1, true));
+    assert_eq!(theory(|results| results.experiment.residual = true), (0, false));
+}
+
+#[test]
+fn what_is_wrong_stands_in_words_and_in_its_layers_from_its_epoch_on() {
+    let mut results = results(&["relu", "tanh"], 3, 4, 1);
+    for epoch in &mut results.runs[0].epochs {
+        let layer = &mut epoch.layers[1];
+        layer.dead_fraction = Some(if epoch.epoch >= 2 { 1.0 } else { 0.0 });
+    }
+    let diagnoses: Vec<_> = results.runs.iter().map(|run| diagnose(&Case::of(run), LIVE)).collect();
+    assert!(!diagnoses[0].healthy && diagnoses[1].healthy);
+    let page = html(&results, &[], &diagnoses).unwrap();
+    assert!(page.contains("1 of 2 runs are not healthy.") && page.contains("hidden.1 has no living unit"), "words");
+    let row = page.split("<th scope=\"row\">hidden.1</th>").skip(1).find(|row| row.contains("critical")).unwrap();
+    let cells: Vec<&str> = row.split("</td>").take(5).map(|cell| cell.rsplit('>').next().unwrap()).collect();
+    assert_eq!(cells, ["·", "·", "!!", "!!", "!!"]);
+    let healthy: Vec<_> = results.runs[1..].iter().map(|run| diagnose(&Case::of(run), LIVE)).collect();
+    assert!(html(&results, &[], &healthy).unwrap().contains("Every run is healthy"));
+    assert!(!html(&results, &[], &[]).unwrap().contains("id=\"health\""));
+}
+
+#[test]
 fn a_page_of_ten_thousand_runs_is_no_larger_than_a_browser_opens_at_once() {
-    let results = results(&["relu", "tanh"], 2, 3, 5000);
-    let page = html(&results, &[]).unwrap();
+    let mut results = results(&["relu", "tanh"], 2, 3, 5000);
+    for run in &mut results.runs {
+        run.epochs[1].layers[0].dead_fraction = Some(1.0);
+    }
+    let diagnoses: Vec<_> = results.runs.iter().map(|run| diagnose(&Case::of(run), LIVE)).collect();
+    let page = html(&results, &[], &diagnoses).unwrap();
     assert!(page.len() < 10_000_000, "{} bytes", page.len());
     assert!(page.contains("The first 2000; the others are in"), "what is left out is said");
 }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
     lab::{ClaimError, Lab, Setup, Trained, describe, first, trained},
-    theory::born_dead,
 };
 use crate::{
     data::DeviceSamples,
@@ -14,6 +13,7 @@ use crate::{
     judge::{
         curve::{Curve, arithmetic},
         number::{percent, points},
+        theory::born_dead,
         verdict::{Direction, Hypothesis, Sample},
     },
     network::{Network, outputs},

@@ -6,7 +6,6 @@ use super::{
     Claim, Condition, Criterion, Findings, Judgement, Plan, Procedure, Study, Trials,
     gradients::{self, Outcome, before_training},
     lab::{ClaimError, Lab, Setup, describe},
-    theory::{Function, MeanField, RELU, TANH},
 };
 use crate::{
     experiment::{Experiment, Init},
@@ -61,7 +60,7 @@ const LARGE: f64 = 3.0;
 const WORKS: f64 = 0.5;
 /// Largest norm of the clipped gradient, as in Pascanu, Mikolov and Bengio's experiments.
 const CLIP_NORM: f64 = 1.0;
-const ACTIVATIONS: [(&str, f64, Function); 2] = [("relu", 2.0, RELU), ("tanh", 1.0, TANH)];
+const ACTIVATIONS: [(&str, f64); 2] = [("relu", 2.0), ("tanh", 1.0)];
 
 /// The study.
 pub struct Exploding;
@@ -117,7 +116,7 @@ impl Study for Exploding {
 
     fn arms(settings: &Settings, (): &()) -> Vec<Arm> {
         let mut arms = Vec::new();
-        for (activation, keeping, _) in ACTIVATIONS {
+        for (activation, keeping) in ACTIVATIONS {
             let mut arm = |gain: f64, kind: Kind, change: &dyn Fn(Experiment) -> Experiment| {
                 let experiment =
                     Experiment { init: Init::Gain(gain * f64::sqrt(keeping)), ..settings.experiment.clone() };
@@ -152,7 +151,7 @@ impl Study for Exploding {
             of(activation, gain, kind).into_iter().zip(without).map(|(a, b)| a.accuracy() - b.accuracy()).collect()
         };
         let mut conditions = Vec::new();
-        for (activation, ..) in ACTIVATIONS {
+        for (activation, _) in ACTIVATIONS {
             let primary = activation == "relu";
             let mut add = |criterion, name: String, sample| {
                 conditions.push(if primary {
@@ -174,18 +173,18 @@ impl Study for Exploding {
             add(&CURED, format!("{activation}, gain {LARGE}, clipped"), clipped);
             add(&CURED, format!("{activation}, fair initialisation"), fair);
         }
-        for (activation, ..) in ACTIVATIONS {
+        for (activation, _) in ACTIVATIONS {
             for &gain in settings.gains.iter().filter(|gain| **gain != LARGE) {
                 let name = format!("{activation}, gain {gain}, gradient");
                 conditions.push(Condition::exploratory(&GROWTH, name, growth(activation, gain)));
             }
         }
-        let figures = ACTIVATIONS.map(|(activation, keeping, function)| {
+        let figures = ACTIVATIONS.map(|(activation, keeping)| {
             let series = settings.gains.iter().flat_map(|&gain| {
                 let outcomes = of(activation, gain, Kind::Gradients).into_iter();
                 let layers: Vec<&[f64]> = outcomes.map(Outcome::layers).collect();
                 let (name, weight_variance) = (format!("gain {gain}"), keeping * gain * gain);
-                let network = MeanField { function, weight_variance, bias_variance: 0.0 };
+                let network = gradients::network(activation, weight_variance);
                 [gradients::measured(name.clone(), &layers), gradients::predicted(name, &network, LAYERS)]
             });
             let title =

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     Figure,
     lab::{ClaimError, Lab, Setup, Trained},
-    theory::MeanField,
 };
 use crate::{
     experiment::{Experiment, ProbeEvery},
     judge::{
         curve::{Curve, geometric},
         statistics::hidden,
+        theory::MeanField,
     },
 };
 
@@ -99,6 +99,12 @@ pub fn measured(name: impl Into<String>, seeds: &[&[f64]]) -> Curve {
     let layers = seeds.iter().map(|layers| layers.len()).max().unwrap_or(0);
     let at = |layer: usize| seeds.iter().filter_map(|seed| Some(seed.get(layer)? / seed.last()?)).collect();
     Curve::measured(name, geometric, (0..layers).map(|layer| ((layer + 1) as f64, at(layer))))
+}
+
+/// The mean-field limit of networks with one of the claims' activations and no biases.
+pub fn network(activation: &str, weight_variance: f64) -> MeanField {
+    let activation = activation.parse().expect("claims name known activations");
+    MeanField { activation, weight_variance, bias_variance: 0.0 }
 }
 
 /// What mean-field theory says of them, for standardised inputs.

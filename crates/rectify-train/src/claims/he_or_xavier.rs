@@ -6,7 +6,6 @@ use super::{
     Claim, Condition, Criterion, Findings, Judgement, Plan, Procedure, Study, Trials,
     gradients::{self, Outcome, before_training},
     lab::{ClaimError, Lab, Rate, Setup, describe, rates_in_words},
-    theory::{MeanField, RELU},
 };
 use crate::{
     experiment::{Experiment, Init},
@@ -115,7 +114,7 @@ impl Study for HeOrXavier {
             let layers: Vec<&[f64]> = trials.of(is(init, false)).into_iter().map(Outcome::layers).collect();
             // Xavier's variance is 1 / n where layers are equally wide, He's 2 / n.
             let weight_variance = if init == Init::HeNormal { 2.0 } else { 1.0 };
-            let network = MeanField { function: RELU, weight_variance, bias_variance: 0.0 };
+            let network = gradients::network("relu", weight_variance);
             let name = init.to_string();
             [gradients::measured(name.clone(), &layers), gradients::predicted(name, &network, LAYERS)]
         });
@@ -187,7 +186,7 @@ mod tests {
 
     #[test]
     fn theory_has_a_factor_of_the_square_root_of_two_a_layer_with_xaviers() {
-        let network = MeanField { function: RELU, weight_variance: 1.0, bias_variance: 0.0 };
+        let network = gradients::network("relu", 1.0);
         let first = network.gradient_profile(&network.variances(1.0, LAYERS))[0];
         assert!((first / 0.5f64.powf(14.5) - 1.0).abs() < 1e-6, "{first}");
     }

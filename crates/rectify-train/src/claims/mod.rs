@@ -14,7 +14,7 @@
 //! | [`contest`] | activations beside each other, each at its own best rate |
 //! | [`gradients`] | the gradient of the pre-activations before training, which several claims measure |
 //! | [`lab`] | what an experiment works with: a device, data sets, rates, trainings side by side |
-//! | [`theory`] | mean-field theory and born-dead probabilities, drawn beside the measurements |
+//! | [`judge::theory`](crate::judge::theory) | mean-field theory and born-dead probabilities, drawn beside the measurements |
 //! | the others | one claim each, listed in [`CLAIMS`] |
 
 pub mod cheap;
@@ -41,7 +41,6 @@ pub mod saturation;
 pub mod sigmoid_output;
 pub mod sparsity;
 pub mod study;
-pub mod theory;
 pub mod vanishing;
 
 use serde::{Deserialize, Deserializer, Serialize};

@@ -7,7 +7,6 @@ use super::{
     Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
     contest::{Contender, Contest},
     lab::{ClaimError, Lab, Rate, Setup, Trained, first, trained},
-    theory::{Function, RELU, SIGMOID, TANH},
 };
 use crate::{
     data::DeviceSamples,
@@ -104,15 +103,15 @@ impl Study for Saturation {
     fn measure(lab: &Lab, _: &Contest, arm: &Arm, seed: u64) -> Result<Outcome, ClaimError> {
         let setup = &arm.contender.setup;
         let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
-        let function = match &*arm.contender.activation {
-            "sigmoid" => SIGMOID,
-            "tanh" => TANH,
-            _ => RELU,
+        let slope: fn(f64) -> f64 = match &*arm.contender.activation {
+            "sigmoid" => |z| 1.0 / (2.0 + z.exp() + (-z).exp()),
+            "tanh" => |z| z.cosh().powi(-2),
+            _ => |z| f64::from(u8::from(z > 0.0)),
         };
         let network = lab.mlp(&training, &data);
-        let before = sensitivities(&network.valid(), &data.validation, function);
+        let before = sensitivities(&network.valid(), &data.validation, slope);
         let (network, run) = lab.train(network, &training, &data, &mut |_| {})?;
-        let after = sensitivities(&network.valid(), &data.validation, function);
+        let after = sensitivities(&network.valid(), &data.validation, slope);
         Ok(Outcome { before, after, trained: trained(&network, &run, &data) })
     }
 
@@ -183,11 +182,11 @@ impl Study for Saturation {
 const SAMPLES: usize = 1000;
 
 /// Mean φ′² of each hidden layer, relative to the largest that φ′² can be.
-fn sensitivities(network: &Mlp, samples: &DeviceSamples, function: Function) -> Vec<f64> {
+fn sensitivities(network: &Mlp, samples: &DeviceSamples, slope: fn(f64) -> f64) -> Vec<f64> {
     let mut x = first(samples, SAMPLES).images();
     // Sigmoid and tanh are steepest at 0, ReLU right of it.
-    let largest = (function.df)(f64::MIN_POSITIVE).powi(2);
-    let mean = |values: Vec<f64>| values.iter().map(|z| (function.df)(*z).powi(2)).sum::<f64>() / values.len() as f64;
+    let largest = slope(f64::MIN_POSITIVE).powi(2);
+    let mean = |values: Vec<f64>| values.iter().map(|z| slope(*z).powi(2)).sum::<f64>() / values.len() as f64;
     network
         .hidden
         .iter()

@@ -7,7 +7,6 @@ use super::{
     Claim, Condition, Criterion, Figure, Findings, Judgement, Plan, Procedure, Study, Trials,
     gradients::{self, before_training, first_over_last},
     lab::{ClaimError, Lab, Setup, Trained, describe, trained},
-    theory::{Function, MeanField, RELU, SIGMOID, TANH},
 };
 use crate::{
     experiment::{Experiment, Init, Moments},
@@ -15,6 +14,7 @@ use crate::{
         anytime::median,
         curve::{Curve, geometric},
         number::{percent, ratio},
+        theory::MeanField,
         verdict::{Direction, Hypothesis, Sample},
     },
     observe::weights,
@@ -270,17 +270,12 @@ impl Study for Vanishing {
 
 /// The mean-field limit of the network.
 fn theory(activation: &str, start: Start) -> MeanField {
-    let function: Function = match activation {
-        "sigmoid" => SIGMOID,
-        "tanh" => TANH,
-        _ => RELU,
-    };
     // σw²: U(±1/√n) has the variance 1 / 3n.
     let weight_variance = match start {
         Start::Textbook => 1.0 / 3.0,
         Start::Fair => Moments::of(&activation.parse().expect("claims name known activations")).gain().powi(2),
     };
-    MeanField { function, weight_variance, bias_variance: 0.0 }
+    gradients::network(activation, weight_variance)
 }
 
 #[cfg(test)]

@@ -191,7 +191,7 @@ impl Job<'_> {
 
     fn same_data(&self, then: DataRecord, path: PathBuf) -> Result<(), CompareError> {
         let (now, dataset) = (self.record, self.experiment.dataset.clone());
-        if then == now {
+        if then.is_of(&now) {
             Ok(())
         } else {
             Err(CompareError::OtherData { path, dataset, then: Box::new(then), now: Box::new(now) })
@@ -319,7 +319,7 @@ impl Job<'_> {
         // Without all of its metrics it is not done.
         let Some(writer) = lock(&self.writers[i]).take() else { return Ok(()) };
         writer.sync()?;
-        self.folder.write_run(experiment, run, writer.mark(), &self.environment, self.record)?;
+        self.folder.write_run(experiment, run, writer.mark(), &self.environment, Some(self.record))?;
         if run.status == Status::Diverged {
             store::remove_state(&path)?;
         }

@@ -127,11 +127,12 @@ fn join_as(folders: &[PathBuf], sweep: Option<&Experiment>) -> Result<Joined, Jo
     if runs.values().all(|(run, _)| run.epochs.is_empty()) {
         return Err(JoinError::Empty(folders[0].clone()));
     }
-    let wanted: Vec<(String, u64)> = experiment
-        .seeds()
-        .into_iter()
-        .flat_map(|seed| experiment.activations.iter().map(move |activation| (activation.to_string(), seed)))
-        .collect();
+    let named = |seed| experiment.activations.iter().map(move |activation| (activation.to_string(), seed));
+    let wanted: Vec<(String, u64)> = match experiment.own {
+        // What is there; nothing says what ought to be.
+        Some(_) => runs.keys().cloned().collect(),
+        None => experiment.seeds().into_iter().flat_map(named).collect(),
+    };
     for (activation, seed) in &wanted {
         match runs.get(&(activation.clone(), *seed)) {
             None => notes.push(format!("{activation} with seed {seed} is missing")),

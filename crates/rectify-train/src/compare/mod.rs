@@ -153,6 +153,11 @@ struct Data {
 
 impl Data {
     fn open(experiment: &Experiment) -> Result<Self, CompareError> {
+        if let Some(own) = &experiment.own {
+            let reason =
+                format!("`{own}` was trained by a loop of its own; `rectify diagnose` and `rectify report` read it");
+            return Err(ExperimentError { field: "own", reason }.into());
+        }
         let device = backend::open(&experiment.backend)?;
         backend::supports(&device, experiment.dtype)?;
         let dataset = Dataset::load_with(&experiment.dataset, &experiment.data_options())?;

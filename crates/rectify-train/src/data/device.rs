@@ -98,10 +98,13 @@ impl<'a, P: Iterator<Item = (&'a [u8], &'a Scale)>> NullaryFnOnce for LookUp<'_,
     #[inline(always)]
     fn call(self) {
         let Self { planes, numbers } = self;
-        planes.for_each(|(plane, scale)| match scale.line {
-            Some(line) => numbers.extend(plane.iter().map(|&pixel| on(line, pixel))),
-            None => numbers.extend(plane.iter().map(|&pixel| scale.values[usize::from(pixel)])),
-        });
+        // A loop and not `for_each`, whose body the compiler put into a function of its own, without the vectors.
+        for (plane, scale) in planes {
+            match scale.line {
+                Some(line) => numbers.extend(plane.iter().map(|&pixel| on(line, pixel))),
+                None => numbers.extend(plane.iter().map(|&pixel| scale.values[usize::from(pixel)])),
+            }
+        }
     }
 }
 

@@ -71,7 +71,10 @@ mod split;
 mod survey;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -300,9 +303,18 @@ impl Dataset {
             test: self.test.len(),
             classes: self.classes,
             majority_fraction: largest as f64 / self.test.len() as f64,
+            duplicates: Some(self.duplicates()),
             mean: self.mean,
             std: self.std,
         }
+    }
+
+    /// How many test samples are among the training or validation samples, too.
+    fn duplicates(&self) -> usize {
+        let width = self.channels * self.height * self.width;
+        let known: HashSet<u64> =
+            [&self.train, &self.validation].into_iter().flat_map(|part| part.hashes(width)).collect();
+        self.test.hashes(width).iter().filter(|hash| known.contains(hash)).count()
     }
 
     /// The same samples with the classes of another set, such as the one that a network was trained on.

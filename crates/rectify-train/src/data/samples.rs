@@ -1,5 +1,7 @@
 //! Samples with their classes, and what they are standardised by.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use rayon::prelude::*;
 
 use super::classes::Classes;
@@ -62,6 +64,25 @@ impl Samples {
     /// Bytes of memory that they take.
     pub fn bytes(&self) -> usize {
         self.pixels().len() + size_of_val(self.numbers()) + size_of_val(self.labels())
+    }
+
+    /// A hash of each sample's features, of which there are `width`; those of equal samples are equal in one process, and of
+    /// a million different ones two are in one case of forty million.
+    pub(super) fn hashes(&self, width: usize) -> Vec<u64> {
+        let of = |write: &dyn Fn(&mut DefaultHasher)| {
+            let mut hasher = DefaultHasher::new();
+            write(&mut hasher);
+            hasher.finish()
+        };
+        match &self.features {
+            Features::Pixels(pixels) => {
+                pixels.par_chunks(width).map(|pixels| of(&|hasher| hasher.write(pixels))).collect()
+            }
+            Features::Numbers(numbers) => {
+                let row = |row: &[f64]| of(&|hasher| row.iter().for_each(|number| hasher.write_u64(number.to_bits())));
+                numbers.par_chunks(width).map(row).collect()
+            }
+        }
     }
 
     /// Puts classes in place of labels, or gives the first sample that has none and its label.

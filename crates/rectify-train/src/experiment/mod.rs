@@ -35,7 +35,6 @@ pub use choice::{Dtype, Log, ModelKind, NormKind, OptimizerKind, ProbeEvery, Sch
 pub use init::Init;
 pub(crate) use init::auto_gain;
 pub use moments::Moments;
-pub(crate) use moments::gaussian_nodes;
 pub use shard::Shard;
 pub use sweep::{Cell, Point, Sweep, label, value_in_words};
 pub use tune::{Axis, TUNING_SEEDS, Tunable, Tune};
@@ -69,6 +68,10 @@ pub struct Experiment {
     /// of PyTorch's `nn.Sequential`. The output layer is drawn where the classes are others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// What a loop of one's own calls the run that its [`Monitor`](crate::monitor::Monitor) saved. Such a run can be shown and
+    /// diagnosed, not trained; but for the seed, the other settings say nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<String>,
     /// The kind of network.
     pub model: ModelKind,
     /// Widths of the hidden layers; for the CNN, of the layers behind the convolutions. Empty is softmax regression.
@@ -158,6 +161,7 @@ impl Default for Experiment {
             image_size: None,
             label_column: None,
             from: None,
+            own: None,
             model: ModelKind::Mlp,
             hidden: None,
             norm: NormKind::None,

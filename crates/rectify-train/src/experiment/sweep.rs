@@ -282,11 +282,11 @@ mod tests {
 
     #[test]
     fn the_points_are_every_combination_each_with_its_own_defaults() {
-        let experiment = swept("[sweep]\noptimizer = [\"sgd\", \"Adam\"]\nhidden = [[8], [16, 16], []]\n");
+        let experiment = swept("[sweep]\noptimizer = [\"sgd\", \"Adam\"]\nhidden = [[8], [16, 16], [4]]\n");
         let points = experiment.points().unwrap();
         let labels: Vec<String> = points.iter().map(Point::label).collect();
         assert_eq!(labels[..3], ["hidden=8 optimizer=sgd", "hidden=8 optimizer=adam", "hidden=16,16 optimizer=sgd"]);
-        assert_eq!((labels.len(), labels[4].as_str()), (6, "hidden=none optimizer=sgd"));
+        assert_eq!((labels.len(), labels[4].as_str()), (6, "hidden=4 optimizer=sgd"));
         let rates: Vec<Option<f64>> = points[..2].iter().map(|point| point.experiment.lr).collect();
         assert_eq!(rates, [Some(0.1), Some(0.001)], "the rate is the optimizer's own");
         assert!(points.iter().all(|point| point.experiment.sweep.is_none()));

@@ -12,6 +12,7 @@ pub mod ranking;
 pub mod sentences;
 pub mod statistics;
 pub mod sweep;
+pub mod theory;
 pub mod tuning;
 pub mod verdict;
 

@@ -3,24 +3,42 @@
 //! The first sentence is the answer: who learned best, or why nobody did. A winner is named only where its difference
 //! to the second best is [settled]; what prints as equal is a tie, at
 //! [guessing level](super::guessing) nobody wins, and networks that took no step are not ranked. Then every activation's
-//! difference to the baseline, the gradient before training, and what [went wrong](super::findings).
+//! difference to the baseline, the gradient before training, what it would be with a textbook's weights, and what
+//! [went wrong](super::findings).
 
 use super::{
     findings::{divergences, findings, missing, missing_words},
     guessing::Guessing,
-    number::{ABSENT, count, list, percent, points, ratio, share},
+    number::{ABSENT, count, list, number, percent, points, ratio, share},
     paired::settled,
     statistics::{completed, hidden},
+    theory::{TEXTBOOK, of_record},
 };
-use crate::record::{Interval, PairedDifference, Results, Run, Status};
+use crate::record::{Epoch, Interval, PairedDifference, Results, Run, Status};
 
 /// Sentences on an experiment, the answer first. None where nothing was run.
 pub fn sentences(results: &Results) -> Vec<String> {
+    if results.experiment.own.is_some() {
+        return results.runs.iter().map(own).collect();
+    }
     let Some(headline) = headline(results) else { return Vec::new() };
     let mut all = vec![headline];
-    all.extend([against_baseline(results), gradients(results)].into_iter().flatten());
+    all.extend([against_baseline(results), gradients(results), textbook(results)].into_iter().flatten());
     all.extend(findings(results));
+    all.extend(one_rate(results));
     all
+}
+
+/// Of a loop of one's own, whose accuracy is not known.
+fn own(run: &Run) -> String {
+    let loss = |epoch: Option<&Epoch>| epoch.and_then(|epoch| epoch.train_loss).map_or(ABSENT.to_owned(), number);
+    let mut looks = run.epochs.iter().filter(|epoch| epoch.train_loss.is_some());
+    let (first, last) = (looks.next(), looks.next_back());
+    let end = match run.diverged_at_step {
+        Some(step) => format!("it diverged at step {step}"),
+        None => format!("its training loss went from {} to {}", loss(first), loss(last.or(first))),
+    };
+    format!("{} was trained for {} by a loop of its own: {end}.", run.activation, count(run.steps, "step"))
 }
 
 /// An activation that has an accuracy.
@@ -258,5 +276,39 @@ fn gradients(results: &Results) -> Option<String> {
             format!("{sentence}; with {strongest} it is {}.", ratio(highest))
         }
         _ => format!("{sentence}."),
+    })
+}
+
+/// Below this the gradient at the first layer has vanished: with one rate for all layers, a tenth of the gradient is a tenth
+/// of the movement.
+const VANISHED: f64 = 0.1;
+
+/// What was not trained here: the textbook's case of a gradient that vanishes, by theory.
+fn textbook(results: &Results) -> Option<String> {
+    if results.experiment.init == TEXTBOOK {
+        return None;
+    }
+    let names = results.summary.iter().map(|summary| summary.activation.as_str());
+    let vanished = names.filter_map(|name| {
+        let first = *of_record(results, name, TEXTBOOK)?.first()?;
+        (first < VANISHED).then_some((name, first))
+    });
+    let (name, first) = vanished.min_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(format!(
+        "With Xavier's weights, the textbook's case, {} of {name}'s gradient would arrive there, by mean-field theory \
+         (pre-activations; `--init {TEXTBOOK}` tries it).",
+        ratio(first)
+    ))
+}
+
+/// That activations have rates of their own at which they are best.
+fn one_rate(results: &Results) -> Option<String> {
+    let trained = results.summary.len() > 1 && results.runs.iter().any(|run| run.steps > 0);
+    let tuned = results.experiment.tune.is_some();
+    (trained && !tuned).then(|| {
+        format!(
+            "All were trained at a learning rate of {}; `--tune lr` finds each one's best first.",
+            results.experiment.learning_rate()
+        )
     })
 }

@@ -30,7 +30,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Puts a layer together; φ becomes one operation with the product where its output tells its derivative.
+    /// Puts a layer together; φ becomes one operation with the product unless it has parameters or a formula.
     pub fn new(linear: Linear, activation: ActivationLayer) -> Self {
         Self::around(linear, None, activation, 0.0, false)
     }

@@ -13,7 +13,11 @@ use burn::{
 use rectify::{FusedConv2d, FusedLinear, cross_entropy, cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward};
 
 use super::{ConvBlock, Dense, Network, Pass};
-use crate::{data::Batch, observe::Trace, record::Role};
+use crate::{
+    data::Batch,
+    observe::{Kept, Trace},
+    record::Role,
+};
 
 /// A classifier that is a list of stages, trained on cross-entropy.
 ///
@@ -196,17 +200,20 @@ impl Stack<'_> {
     }
 
     fn forward(&self, images: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
-        self.stages.iter().fold(Signal::Rows(images), |x, stage| stage.forward(x, trace)).rows()
+        self.stages.iter().fold(Signal::Rows(images), |x, stage| stage.forward(x, trace, false).0).rows()
     }
 
     fn backward(&self, batch: Batch, share: f64, trace: &mut Trace) -> Pass {
         // What each stage takes, and at the end the logits: what one gives is what the next takes.
         let mut passed = vec![Signal::Rows(batch.images)];
+        let mut kept = Vec::with_capacity(self.stages.len());
         let mut observed = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
             let x = passed[passed.len() - 1].clone();
             observed.push(trace.observed());
-            passed.push(stage.forward(x, trace).without_autodiff());
+            let (output, keeps) = stage.forward(x, trace, true);
+            passed.push(output.without_autodiff());
+            kept.push(keeps.without_autodiff());
         }
 
         let outputs = passed[passed.len() - 1].clone().rows();
@@ -219,10 +226,10 @@ impl Stack<'_> {
         // What comes before the first layer with parameters needs no gradient.
         let first = self.stages.iter().position(Stage::learns).unwrap_or(self.stages.len());
         for (i, stage) in self.stages.iter().enumerate().rev() {
-            let (Some(after), Some(output)) = (grad, passed.pop()) else { break };
+            let (Some(after), Some(kept), Some(_)) = (grad, kept.pop(), passed.pop()) else { break };
             let mut backward =
                 Backward { x_grad: i > first, gradients: &mut gradients, trace: &mut *trace, observed: observed[i] };
-            grad = stage.backward(passed[i].clone(), output, after, &mut backward);
+            grad = stage.backward(passed[i].clone(), kept, after, &mut backward);
         }
         // Labels of a device that tracks gradients make a loss of it.
         Pass { objective: loss.without_autodiff(), outputs, gradients }
@@ -251,7 +258,7 @@ enum Operation<'a> {
         role: Role,
     },
     Convolution(&'a FusedConv2d),
-    /// Layers whose φ keeps its input, and those with something around φ, have no backward pass of their own.
+    /// Layers whose φ has parameters or a formula, and those with something around φ, have no backward pass of their own.
     UnfusedLinear(&'a Dense),
     UnfusedConvolution(&'a ConvBlock),
 }
@@ -311,8 +318,9 @@ impl Stage<'_> {
         !matches!(self.operation, Operation::Images(_) | Operation::Flatten | Operation::MaxPool)
     }
 
-    fn forward(&self, x: Signal, trace: &mut Trace) -> Signal {
-        match (&self.operation, x) {
+    /// The output and, if a backward pass is to `keep` it, what that takes.
+    fn forward(&self, x: Signal, trace: &mut Trace, keep: bool) -> (Signal, Signal) {
+        let output = match (&self.operation, x) {
             (&Operation::Images([channels, height, width]), Signal::Rows(x)) => {
                 let [batch, _] = x.dims();
                 Signal::Images(x.reshape([batch, channels, height, width]))
@@ -320,22 +328,25 @@ impl Stage<'_> {
             (Operation::Flatten, Signal::Images(x)) => Signal::Rows(x.flatten(1, 3)),
             (Operation::MaxPool, Signal::Images(x)) => Signal::Images(max_pool_2x2(x)),
             (Operation::Linear { layer, role }, Signal::Rows(x)) => {
-                Signal::Rows(trace.fused_linear_as(*role, &self.name, x, layer))
+                let Kept { output, kept } = trace.fused_linear_as(*role, &self.name, x, layer, keep);
+                return (Signal::Rows(output), Signal::Rows(kept));
             }
             (Operation::Convolution(layer), Signal::Images(x)) => {
-                Signal::Images(trace.fused_conv2d(&self.name, x, layer))
+                let Kept { output, kept } = trace.fused_conv2d_as(&self.name, x, layer, keep);
+                return (Signal::Images(output), Signal::Images(kept));
             }
             (Operation::UnfusedLinear(dense), Signal::Rows(x)) => Signal::Rows(dense.forward(&self.name, x, trace)),
             (Operation::UnfusedConvolution(block), Signal::Images(x)) => {
                 Signal::Images(block.convolve(&self.name, x, trace))
             }
             _ => unreachable!("{MISFIT}"),
-        }
+        };
+        (output.clone(), output)
     }
 
     /// The gradient of `x`, if it is wanted, where that of the output is `grad`.
-    fn backward(&self, x: Signal, output: Signal, grad: Signal, pass: &mut Backward) -> Option<Signal> {
-        match (&self.operation, x, output, grad) {
+    fn backward(&self, x: Signal, kept: Signal, grad: Signal, pass: &mut Backward) -> Option<Signal> {
+        match (&self.operation, x, kept, grad) {
             (Operation::Images(_), _, _, Signal::Images(grad)) => Some(Signal::Rows(grad.flatten(1, 3))),
             (Operation::Flatten, Signal::Images(x), _, Signal::Rows(grad)) => {
                 Some(Signal::Images(grad.reshape(x.dims())))
@@ -343,13 +354,13 @@ impl Stage<'_> {
             (Operation::MaxPool, Signal::Images(x), _, Signal::Images(grad)) => {
                 Some(Signal::Images(max_pool_2x2_backward(x, grad)))
             }
-            (Operation::Linear { layer, .. }, Signal::Rows(x), Signal::Rows(output), Signal::Rows(grad)) => {
-                let of = layer.backward(x, output, grad, pass.x_grad);
+            (Operation::Linear { layer, .. }, Signal::Rows(x), Signal::Rows(kept), Signal::Rows(grad)) => {
+                let of = layer.backward(x, kept, grad, pass.x_grad);
                 pass.register((&layer.weight, of.weight), layer.bias.as_ref().zip(of.bias), of.z);
                 of.x.map(Signal::Rows)
             }
-            (Operation::Convolution(layer), Signal::Images(x), Signal::Images(output), Signal::Images(grad)) => {
-                let of = layer.backward(x, output, grad, pass.x_grad);
+            (Operation::Convolution(layer), Signal::Images(x), Signal::Images(kept), Signal::Images(grad)) => {
+                let of = layer.backward(x, kept, grad, pass.x_grad);
                 pass.register((&layer.weight, of.weight), layer.bias.as_ref().zip(of.bias), of.z);
                 of.x.map(Signal::Images)
             }

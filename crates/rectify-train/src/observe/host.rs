@@ -15,8 +15,8 @@ const CACHED: usize = 1 << 12;
 const LANES: usize = 64;
 
 /// Sums over `z` and over `a`, how many z lie strictly inside of an interval `flat`, and for each unit how many a are not
-/// zero.
-pub fn moments(z: &[f32], a: &[f32], unit: [usize; 2], flat: &[(f64, f64)]) -> (Sums, Sums, u32, Vec<f32>) {
+/// zero and the sum of their sizes.
+pub fn moments(z: &[f32], a: &[f32], unit: [usize; 2], flat: &[(f64, f64)]) -> (Sums, Sums, u32, [Vec<f32>; 2]) {
     Arch::new().dispatch(Moments { z, a, unit, flat })
 }
 
@@ -29,12 +29,12 @@ struct Moments<'a> {
 }
 
 impl NullaryFnOnce for Moments<'_> {
-    type Output = (Sums, Sums, u32, Vec<f32>);
+    type Output = (Sums, Sums, u32, [Vec<f32>; 2]);
 
     #[inline(always)]
     fn call(self) -> Self::Output {
         let Self { z, a, unit: [units, plane], flat } = self;
-        let (mut nonzero, mut inside) = (vec![0.0; units], 0);
+        let (mut nonzero, mut sizes, mut inside) = (vec![0.0; units], vec![0.0; units], 0);
         let (mut z_powers, mut a_powers) = (Powers::<true>::new(), Powers::<true>::new());
         let sample = (units * plane).max(1);
         // Some samples at once, few enough to be read from memory once.
@@ -42,16 +42,19 @@ impl NullaryFnOnce for Moments<'_> {
         for (z, a) in z.chunks(part).zip(a.chunks(part)) {
             for a in a.chunks_exact(sample) {
                 if plane == 1 {
-                    for (nonzero, a) in nonzero.iter_mut().zip(a) {
+                    for ((nonzero, size), a) in nonzero.iter_mut().zip(&mut sizes).zip(a) {
                         *nonzero += if *a == 0.0 { 0.0 } else { 1.0 };
+                        *size += a.abs();
                     }
                 } else {
-                    for (nonzero, a) in nonzero.iter_mut().zip(a.chunks_exact(plane)) {
-                        let mut count = 0;
-                        for a in a {
+                    for ((nonzero, size), a) in nonzero.iter_mut().zip(&mut sizes).zip(a.chunks_exact(plane)) {
+                        let (mut count, mut sum) = (0, [0.0; 8]);
+                        for (place, a) in a.iter().enumerate() {
                             count += u32::from(*a != 0.0);
+                            sum[place % 8] += a.abs();
                         }
                         *nonzero += count as f32;
+                        *size += sum.iter().sum::<f32>();
                     }
                 }
             }
@@ -64,7 +67,7 @@ impl NullaryFnOnce for Moments<'_> {
                 }
             }
         }
-        (z_powers.sums(), a_powers.sums(), inside, nonzero)
+        (z_powers.sums(), a_powers.sums(), inside, [nonzero, sizes])
     }
 }
 

@@ -132,20 +132,33 @@ pub struct Moments {
     pub sums: Numbers,
     /// For each unit the number of activations that are not zero.
     pub nonzero: Numbers,
+    /// For each unit Σ|a|.
+    pub sizes: Numbers,
 }
 
 impl Moments {
+    /// Of no values.
+    pub fn none() -> Self {
+        let none = Sums::ZERO.to_vec();
+        Self {
+            sums: Numbers::Here([none.clone(), none, vec![0.0]].concat()),
+            nonzero: Numbers::Here(Vec::new()),
+            sizes: Numbers::Here(Vec::new()),
+        }
+    }
+
     /// `z` and `a` are `[samples, units, values of a unit]`.
     pub fn of(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> Self {
         let [_, units, plane] = z.dims();
         match in_memory(&[&z, &a], |both| host::moments(both[0], both[1], [units, plane], flat)) {
-            Some((of_z, of_a, inside, nonzero)) => Self {
+            Some((of_z, of_a, inside, [nonzero, sizes])) => Self {
                 sums: Numbers::Here([of_z.to_vec(), of_a.to_vec(), vec![f64::from(inside)]].concat()),
                 nonzero: Numbers::Here(nonzero.into_iter().map(f64::from).collect()),
+                sizes: Numbers::Here(sizes.into_iter().map(f64::from).collect()),
             },
             None => {
-                let [sums, nonzero] = operations::moments(z, a, flat).map(Numbers::on_device);
-                Self { sums, nonzero }
+                let [sums, nonzero, sizes] = operations::moments(z, a, flat).map(Numbers::on_device);
+                Self { sums, nonzero, sizes }
             }
         }
     }
@@ -232,7 +245,7 @@ mod operations {
 
     use super::wide;
 
-    pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> [Tensor<1>; 2] {
+    pub fn moments(z: Tensor<3>, a: Tensor<3>, flat: &[(f64, f64)]) -> [Tensor<1>; 3] {
         let [_, units, _] = z.dims();
         let flat = flat
             .iter()
@@ -240,8 +253,10 @@ mod operations {
             .reduce(|a, b| a + b)
             .unwrap_or_else(|| Tensor::zeros([1], (&z.device(), z.dtype())));
         let nonzero = a.clone().not_equal_elem(0.0).float().cast(z.dtype()).sum_dim(2).sum_dim(0);
+        let sizes = a.clone().abs().sum_dim(2).sum_dim(0);
         let line = |x: Tensor<3>| x.flatten::<1>(0, 2);
-        [Tensor::cat(vec![sums(line(z)), sums(line(a)), flat], 0), nonzero.reshape([units])]
+        let [nonzero, sizes] = [nonzero, sizes].map(|x| x.reshape([units]));
+        [Tensor::cat(vec![sums(line(z)), sums(line(a)), flat], 0), nonzero, sizes]
     }
 
     fn count<const D: usize>(mask: Tensor<D, Bool>, dtype: DType) -> Tensor<1> {
@@ -308,8 +323,8 @@ mod tests {
             let random = || Tensor::<3>::random(shape, Distribution::Normal(0.3, 1.0), &Device::flex());
             let (z, a) = (random(), rectify::relu(random()));
             let found = Moments::of(z.clone(), a.clone(), &flat);
-            assert!(here(&found.sums) && here(&found.nonzero));
-            let found = read(vec![found.sums, found.nonzero]);
+            assert!(here(&found.sums) && here(&found.nonzero) && here(&found.sizes));
+            let found = read(vec![found.sums, found.nonzero, found.sizes]);
             let expected = read(operations::moments(z.clone(), a.clone(), &flat).map(Numbers::on_device).into());
             for at in [0, Sums::NUMBERS] {
                 let [found, expected] = [&found, &expected].map(|numbers| Sums::from_slice(&numbers[0][at..]));
@@ -320,6 +335,7 @@ mod tests {
                 assert_eq!((found.nonfinite, expected.nonfinite), (0.0, 0.0));
             }
             assert_eq!((found[0][2 * Sums::NUMBERS], &found[1]), (expected[0][2 * Sums::NUMBERS], &expected[1]));
+            found[2].iter().zip(&expected[2]).for_each(|(found, expected)| close(*found, *expected));
 
             let [before, after] = [z, a].map(|x| x.reshape([values]));
             let distance = operations::sums(after.clone() - before.clone());

@@ -54,7 +54,7 @@ pub fn report(
         .collect();
     let numbers = read(unread.0);
     let layers = first.layers.iter().zip(columns).enumerate();
-    layers.map(|(i, (layer, columns))| columns.layer(layer, all_values(passes, i), first, &numbers)).collect()
+    layers.map(|(i, (layer, columns))| columns.layer(layer, all_values(passes, i), &numbers)).collect()
 }
 
 fn all_values(passes: &[Trace], layer: usize) -> usize {
@@ -65,6 +65,7 @@ fn all_values(passes: &[Trace], layer: usize) -> usize {
 struct Columns {
     moments: Range<usize>,
     nonzero: Range<usize>,
+    sizes: Range<usize>,
     /// Of pre-activations, activations and gradients.
     samples: [Option<usize>; 3],
     gradient: Norms,
@@ -77,6 +78,8 @@ struct Columns {
     biases: Norms,
     /// Fan-in and fan-out.
     fans: Option<[usize; 2]>,
+    /// Of its first weight.
+    units: usize,
 }
 
 impl Columns {
@@ -115,6 +118,7 @@ impl Columns {
         Self {
             moments: unread.push_all(passes, i, |layer| &layer.moments.sums),
             nonzero: unread.push_all(passes, i, |layer| &layer.moments.nonzero),
+            sizes: unread.push_all(passes, i, |layer| &layer.moments.sizes),
             samples,
             gradient: unread.push_norms(differentiated().filter_map(|layer| layer.gradient.as_ref())),
             weight_gradients: unread.push_norms(weight_gradients.map(|(_, norm)| norm)),
@@ -126,12 +130,16 @@ impl Columns {
                 // Of several matrices, none is the layer's.
                 _ => None,
             },
+            units: weights.first().map_or(0, |(_, weight)| match weight.shape[..] {
+                [_, units] => units,
+                _ => weight.shape[0],
+            }),
             weights: unread.push_norms(weights.iter().map(|(_, weight)| &weight.norm)),
             biases: unread.push_norms(biases.map(|(_, bias)| &bias.norm)),
         }
     }
 
-    fn layer(self, layer: &Observed, values: usize, trace: &Trace, numbers: &[Vec<f64>]) -> Layer {
+    fn layer(self, layer: &Observed, values: usize, numbers: &[Vec<f64>]) -> Layer {
         let sums = |begin: usize| {
             let all = numbers[self.moments.clone()].iter().map(|numbers| Sums::from_slice(&numbers[begin..]));
             all.reduce(Sums::join).unwrap_or(Sums::ZERO)
@@ -139,14 +147,16 @@ impl Columns {
         let (z, a) = (sums(0), sums(Sums::NUMBERS));
         let flat: f64 = numbers[self.moments.clone()].iter().map(|numbers| numbers[2 * Sums::NUMBERS]).sum();
         let nonzero = total(&numbers[self.nonzero.clone()]);
-        let units = nonzero.len();
+        let units = if nonzero.is_empty() { self.units } else { nonzero.len() };
 
         // Outputs pass no activation: nothing there is zero, dead or saturated by one.
         let hidden = layer.role == Role::Hidden;
-        let probe = trace.watch.as_ref().map(|watch| &watch.probe).filter(|_| hidden && layer.probed);
-        let zeros = hidden && a.nonfinite == 0.0 && probe.is_none_or(|probe| probe.counts_zeros());
+        let probe = layer.probe.as_ref().filter(|_| hidden);
+        let zeros =
+            hidden && !nonzero.is_empty() && a.nonfinite == 0.0 && probe.is_none_or(|probe| probe.counts_zeros());
         let saturates = z.nonfinite == 0.0 && probe.is_some_and(|probe| probe.flat.is_some());
         let fraction = |count: f64, of: usize| finite(count / of as f64);
+        let dormant = hidden.then(|| dormant(&total(&numbers[self.sizes.clone()]))).flatten();
         let dead = nonzero.iter().filter(|&&nonzero| nonzero == 0.0).count() as f64;
         let sample = |which: usize| histogram(&numbers[self.samples[which]?]);
         let [weights, biases, weight_gradients, gradient, distance, length] =
@@ -173,6 +183,7 @@ impl Columns {
             activation_std: a.std(values),
             zero_fraction: if zeros { finite(1.0 - nonzero.iter().sum::<f64>() / values as f64) } else { None },
             dead_fraction: if zeros { fraction(dead, units) } else { None },
+            dormant_fraction: dormant,
             unit_nonzero_fraction: match zeros {
                 true => nonzero.iter().map(|nonzero| (nonzero * units as f64 / values as f64) as f32).collect(),
                 false => Vec::new(),
@@ -202,6 +213,17 @@ impl Columns {
         let sum = self.batches.iter().map(rms).sum::<Option<f64>>()?;
         finite(sum / self.batches.len() as f64)
     }
+}
+
+/// A unit is dormant whose activations are on average no larger than this part of the layer's.
+const DORMANT: f64 = 0.025;
+
+/// The fraction of units that are dormant (Sokar et al. 2023, *The dormant neuron phenomenon in deep reinforcement learning*,
+/// definition 3.1), from each unit's Σ|a|. `None` where a layer is not finite, or 0 throughout, so that nothing stands out.
+fn dormant(sizes: &[f64]) -> Option<f64> {
+    let mean = sizes.iter().sum::<f64>() / sizes.len() as f64;
+    let dormant = sizes.iter().filter(|size| **size <= DORMANT * mean).count();
+    (mean.is_finite() && mean > 0.0).then(|| dormant as f64 / sizes.len() as f64)
 }
 
 /// Fan-in and fan-out of a weight `[in, out]` or, with a kernel, `[out, in, …]`.
@@ -284,7 +306,19 @@ fn total(rows: &[Vec<f64>]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fans, histogram};
+    use super::{dormant, fans, histogram};
+
+    #[test]
+    fn dormant_units_are_small_beside_the_layer() {
+        // The mean is 0.505: 0.0126 is the limit.
+        assert_eq!(dormant(&[1.0, 1.0, 0.02, 0.0]), Some(0.25));
+        assert_eq!(dormant(&[10.0, 1.0, 1.0, 1.0, 0.0]), Some(0.2));
+        // Of 50.5.
+        assert_eq!(dormant(&[100.0, 1.0]), Some(0.5));
+        for nothing in [&[0.0, 0.0][..], &[f64::NAN, 1.0], &[]] {
+            assert_eq!(dormant(nothing), None);
+        }
+    }
 
     #[test]
     fn fans_are_of_a_matrix_or_of_kernels() {

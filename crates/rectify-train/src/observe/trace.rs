@@ -1,5 +1,7 @@
 //! What is taken down of each layer while a batch passes.
 
+use std::sync::Arc;
+
 use burn::{
     module::ParamId,
     tensor::{Gradients, Tensor},
@@ -26,18 +28,18 @@ pub struct Trace {
 
 #[derive(Debug)]
 pub(super) struct Watch {
-    pub(super) probe: Probe,
+    probe: Arc<Probe>,
     gradients: bool,
     samples: bool,
 }
 
 /// One layer's metrics for one batch.
 #[derive(Debug)]
-pub(super) struct Observed {
-    pub(super) name: String,
+pub(crate) struct Observed {
+    pub(crate) name: String,
     pub(super) role: Role,
-    /// Whether φ is the probe's.
-    pub(super) probed: bool,
+    /// What was looked for; `None` where φ is another than the probe's, or nothing passed.
+    pub(super) probe: Option<Arc<Probe>>,
     /// Of the pre-activations, and as many of the activations.
     pub(super) values: usize,
     /// Values that a unit takes of a sample: 1, or the pixels of a channel.
@@ -62,7 +64,7 @@ impl Trace {
 
     /// Observes pre-activations and activations.
     pub fn activations(probe: &Probe) -> Self {
-        let watch = Watch { probe: probe.clone(), gradients: false, samples: false };
+        let watch = Watch { probe: Arc::new(probe.clone()), gradients: false, samples: false };
         Self { watch: Some(watch), ..Self::default() }
     }
 
@@ -132,28 +134,43 @@ impl Trace {
 
     /// [`layer`](Self::layer) for a hidden layer that is one operation. Observed or not, its output has the same bits.
     pub fn fused_linear(&mut self, name: &str, x: Tensor<2>, layer: &FusedLinear) -> Tensor<2> {
-        self.fused_linear_as(Role::Hidden, name, x, layer)
+        self.fused_linear_as(Role::Hidden, name, x, layer, false).output
     }
 
-    pub(crate) fn fused_linear_as(&mut self, role: Role, name: &str, x: Tensor<2>, layer: &FusedLinear) -> Tensor<2> {
-        if self.watch.is_none() {
-            return layer.forward(x);
+    /// `keep` tells whether a backward pass by hand follows.
+    pub(crate) fn fused_linear_as(
+        &mut self,
+        role: Role,
+        name: &str,
+        x: Tensor<2>,
+        layer: &FusedLinear,
+        keep: bool,
+    ) -> Kept<2> {
+        let keeps_z = keep && layer.activation().keeps_preactivations();
+        if self.watch.is_none() && !keeps_z {
+            return Kept::output(layer.forward(x));
         }
         let ([batch, _], weight) = (x.dims(), layer.weight.val());
         let [_, units] = weight.dims();
         let probed = self.probes(layer.activation());
-        self.fused((role, probed, name), [batch, units], &weight, |tap| layer.forward_watched(x, tap))
+        self.fused((role, probed, name), [batch, units], &weight, keeps_z, |tap| layer.forward_watched(x, tap))
     }
 
     /// [`layer`](Self::layer) for a convolution that is one operation. Observed or not, its output has the same bits.
     pub fn fused_conv2d(&mut self, name: &str, x: Tensor<4>, layer: &FusedConv2d) -> Tensor<4> {
-        if self.watch.is_none() {
-            return layer.forward(x);
+        self.fused_conv2d_as(name, x, layer, false).output
+    }
+
+    /// `keep` tells whether a backward pass by hand follows.
+    pub(crate) fn fused_conv2d_as(&mut self, name: &str, x: Tensor<4>, layer: &FusedConv2d, keep: bool) -> Kept<4> {
+        let keeps_z = keep && layer.activation().keeps_preactivations();
+        if self.watch.is_none() && !keeps_z {
+            return Kept::output(layer.forward(x));
         }
         let ([batch, _, height, width], weight) = (x.dims(), layer.weight.val());
         let [channels, ..] = weight.dims();
         let (shape, probed) = ([batch, channels, height, width], self.probes(layer.activation()));
-        self.fused((Role::Hidden, probed, name), shape, &weight, |tap| layer.forward_watched(x, tap))
+        self.fused((Role::Hidden, probed, name), shape, &weight, keeps_z, |tap| layer.forward_watched(x, tap))
     }
 
     /// Lets a module that is the field `field` of another one pass: its layers' names begin with `field.`.
@@ -187,6 +204,16 @@ impl Trace {
                 self.set_gradient(place, gradient);
             }
         }
+    }
+
+    /// Of layers that were observed elsewhere, from the input on.
+    pub(crate) fn of_layers(layers: Vec<Observed>) -> Self {
+        Self { layers, ..Self::default() }
+    }
+
+    /// What it has observed.
+    pub(crate) fn into_layers(self) -> Vec<Observed> {
+        self.layers
     }
 
     /// How many layers it has observed: the next one's place.
@@ -230,8 +257,9 @@ impl Trace {
         layer: (Role, bool, &str),
         shape: [usize; D],
         weight: &Tensor<W>,
+        keeps_z: bool,
         pass: impl FnOnce(Tensor<D>) -> (Tensor<D>, Tensor<D>),
-    ) -> Tensor<D> {
+    ) -> Kept<D> {
         let gradients = self.watch.as_ref().is_some_and(|watch| watch.gradients) && weight.is_autodiff();
         let options = (&weight.device(), weight.dtype());
         let leaf = gradients.then(|| Tensor::<2>::zeros([1, shape.iter().product()], options).require_grad());
@@ -239,9 +267,10 @@ impl Trace {
             Some(leaf) => leaf.clone().reshape(shape),
             None => Tensor::zeros([1; D], options),
         };
-        let (z, activation) = pass(tap);
-        self.observe(layer, z, activation.clone(), leaf);
-        activation
+        let (z, output) = pass(tap);
+        let kept = if keeps_z { z.clone() } else { output.clone() };
+        self.observe(layer, z, output.clone(), leaf);
+        Kept { output, kept }
     }
 
     /// Whether a fused layer's φ is what the probe looks for.
@@ -272,10 +301,46 @@ impl Trace {
         let sample =
             |x: &Tensor<3>| watch.samples.then(|| Numbers::sample(x.clone().reshape([values]), HISTOGRAM_SAMPLE));
         let samples = [sample(&z), sample(&a), None];
-        let flat = watch.probe.flat.as_deref().filter(|_| probed).unwrap_or_default();
+        let probe = probed.then(|| Arc::clone(&watch.probe));
+        let flat = probe.as_ref().and_then(|probe| probe.flat.as_deref()).unwrap_or_default();
         let name = format!("{}{name}", self.within);
         let [_, _, plane] = z.dims();
         let moments = Moments::of(z, a, flat);
-        self.layers.push(Observed { name, role, probed, values, plane, moments, leaf, gradient: None, samples });
+        self.layers.push(Observed { name, role, probe, values, plane, moments, leaf, gradient: None, samples });
+    }
+}
+
+impl Observed {
+    /// A layer that nothing was seen to pass: only what its parameters tell is known.
+    pub(crate) fn parameters_only(name: String, role: Role) -> Self {
+        Self {
+            name,
+            role,
+            probe: None,
+            values: 0,
+            plane: 1,
+            moments: Moments::none(),
+            leaf: None,
+            gradient: None,
+            samples: [None, None, None],
+        }
+    }
+
+    /// The same layer by another name, in another part.
+    pub(crate) fn named(self, name: String, role: Role) -> Self {
+        Self { name, role, ..self }
+    }
+}
+
+/// What a fused layer gives, and what its backward pass by hand takes: the output, or the pre-activations where its φ keeps
+/// those.
+pub(crate) struct Kept<const D: usize> {
+    pub(crate) output: Tensor<D>,
+    pub(crate) kept: Tensor<D>,
+}
+
+impl<const D: usize> Kept<D> {
+    fn output(output: Tensor<D>) -> Self {
+        Self { kept: output.clone(), output }
     }
 }

@@ -17,10 +17,22 @@ pub struct DataRecord {
     pub classes: usize,
     /// Share of the most frequent class among the test samples: what guessing it would score.
     pub majority_fraction: f64,
+    /// Test samples that are among the training or validation samples, too, to the last pixel. Absent in older records.
+    #[serde(default)]
+    pub duplicates: Option<usize>,
     /// Mean of the training pixels, 0 to 1.
     pub mean: f64,
     /// Their standard deviation.
     pub std: f64,
+}
+
+impl DataRecord {
+    /// Whether it is the same set, whatever of it an older record does not tell.
+    pub fn is_of(&self, other: &Self) -> bool {
+        let both = self.duplicates.is_some() && other.duplicates.is_some();
+        let told = |of: &Self| Self { duplicates: of.duplicates.filter(|_| both), ..*of };
+        told(self) == told(other)
+    }
 }
 
 impl fmt::Display for DataRecord {

@@ -63,6 +63,10 @@ pub struct Layer {
     pub zero_fraction: Option<f64>,
     /// Fraction of units that are exactly zero on every sample of the probe set.
     pub dead_fraction: Option<f64>,
+    /// Fraction of units whose activations are small beside the layer's: on average at most 0.025 of their mean size
+    /// (dormant units: Sokar et al. 2023). Dead ones are among them.
+    #[serde(default)]
+    pub dormant_fraction: Option<f64>,
     /// By unit, the fraction of its activations over the probe set that are not zero. Empty where it has no meaning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unit_nonzero_fraction: Vec<f32>,
@@ -97,7 +101,7 @@ pub struct Layer {
 
 impl Layer {
     /// What was measured of it, by the names in `results.json`.
-    pub const METRICS: [(&'static str, fn(&Self) -> Option<f64>); 16] = [
+    pub const METRICS: [(&'static str, fn(&Self) -> Option<f64>); 17] = [
         ("weight_rms", |layer| layer.weight_rms),
         ("bias_rms", |layer| layer.bias_rms),
         ("weight_grad_rms", |layer| layer.weight_grad_rms),
@@ -111,6 +115,7 @@ impl Layer {
         ("activation_std", |layer| layer.activation_std),
         ("zero_fraction", |layer| layer.zero_fraction),
         ("dead_fraction", |layer| layer.dead_fraction),
+        ("dormant_fraction", |layer| layer.dormant_fraction),
         ("saturated_fraction", |layer| layer.saturated_fraction),
         ("update_to_weight_ratio", |layer| layer.update_to_weight_ratio),
         ("effective_rank", |layer| layer.effective_rank),

@@ -34,7 +34,7 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
     write_with(path, |file| {
         let mut buffered = BufWriter::with_capacity(1 << 16, file);

@@ -196,17 +196,19 @@ impl RunFolder {
         run: &Run,
         metrics: Mark,
         environment: &Environment,
-        data: DataRecord,
+        data: Option<DataRecord>,
     ) -> Result<(), StoreError> {
         let path = self.run_path(&run.activation, run.seed).join(RUN);
-        let activation = run.activation.parse().map_err(|error| StoreError::damaged(&path, error))?;
-        let experiment =
-            Experiment { activations: vec![activation], seeds: 1, seed: Some(vec![run.seed]), ..experiment.clone() };
+        let mut experiment = Experiment { seeds: 1, seed: Some(vec![run.seed]), ..experiment.clone() };
+        if experiment.own.is_none() {
+            let activation = run.activation.parse().map_err(|error| StoreError::damaged(&path, error))?;
+            experiment.activations = vec![activation];
+        }
         let record = RunRecord {
             schema_version: SCHEMA_VERSION,
             experiment,
             environment: Some(environment.clone()),
-            data: Some(data),
+            data,
             metrics,
             run: run.clone(),
         };

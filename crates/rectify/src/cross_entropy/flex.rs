@@ -8,10 +8,10 @@ use burn::{
     tensor::DType,
 };
 use burn_flex::FlexTensor;
-use pulp::{Arch, NullaryFnOnce};
+use pulp::NullaryFnOnce;
 
 use super::backward::{CrossEntropyOps, default};
-use crate::relu::flex::{dense, tensor};
+use crate::host::{arch, dense, tensor};
 
 impl CrossEntropyOps for Flex {
     fn rectify_cross_entropy(logits: FloatTensor<Self>, labels: IntTensor<Self>) -> FloatTensor<Self> {
@@ -19,7 +19,7 @@ impl CrossEntropyOps for Flex {
             return default::cross_entropy::<Self>(logits, labels);
         };
         let logits = dense(logits);
-        let loss = Arch::new().dispatch(Loss { logits: logits.storage(), labels: &classes });
+        let loss = arch().dispatch(Loss { logits: logits.storage(), labels: &classes });
         tensor(vec![loss], [1])
     }
 
@@ -35,7 +35,7 @@ impl CrossEntropyOps for Flex {
         let (logits, grad) = (dense(logits), dense(grad));
         let mut gradient = logits.storage::<f32>().to_vec();
         let scale = f64::from(grad.storage::<f32>()[0]) / shape[0] as f64;
-        Arch::new().dispatch(LossGradient { logits: &mut gradient, labels: &classes, scale });
+        arch().dispatch(LossGradient { logits: &mut gradient, labels: &classes, scale });
         tensor(gradient, shape)
     }
 }

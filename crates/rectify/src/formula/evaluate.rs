@@ -3,9 +3,9 @@
 
 use super::{
     graph::{Binary, Unary},
-    number::Number,
     program::{Operation, Program},
 };
+use crate::number::Float;
 
 /// Elements of a block: a register of f32 has 1 KiB, so some twenty of them fit into the first cache.
 const BLOCK: usize = 256;
@@ -15,7 +15,7 @@ const LARGEST_ANGLE: f64 = 1e6;
 
 /// A type that tensors hold, and the one that their formulas are computed in.
 pub(super) trait Stored: Copy {
-    type Wide: Number;
+    type Wide: Float;
     fn widen(self) -> Self::Wide;
     fn narrow(wide: Self::Wide) -> Self;
 }
@@ -45,7 +45,7 @@ stored!(half::bf16, f32, half::bf16::to_f32, half::bf16::from_f32);
 /// The registers of one thread.
 struct Registers<N>(Vec<Vec<N>>);
 
-impl<N: Number> Registers<N> {
+impl<N: Float> Registers<N> {
     fn of(program: &Program) -> Self {
         let constants = program.constants.iter().map(|value| vec![N::of(*value); BLOCK]);
         let others = program.registers - 1 - program.constants.len();
@@ -84,7 +84,7 @@ impl<N: Number> Registers<N> {
 
 /// For numbers whose multiples of π / 2 f64's precision does not reach.
 #[inline(never)]
-fn exact_angle<N: Number>(function: Unary, a: &[N], out: &mut [N]) {
+fn exact_angle<N: Float>(function: Unary, a: &[N], out: &mut [N]) {
     for (out, a) in out.iter_mut().zip(a) {
         let exact = if function == Unary::Sin { f64::sin(a.wide()) } else { f64::cos(a.wide()) };
         *out = N::of(exact);
@@ -93,7 +93,7 @@ fn exact_angle<N: Number>(function: Unary, a: &[N], out: &mut [N]) {
 
 /// Number by number: the platform's function is not inlined.
 #[inline(never)]
-fn power<N: Number>(a: &[N], b: &[N], out: &mut [N]) {
+fn power<N: Float>(a: &[N], b: &[N], out: &mut [N]) {
     Binary::Pow.each(a, b, out);
 }
 
@@ -139,6 +139,6 @@ pub(super) fn multiply<S: Stored>(program: &Program, input: &[S], grad: &mut [S]
         let input = &input[i * BLOCK..][..block.len()];
         registers.0[0].iter_mut().zip(input).for_each(|(x, input)| *x = input.widen());
         let results = registers.run(program, block.len());
-        block.iter_mut().zip(results).for_each(|(grad, slope)| *grad = S::narrow(grad.widen().mul(*slope)));
+        block.iter_mut().zip(results).for_each(|(grad, slope)| *grad = S::narrow(grad.widen() * *slope));
     }
 }

@@ -9,7 +9,7 @@ use burn::{
 use burn_flex::FlexTensor;
 use bytemuck::Pod;
 use half::{bf16, f16};
-use pulp::{Arch, NullaryFnOnce};
+use pulp::NullaryFnOnce;
 
 use super::{
     Formula,
@@ -17,7 +17,7 @@ use super::{
     evaluate::{self, Stored},
     program::Program,
 };
-use crate::relu::flex::{by_dtype, dense, in_parts, tensor};
+use crate::host::{arch, by_dtype, dense, in_parts, tensor};
 
 /// Elements that a thread takes at a time.
 const PART: usize = 1 << 14;
@@ -37,13 +37,13 @@ impl FormulaOps for Flex {
 fn forward<F: Stored + Element + Pod>(x: FlexTensor, program: &Program) -> FlexTensor {
     let mut x = dense(x);
     if let Some(elements) = x.try_storage_mut::<F>() {
-        in_parts(elements, PART, FROM, |elements, _| Arch::new().dispatch(InPlace { program, elements }));
+        in_parts(elements, PART, FROM, |elements, _| arch().dispatch(InPlace { program, elements }));
         return x;
     }
     let input = x.storage::<F>();
     let mut output = vec![F::zeroed(); input.len()];
     in_parts(&mut output, PART, FROM, |output, range| {
-        Arch::new().dispatch(MapInto { program, input: &input[range], output });
+        arch().dispatch(MapInto { program, input: &input[range], output });
     });
     tensor(output, x.shape())
 }
@@ -52,7 +52,7 @@ fn backward<F: Stored + Element + Pod>(x: FlexTensor, grad: FlexTensor, program:
     let (x, mut grad) = (dense(x), dense(grad));
     let input = x.storage::<F>();
     let multiply = |grad: &mut [F], range: Range<usize>| {
-        Arch::new().dispatch(Multiply { program, input: &input[range], grad });
+        arch().dispatch(Multiply { program, input: &input[range], grad });
     };
     if let Some(elements) = grad.try_storage_mut::<F>() {
         in_parts(elements, PART, FROM, multiply);

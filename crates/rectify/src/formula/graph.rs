@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use super::number::Number;
+use crate::number::Float;
 
 /// A node's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Id(u16);
+pub(crate) struct Id(u16);
 
 impl Id {
     pub(super) fn index(self) -> usize {
@@ -76,9 +76,9 @@ impl Binary {
 impl Unary {
     /// The function, element by element.
     #[inline(always)]
-    pub(super) fn each<F: Number>(self, a: &[F], out: &mut [F]) {
+    pub(super) fn each<F: Float>(self, a: &[F], out: &mut [F]) {
         #[inline(always)]
-        fn each<F: Number>(a: &[F], out: &mut [F], f: impl Fn(F) -> F) {
+        fn each<F: Float>(a: &[F], out: &mut [F], f: impl Fn(F) -> F) {
             // No closure around it: the compiler need not inline one of a long function into the code for the processor's
             // vectors, and without their instructions a fused product is a call.
             for (out, a) in out.iter_mut().zip(a) {
@@ -108,9 +108,9 @@ impl Unary {
 impl Binary {
     /// The function, element by element.
     #[inline(always)]
-    pub(super) fn each<F: Number>(self, a: &[F], b: &[F], out: &mut [F]) {
+    pub(super) fn each<F: Float>(self, a: &[F], b: &[F], out: &mut [F]) {
         #[inline(always)]
-        fn each<F: Number>(a: &[F], b: &[F], out: &mut [F], f: impl Fn(F, F) -> F) {
+        fn each<F: Float>(a: &[F], b: &[F], out: &mut [F], f: impl Fn(F, F) -> F) {
             for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
                 *out = f(*a, *b);
             }
@@ -135,7 +135,7 @@ impl Binary {
 
 /// Operations, each after those that it takes.
 #[derive(Debug, Default)]
-pub(super) struct Graph {
+pub(crate) struct Graph {
     nodes: Vec<Node>,
     numbers: HashMap<Node, Id>,
 }

@@ -8,11 +8,11 @@ mod evaluate;
 mod flex;
 mod graph;
 mod inspect;
-mod number;
-mod operations;
+pub(crate) mod operations;
 mod parse;
 mod print;
 mod program;
+mod trace;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -25,7 +25,8 @@ use burn::{
 use crate::operands::{Operands, constant, float};
 use backward::FormulaOps;
 pub use error::FormulaError;
-use program::Program;
+pub(crate) use program::Program;
+pub(crate) use trace::trace;
 
 /// An activation from a formula in `x`, with the derivative that follows from it.
 ///
@@ -95,8 +96,8 @@ use program::Program;
 ///
 /// On Flex a formula is computed block by block in the first cache, in f32 with vectors (half types too, rounded once;
 /// f64 by the platform's functions); a power with an exponent that is no whole number is computed number by number. On
-/// other backends it is Burn's operations one after the other, as exact as those are. The backward pass keeps the
-/// input.
+/// other backends it is Burn's operations one after the other, as exact as those are, in f32 for half types. The backward
+/// pass keeps the input.
 ///
 /// # Why not a crate
 ///

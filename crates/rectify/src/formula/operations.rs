@@ -1,8 +1,11 @@
 //! A program by Burn's own operations: for every backend without a kernel of its own.
 
-use burn::backend::{
-    Backend, BoolDType, Scalar, TensorMetadata, get_or_init_device_settings,
-    tensor::{BoolTensor, FloatTensor},
+use burn::{
+    backend::{
+        Backend, BoolDType, Scalar, TensorMetadata, get_or_init_device_settings,
+        tensor::{BoolTensor, FloatTensor},
+    },
+    tensor::{DType, FloatDType},
 };
 
 use super::{
@@ -29,8 +32,13 @@ impl<B: Backend> Clone for Value<B> {
     }
 }
 
-/// The program's result for each element of `x`.
-pub(super) fn map<B: Backend>(program: &Program, x: FloatTensor<B>) -> FloatTensor<B> {
+/// The program's result for each element of `x`. In f32 for half types, whose exponentials overflow where the result does
+/// not.
+pub(crate) fn map<B: Backend>(program: &Program, x: FloatTensor<B>) -> FloatTensor<B> {
+    let dtype = x.dtype();
+    if matches!(dtype, DType::F16 | DType::BF16) {
+        return B::float_cast(map::<B>(program, B::float_cast(x, FloatDType::F32)), dtype.into());
+    }
     let machine =
         Machine::<B> { bool_dtype: get_or_init_device_settings::<B>(&x.device()).bool_dtype, like: x.clone() };
     let mut registers = vec![Value::Tensor(x)];

@@ -9,7 +9,7 @@ const LARGEST_PRODUCT: f64 = 64.0;
 
 /// Steps from x, which is in register 0, and constants, which follow it, to a result.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Program {
+pub(crate) struct Program {
     pub(super) constants: Vec<f64>,
     pub(super) steps: Vec<Step>,
     /// How many there are, x's and the constants' among them.

@@ -3,32 +3,34 @@
 use burn::backend::tensor::FloatTensor;
 
 use super::FusedActivation;
-use crate::relu::ReluOps;
+use crate::{activation::ActivationOps, relu::ReluOps};
 
 /// φ(z).
-pub(crate) fn value<B: ReluOps>(z: FloatTensor<B>, activation: FusedActivation) -> FloatTensor<B> {
+pub(crate) fn value<B: ReluOps + ActivationOps>(z: FloatTensor<B>, activation: FusedActivation) -> FloatTensor<B> {
     match activation {
         FusedActivation::Identity => z,
         FusedActivation::Relu(rule) => B::rectify_relu(z, rule),
         FusedActivation::Sigmoid => B::sigmoid(z),
         FusedActivation::Tanh => B::float_tanh(z),
+        FusedActivation::Function(function) => B::rectify_activation(z, function),
     }
 }
 
-/// φ′ · grad, from the output φ(z).
-pub(crate) fn slope<B: ReluOps>(
-    output: FloatTensor<B>,
+/// φ′ · grad, from z or the output.
+pub(crate) fn slope<B: ReluOps + ActivationOps>(
+    kept: FloatTensor<B>,
     grad: FloatTensor<B>,
     activation: FusedActivation,
 ) -> FloatTensor<B> {
     match activation {
         FusedActivation::Identity => grad,
-        FusedActivation::Relu(rule) => B::rectify_relu_backward(output, grad, rule),
-        FusedActivation::Sigmoid => B::sigmoid_backward(output, grad),
+        FusedActivation::Relu(rule) => B::rectify_relu_backward(kept, grad, rule),
+        FusedActivation::Sigmoid => B::sigmoid_backward(kept, grad),
         FusedActivation::Tanh => {
-            let square = B::float_mul(output.clone(), output);
+            let square = B::float_mul(kept.clone(), kept);
             let slope = B::float_add_scalar(B::float_neg(square), 1.0.into());
             B::float_mul(grad, slope)
         }
+        FusedActivation::Function(function) => B::rectify_activation_backward(kept, grad, function),
     }
 }

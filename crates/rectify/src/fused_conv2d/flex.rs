@@ -10,19 +10,20 @@ use burn::{
     tensor::{DType, Shape},
 };
 use burn_flex::FlexTensor;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::backward::{FusedConv2dOps, default};
+use super::{
+    backward::{FusedConv2dOps, default},
+    planes::{Fresh, Plane, Planes},
+};
 use crate::{
+    activation,
     fused_activation::{
         Bias, FusedActivation,
-        flex::{slope, value},
+        flex::{kernel, slope, value},
     },
-    relu::{
-        flex::{dense, tensor},
-        real::Apply,
-    },
+    host::{arch, dense, tensor},
 };
 
 impl FusedConv2dOps for Flex {
@@ -60,31 +61,35 @@ impl FusedConv2dOps for Flex {
             return default::fused_conv2d_watched::<Self>(x, weight, bias, tap, activation);
         }
         let z = Self::rectify_fused_conv2d(x, weight, bias, FusedActivation::Identity);
-        let output = value(activation, Fresh(z.storage()));
+        let output = match kernel(activation) {
+            Some(function) => activation::flex::values(function, z.storage()),
+            None => value(activation, Fresh(z.storage())),
+        };
         let output = tensor(output, z.shape().dims::<4>());
         (z, output)
     }
 
     fn rectify_fused_conv2d_z_backward(
-        output: FloatTensor<Self>,
+        kept: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         activation: FusedActivation,
         bias: bool,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
-        let [_, channels, height, width] = output.shape().dims();
-        if output.dtype() != DType::F32 || output.shape().num_elements() == 0 {
-            return default::fused_conv2d_z_backward::<Self>(output, grad, activation, bias);
+        let [_, channels, height, width] = kept.shape().dims();
+        if kept.dtype() != DType::F32 || kept.shape().num_elements() == 0 {
+            return default::fused_conv2d_z_backward::<Self>(kept, grad, activation, bias);
         }
-        let (output, mut grad) = (dense(output), dense(grad));
+        let (kept, mut grad) = (dense(kept), dense(grad));
         let mut bias_grad = vec![0.0; channels];
         // In place, unless somebody else holds the gradient.
-        let planes = Planes {
-            output: output.storage(),
-            grad: grad.storage_mut(),
-            bias_grad: &mut bias_grad,
-            area: height * width,
-        };
-        slope(activation, planes);
+        let area = height * width;
+        let samples = kept.storage::<f32>().chunks(channels * area);
+        for (kept, grad) in samples.zip(grad.storage_mut::<f32>().chunks_mut(channels * area)) {
+            if let FusedActivation::Function(function) = activation {
+                activation::flex::slope_times(function, kept, grad);
+            }
+            slope(activation, Planes { kept, grad, bias_grad: &mut bias_grad, area });
+        }
         // Summed in the same pass, asked for or not.
         (grad, bias.then(|| tensor(bias_grad, [channels])))
     }
@@ -115,7 +120,7 @@ impl FusedConv2dOps for Flex {
 }
 
 /// A vector's numbers on every processor are a divisor of this.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 /// Samples a thread takes at a time, small enough to stay in its cache.
 const SAMPLES: usize = 8;
 
@@ -199,10 +204,13 @@ fn convolve(images: &Images, x: &[f32], weights: &[f32], bias: &[f32], activatio
         let samples = output.chunks_exact_mut(channels_out * area).zip(x.chunks_exact(images.channels * area));
         for (output, x) in samples {
             images.pad(x, padded);
-            Arch::new().dispatch(Correlate { padded, offsets: &offsets, weights, planes, places });
+            arch().dispatch(Correlate { padded, offsets: &offsets, weights, planes, places });
             for ((plane, &bias), output) in planes.chunks_exact_mut(places).zip(bias).zip(output.chunks_exact_mut(area))
             {
-                value(activation, Plane { z: plane, bias });
+                value(activation, Plane { z: &mut *plane, bias });
+                if let Some(function) = kernel(activation) {
+                    activation::flex::value_in_place(function, plane);
+                }
                 for (row, plane) in output.chunks_exact_mut(images.width).zip(plane.chunks(images.stride())) {
                     row.write_copy_of_slice(&plane[..images.width]);
                 }
@@ -300,7 +308,7 @@ fn weight_gradient(images: &Images, x: &[f32], z_grad: &[f32], channels_out: usi
         images.pad(x, padded);
         images.pad(z_grad, grads);
         let mut gradient = vec![0.0; images.taps * channels_out];
-        Arch::new().dispatch(WeightGradient {
+        arch().dispatch(WeightGradient {
             padded,
             sample: images.channels * images.plane(),
             offsets: &offsets,
@@ -393,83 +401,6 @@ impl WeightGradient<'_> {
             }
         }
         T
-    }
-}
-
-/// φ(z + b) in place of z.
-struct Plane<'a> {
-    z: &'a mut [f32],
-    bias: f32,
-}
-
-impl Apply<f32> for Plane<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) {
-        let Self { z, bias } = self;
-        Arch::new().dispatch(|| z.iter_mut().for_each(|z| *z = phi(*z, bias)));
-    }
-}
-
-/// φ(z), elsewhere.
-struct Fresh<'a>(&'a [f32]);
-
-impl Apply<f32> for Fresh<'_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
-        let mut output = Vec::with_capacity(self.0.len());
-        let free = &mut output.spare_capacity_mut()[..self.0.len()];
-        Arch::new().dispatch(|| {
-            for (z, output) in self.0.iter().zip(free) {
-                // −0.0, the neutral element of addition, keeps every bit of z.
-                output.write(phi(*z, -0.0));
-            }
-        });
-        // SAFETY: every element is written: both are of the same length.
-        unsafe { output.set_len(self.0.len()) };
-        output
-    }
-}
-
-/// φ′ · g in place of g, and its sum over each channel's planes.
-struct Planes<'a> {
-    /// φ(z), which tells φ′.
-    output: &'a [f32],
-    grad: &'a mut [f32],
-    bias_grad: &'a mut [f32],
-    area: usize,
-}
-
-impl Apply<f32> for Planes<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn apply(self, slope: impl Fn(f32, f32) -> f32 + Sync) {
-        let Self { output, grad, bias_grad, area } = self;
-        let channels = bias_grad.len();
-        Arch::new().dispatch(|| {
-            for (i, (output, grad)) in output.chunks_exact(area).zip(grad.chunks_exact_mut(area)).enumerate() {
-                let (grad, grad_rest) = grad.as_chunks_mut::<LANES>();
-                let (output, output_rest) = output.as_chunks::<LANES>();
-                // Partial sums side by side, so that the loop vectorises.
-                let mut sums = [0.0; LANES];
-                for (output, grad) in output.iter().zip(grad) {
-                    for lane in 0..LANES {
-                        grad[lane] = slope(output[lane], grad[lane]);
-                        sums[lane] += grad[lane];
-                    }
-                }
-                let mut sum: f32 = sums.iter().sum();
-                for (a, g) in output_rest.iter().zip(grad_rest) {
-                    *g = slope(*a, *g);
-                    sum += *g;
-                }
-                bias_grad[i % channels] += sum;
-            }
-        });
     }
 }
 

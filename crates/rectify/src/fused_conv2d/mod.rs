@@ -3,6 +3,8 @@
 mod backward;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod planes;
 
 use burn::{
     backend::Dispatch,
@@ -196,28 +198,29 @@ impl FusedConv2d {
     /// The gradients where that of the output is `grad`: what autodiff computes, to the bit, for a backward pass that
     /// is written by hand. It tracks nothing: gradients are constants.
     ///
-    /// `x` and `output` are what [`forward`](Self::forward) took and gave; `x_grad` tells whether the gradient of `x` is
-    /// wanted.
+    /// `x` is what [`forward`](Self::forward) took and `kept` what it gave or, where the activation
+    /// [keeps z](FusedActivation::keeps_preactivations), z as [`forward_watched`](Self::forward_watched) gives it; `x_grad`
+    /// tells whether the gradient of `x` is wanted.
     ///
     /// # Shapes
     ///
     /// - x: `[batch, channels_in, height, width]`
-    /// - output and grad: `[batch, channels_out, height, width]`
+    /// - kept and grad: `[batch, channels_out, height, width]`
     ///
     /// # Panics
     ///
     /// Where a tensor is of another shape, or not of the type and device of the weights.
     #[track_caller]
-    pub fn backward(&self, x: Tensor<4>, output: Tensor<4>, grad: Tensor<4>, x_grad: bool) -> FusedGradients<4> {
-        let [x, output, grad, weight] = [x, output, grad, self.weight.val()].map(constant);
+    pub fn backward(&self, x: Tensor<4>, kept: Tensor<4>, grad: Tensor<4>, x_grad: bool) -> FusedGradients<4> {
+        let [x, kept, grad, weight] = [x, kept, grad, self.weight.val()].map(constant);
         let ([batch, _, height, width], [channels_out, channels_in, ..]) = (x.dims(), weight.dims());
         let operands = Operands::like("FusedConv2d::backward", &weight);
         operands.check("x", &x, [batch, channels_in, height, width]);
-        operands.check("output", &output, [batch, channels_out, height, width]);
+        operands.check("kept", &kept, [batch, channels_out, height, width]);
         operands.check("grad", &grad, [batch, channels_out, height, width]);
 
-        let [x, output, grad, weight] = [x, output, grad, weight].map(Tensor::into_dispatch);
-        let (z, bias) = Dispatch::rectify_fused_conv2d_z_backward(output, grad, self.activation, self.bias.is_some());
+        let [x, kept, grad, weight] = [x, kept, grad, weight].map(Tensor::into_dispatch);
+        let (z, bias) = Dispatch::rectify_fused_conv2d_z_backward(kept, grad, self.activation, self.bias.is_some());
         let of_weight = Dispatch::rectify_fused_conv2d_weight_backward(x, weight.clone(), z.clone());
         FusedGradients {
             weight: Tensor::from_dispatch(of_weight),

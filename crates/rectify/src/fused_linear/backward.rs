@@ -12,6 +12,7 @@ use burn::backend::{
 };
 
 use crate::{
+    activation::ActivationOps,
     fused_activation::{Bias, FusedActivation, operations},
     relu::ReluOps,
 };
@@ -25,7 +26,7 @@ use crate::{
     Fusion: cfg(feature = "fusion"),
     Remote: cfg(feature = "remote")
 )]
-pub trait FusedLinearOps: ReluOps {
+pub trait FusedLinearOps: ReluOps + ActivationOps {
     /// φ(xW + b).
     #[fusion(default)]
     fn rectify_fused_linear(
@@ -49,15 +50,15 @@ pub trait FusedLinearOps: ReluOps {
         default::fused_linear_watched::<Self>(x, weight, bias, tap, activation)
     }
 
-    /// The gradients of the pre-activations, φ′ · grad, and of the bias where there is one, their sum over the batch.
+    /// From the output, or z where the activation keeps that: the gradients of the pre-activations, φ′ · grad, and of the bias where there is one, their sum over the batch.
     #[fusion(default)]
     fn rectify_fused_linear_z_backward(
-        output: FloatTensor<Self>,
+        kept: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         activation: FusedActivation,
         bias: bool,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
-        default::fused_linear_z_backward::<Self>(output, grad, activation, bias)
+        default::fused_linear_z_backward::<Self>(kept, grad, activation, bias)
     }
 
     /// xᵀ · z_grad.
@@ -75,9 +76,9 @@ pub trait FusedLinearOps: ReluOps {
 
 /// Burn's own operations in the layer's order: for every backend, and where a kernel does not apply.
 pub mod default {
-    use super::{Bias, FloatTensor, FusedActivation, ReluOps, operations};
+    use super::{ActivationOps, Bias, FloatTensor, FusedActivation, ReluOps, operations};
 
-    pub fn fused_linear<B: ReluOps>(
+    pub fn fused_linear<B: ReluOps + ActivationOps>(
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
         bias: Bias<B>,
@@ -86,7 +87,7 @@ pub mod default {
         operations::value::<B>(B::linear(x, weight, bias.tensor()), activation)
     }
 
-    pub fn fused_linear_watched<B: ReluOps>(
+    pub fn fused_linear_watched<B: ReluOps + ActivationOps>(
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
         bias: Bias<B>,
@@ -97,21 +98,27 @@ pub mod default {
         (z.clone(), operations::value::<B>(z, activation))
     }
 
-    pub fn fused_linear_z_backward<B: ReluOps>(
-        output: FloatTensor<B>,
+    pub fn fused_linear_z_backward<B: ReluOps + ActivationOps>(
+        kept: FloatTensor<B>,
         grad: FloatTensor<B>,
         activation: FusedActivation,
         bias: bool,
     ) -> (FloatTensor<B>, Option<FloatTensor<B>>) {
-        let grad = operations::slope::<B>(output, grad, activation);
+        let grad = operations::slope::<B>(kept, grad, activation);
         (grad.clone(), bias.then(|| B::linear_bias_backward(grad)))
     }
 
-    pub fn fused_linear_weight_backward<B: ReluOps>(x: FloatTensor<B>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
+    pub fn fused_linear_weight_backward<B: ReluOps + ActivationOps>(
+        x: FloatTensor<B>,
+        z_grad: FloatTensor<B>,
+    ) -> FloatTensor<B> {
         B::linear_weight_backward(x, z_grad)
     }
 
-    pub fn fused_linear_x_backward<B: ReluOps>(weight: FloatTensor<B>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
+    pub fn fused_linear_x_backward<B: ReluOps + ActivationOps>(
+        weight: FloatTensor<B>,
+        z_grad: FloatTensor<B>,
+    ) -> FloatTensor<B> {
         B::linear_x_backward(weight, z_grad)
     }
 }
@@ -130,7 +137,8 @@ impl FusedLinearOps for burn::backend::Remote {}
 struct State<T> {
     x: Option<T>,
     weight: Option<T>,
-    output: T,
+    /// The output, or z where φ′ needs that.
+    kept: T,
 }
 
 #[derive(Debug)]
@@ -145,8 +153,8 @@ impl<B: FusedLinearOps, const N: usize> Backward<B, N> for FusedLinearBackward {
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let State { x, weight, output } = ops.state;
-        let (z_grad, bias_grad) = B::rectify_fused_linear_z_backward(output, grad, self.activation, self.bias);
+        let State { x, weight, kept } = ops.state;
+        let (z_grad, bias_grad) = B::rectify_fused_linear_z_backward(kept, grad, self.activation, self.bias);
         let weight_grad = x.map(|x| B::rectify_fused_linear_weight_backward(x, z_grad.clone()));
         let x_grad = weight.map(|weight| B::rectify_fused_linear_x_backward(weight, z_grad.clone()));
         let gradients = [x_grad, weight_grad].into_iter().chain(bias_grad.map(Some)).chain([Some(z_grad)]);
@@ -165,9 +173,10 @@ impl FusedLinearBackward {
         parents: [NodeGuard; N],
         state: impl FnOnce(FloatTensor<B>) -> State<FloatTensor<B>>,
         output: FloatTensor<B>,
+        kept: FloatTensor<B>,
     ) -> FloatTensor<Autodiff<B, C>> {
         match self.prepare::<C>(parents).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(state(output.clone()), output),
+            OpsKind::Tracked(prepared) => prepared.finish(state(kept), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
@@ -183,13 +192,24 @@ impl<B: FusedLinearOps, C: CheckpointStrategy> FusedLinearOps for Autodiff<B, C>
         let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
         let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
         let (kept_x, kept_weight) = (weight_tracked.then(|| x.clone()), x_tracked.then(|| weight.clone()));
-        let state = |output| State { x: kept_x, weight: kept_weight, output };
-        let (bias, bias_node) = bias.tensor().map(|bias| bias.into_parts()).unzip();
+        let state = |kept| State { x: kept_x, weight: kept_weight, kept };
+        let bias = bias.tensor();
+        let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
+        let (bias, bias_node) = bias.map(|bias| bias.into_parts()).unzip();
         let step = FusedLinearBackward { activation, bias: bias.is_some() };
-        let output = B::rectify_fused_linear(x, weight, bias.into(), activation);
+        let tracked = x_tracked || weight_tracked || bias_tracked;
+        let (output, kept) = if tracked && activation.keeps_preactivations() {
+            // No backend below reads a tap.
+            let tap = x.clone();
+            let (z, output) = B::rectify_fused_linear_watched(x, weight, bias.into(), tap, activation);
+            (output, z)
+        } else {
+            let output = B::rectify_fused_linear(x, weight, bias.into(), activation);
+            (output.clone(), output)
+        };
         match bias_node {
-            Some(bias_node) => step.record::<B, C, 3>([x_node, weight_node, bias_node], state, output),
-            None => step.record::<B, C, 2>([x_node, weight_node], state, output),
+            Some(bias_node) => step.record::<B, C, 3>([x_node, weight_node, bias_node], state, output, kept),
+            None => step.record::<B, C, 2>([x_node, weight_node], state, output, kept),
         }
     }
 
@@ -203,14 +223,15 @@ impl<B: FusedLinearOps, C: CheckpointStrategy> FusedLinearOps for Autodiff<B, C>
         let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
         let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
         let (kept_x, kept_weight) = (weight_tracked.then(|| x.clone()), x_tracked.then(|| weight.clone()));
-        let state = |output| State { x: kept_x, weight: kept_weight, output };
+        let state = |kept| State { x: kept_x, weight: kept_weight, kept };
         let (tap, tap_node) = tap.into_parts();
         let (bias, bias_node) = bias.tensor().map(|bias| bias.into_parts()).unzip();
         let step = FusedLinearBackward { activation, bias: bias.is_some() };
         let (z, output) = B::rectify_fused_linear_watched(x, weight, bias.into(), tap, activation);
+        let kept = if activation.keeps_preactivations() { z.clone() } else { output.clone() };
         let output = match bias_node {
-            Some(bias_node) => step.record::<B, C, 4>([x_node, weight_node, bias_node, tap_node], state, output),
-            None => step.record::<B, C, 3>([x_node, weight_node, tap_node], state, output),
+            Some(bias_node) => step.record::<B, C, 4>([x_node, weight_node, bias_node, tap_node], state, output, kept),
+            None => step.record::<B, C, 3>([x_node, weight_node, tap_node], state, output, kept),
         };
         (Self::from_inner(z), output)
     }

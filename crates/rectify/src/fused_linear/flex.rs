@@ -8,15 +8,16 @@ use burn::{
 };
 use burn_flex::FlexTensor;
 use gemm::Parallelism;
-use pulp::Arch;
 
 use super::{
     Bias, FusedActivation,
     backward::{FusedLinearOps, default},
 };
 use crate::{
-    fused_activation::flex::{slope, value},
-    relu::{flex::tensor, real::Apply},
+    activation,
+    fused_activation::flex::{kernel, slope, value},
+    host::{arch, tensor},
+    relu::real::Apply,
 };
 
 impl FusedLinearOps for Flex {
@@ -30,7 +31,12 @@ impl FusedLinearOps for Flex {
             return default::fused_linear::<Self>(x, weight, bias, activation);
         };
         let mut z = matrices.product();
-        value(activation, Rows { z: &mut z, bias: &bias });
+        for z in z.chunks_mut(block(bias.len())) {
+            value(activation, Rows { z, bias: &bias });
+            if let Some(function) = kernel(activation) {
+                activation::flex::value_in_place(function, z);
+            }
+        }
         tensor(z, [matrices.rows, matrices.columns])
     }
 
@@ -47,7 +53,16 @@ impl FusedLinearOps for Flex {
         let mut z = matrices.product();
         let mut output = Vec::with_capacity(z.len());
         let free = &mut output.spare_capacity_mut()[..z.len()];
-        value(activation, WatchedRows { z: &mut z, output: free, bias: &bias });
+        let block = block(bias.len());
+        for (z, output) in z.chunks_mut(block).zip(free.chunks_mut(block)) {
+            match kernel(activation) {
+                Some(function) => {
+                    value(FusedActivation::Identity, Rows { z, bias: &bias });
+                    activation::flex::value(function, z, output);
+                }
+                None => value(activation, WatchedRows { z, output, bias: &bias }),
+            }
+        }
         // SAFETY: every element is written: both are of the same length, and `with_bias` has checked that their rows are as
         // long as the bias, by which they are taken.
         unsafe { output.set_len(z.len()) };
@@ -56,26 +71,26 @@ impl FusedLinearOps for Flex {
     }
 
     fn rectify_fused_linear_z_backward(
-        output: FloatTensor<Self>,
+        kept: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         activation: FusedActivation,
         bias: bool,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
-        let (Some(values), Some(_)) = (matrix(&output), matrix(&grad)) else {
-            return default::fused_linear_z_backward::<Self>(output, grad, activation, bias);
+        let (Some(values), Some(_)) = (matrix(&kept), matrix(&grad)) else {
+            return default::fused_linear_z_backward::<Self>(kept, grad, activation, bias);
         };
-        let columns = output.shape()[1];
+        let columns = kept.shape()[1];
         let mut grad = grad;
         let mut bias_grad = vec![0.0; columns];
         let z_grad = match grad.try_storage_mut::<f32>() {
             Some(gradients) => {
-                slope(activation, GradientRows { output: values, grad: gradients, bias_grad: &mut bias_grad });
+                z_gradient(activation, values, gradients, &mut bias_grad);
                 grad
             }
             None => {
                 let mut gradients = grad.storage::<f32>().to_vec();
-                slope(activation, GradientRows { output: values, grad: &mut gradients, bias_grad: &mut bias_grad });
-                tensor(gradients, [output.shape()[0], columns])
+                z_gradient(activation, values, &mut gradients, &mut bias_grad);
+                tensor(gradients, [kept.shape()[0], columns])
             }
         };
         // Summed in the same pass, asked for or not.
@@ -96,6 +111,22 @@ impl FusedLinearOps for Flex {
             Some(matrices) => tensor(matrices.product(), [matrices.rows, matrices.columns]),
             None => default::fused_linear_x_backward::<Self>(weight, z_grad),
         }
+    }
+}
+
+/// Elements of so many whole rows that they stay in the first cache.
+fn block(columns: usize) -> usize {
+    (activation::flex::BLOCK / columns).max(1) * columns
+}
+
+/// φ′ · g in place of g, and its sum over the rows.
+fn z_gradient(activation: FusedActivation, kept: &[f32], grad: &mut [f32], bias_grad: &mut [f32]) {
+    let block = block(bias_grad.len());
+    for (kept, grad) in kept.chunks(block).zip(grad.chunks_mut(block)) {
+        if let FusedActivation::Function(function) = activation {
+            activation::flex::slope_times(function, kept, grad);
+        }
+        slope(activation, GradientRows { kept, grad, bias_grad: &mut *bias_grad });
     }
 }
 
@@ -208,7 +239,7 @@ impl Apply<f32> for Rows<'_> {
     #[inline(always)]
     fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) {
         let Self { z, bias } = self;
-        Arch::new().dispatch(|| {
+        arch().dispatch(|| {
             for row in z.chunks_exact_mut(bias.len()) {
                 for (z, b) in row.iter_mut().zip(bias) {
                     *z = phi(*z, *b);
@@ -231,7 +262,7 @@ impl Apply<f32> for WatchedRows<'_> {
     #[inline(always)]
     fn apply(self, phi: impl Fn(f32, f32) -> f32 + Sync) {
         let Self { z, output, bias } = self;
-        Arch::new().dispatch(|| {
+        arch().dispatch(|| {
             for (row, output) in z.chunks_exact_mut(bias.len()).zip(output.chunks_exact_mut(bias.len())) {
                 for ((z, a), b) in row.iter_mut().zip(output).zip(bias) {
                     *z += *b;
@@ -245,8 +276,8 @@ impl Apply<f32> for WatchedRows<'_> {
 
 /// φ′ · g in place of g, row by row, and its sum over the rows.
 struct GradientRows<'a> {
-    /// φ(z), which tells φ′.
-    output: &'a [f32],
+    /// φ(z) or z, which tells φ′.
+    kept: &'a [f32],
     grad: &'a mut [f32],
     bias_grad: &'a mut [f32],
 }
@@ -256,11 +287,11 @@ impl Apply<f32> for GradientRows<'_> {
 
     #[inline(always)]
     fn apply(self, slope: impl Fn(f32, f32) -> f32 + Sync) {
-        let Self { output, grad, bias_grad } = self;
+        let Self { kept, grad, bias_grad } = self;
         let columns = bias_grad.len();
-        Arch::new().dispatch(|| {
-            for (output, grad) in output.chunks_exact(columns).zip(grad.chunks_exact_mut(columns)) {
-                for ((a, g), b) in output.iter().zip(grad).zip(bias_grad.iter_mut()) {
+        arch().dispatch(|| {
+            for (kept, grad) in kept.chunks_exact(columns).zip(grad.chunks_exact_mut(columns)) {
+                for ((a, g), b) in kept.iter().zip(grad).zip(bias_grad.iter_mut()) {
                     *g = slope(*a, *g);
                     *b += *g;
                 }

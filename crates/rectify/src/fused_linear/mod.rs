@@ -168,13 +168,14 @@ impl FusedLinear {
     /// The gradients where that of the output is `grad`: what autodiff computes, to the bit, for a backward pass that
     /// is written by hand. It tracks nothing: gradients are constants.
     ///
-    /// `x` and `output` are what [`forward`](Self::forward) took and gave; `x_grad` tells whether the gradient of `x` is
-    /// wanted.
+    /// `x` is what [`forward`](Self::forward) took and `kept` what it gave or, where the activation
+    /// [keeps z](FusedActivation::keeps_preactivations), z as [`forward_watched`](Self::forward_watched) gives it; `x_grad`
+    /// tells whether the gradient of `x` is wanted.
     ///
     /// # Shapes
     ///
     /// - x: `[batch, d_input]`
-    /// - output and grad: `[batch, d_output]`
+    /// - kept and grad: `[batch, d_output]`
     ///
     /// # Panics
     ///
@@ -192,17 +193,17 @@ impl FusedLinear {
     /// # Ok::<(), rectify::ConfigError>(())
     /// ```
     #[track_caller]
-    pub fn backward(&self, x: Tensor<2>, output: Tensor<2>, grad: Tensor<2>, x_grad: bool) -> FusedGradients<2> {
-        let [x, output, grad] = [x, output, grad].map(constant);
+    pub fn backward(&self, x: Tensor<2>, kept: Tensor<2>, grad: Tensor<2>, x_grad: bool) -> FusedGradients<2> {
+        let [x, kept, grad] = [x, kept, grad].map(constant);
         let weight = constant(self.float_weight(x.dtype()));
         let ([batch, _], [d_input, d_output]) = (x.dims(), weight.dims());
         let operands = Operands::like("FusedLinear::backward", &weight);
         operands.check("x", &x, [batch, d_input]);
-        operands.check("output", &output, [batch, d_output]);
+        operands.check("kept", &kept, [batch, d_output]);
         operands.check("grad", &grad, [batch, d_output]);
 
-        let [x, output, grad, weight] = [x, output, grad, weight].map(Tensor::into_dispatch);
-        let (z, bias) = Dispatch::rectify_fused_linear_z_backward(output, grad, self.activation, self.bias.is_some());
+        let [x, kept, grad, weight] = [x, kept, grad, weight].map(Tensor::into_dispatch);
+        let (z, bias) = Dispatch::rectify_fused_linear_z_backward(kept, grad, self.activation, self.bias.is_some());
         FusedGradients {
             weight: Tensor::from_dispatch(Dispatch::rectify_fused_linear_weight_backward(x, z.clone())),
             x: x_grad.then(|| Tensor::from_dispatch(Dispatch::rectify_fused_linear_x_backward(weight, z.clone()))),

@@ -4,11 +4,11 @@ use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
     tensor::DType,
 };
-use pulp::{Arch, NullaryFnOnce};
+use pulp::NullaryFnOnce;
 use rayon::prelude::*;
 
 use super::backward::{MaxPoolOps, default};
-use crate::relu::flex::{dense, tensor};
+use crate::host::{arch, dense, tensor};
 
 impl MaxPoolOps for Flex {
     fn rectify_max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -22,7 +22,7 @@ impl MaxPoolOps for Flex {
         let mut output = vec![0.0; size];
         let planes = x.storage::<f32>().par_chunks_exact(height * width);
         let planes = planes.zip(output.par_chunks_exact_mut((height / 2) * (width / 2)));
-        planes.with_min_len(PLANES).for_each(|(x, output)| Arch::new().dispatch(Maximum { x, width, output }));
+        planes.with_min_len(PLANES).for_each(|(x, output)| arch().dispatch(Maximum { x, width, output }));
         tensor(output, output_shape)
     }
 
@@ -37,7 +37,7 @@ impl MaxPoolOps for Flex {
         let planes = planes.zip(grad.storage::<f32>().par_chunks_exact((height / 2) * (width / 2)));
         let planes = planes.zip(x_grad.par_chunks_exact_mut(height * width));
         planes.with_min_len(PLANES).for_each(|((x, grad), x_grad)| {
-            Arch::new().dispatch(MaximumGradient { x, width, grad, x_grad });
+            arch().dispatch(MaximumGradient { x, width, grad, x_grad });
         });
         tensor(x_grad, x.shape().dims::<4>())
     }

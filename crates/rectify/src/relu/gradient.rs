@@ -129,11 +129,6 @@ pub enum ConfigError {
         /// What it may be.
         expected: &'static str,
     },
-    /// A fused layer keeps its output only.
-    #[error(
-        "the gradient rule `{0}` needs the input, and a fused layer keeps its output only; use Relu behind a Linear"
-    )]
-    NeedsInput(GradientRule),
     /// Text that is not a gradient rule.
     #[error("unknown gradient rule `{0}`; known are heaviside=VALUE, leaky=SLOPE, bsilu, nelu=ALPHA, guided, deconv")]
     UnknownRule(String),

@@ -122,9 +122,9 @@ impl Relu {
         self.rule
     }
 
-    /// The same as part of a [`FusedLinear`](crate::FusedLinear); `None` where the rule needs the input.
-    pub fn fused(&self) -> Option<FusedActivation> {
-        (!self.rule.needs_input()).then_some(FusedActivation::Relu(self.rule))
+    /// The same as part of a [`FusedLinear`](crate::FusedLinear).
+    pub fn fused(&self) -> FusedActivation {
+        FusedActivation::Relu(self.rule)
     }
 
     /// The gradient of the input where that of the output is `grad`: what autodiff computes, for a backward pass that is

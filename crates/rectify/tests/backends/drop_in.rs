@@ -17,17 +17,22 @@ use burn::{
     },
 };
 use rectify::{
-    FusedActivation, FusedConv2d, FusedConv2dConfig, FusedLinear, FusedLinearConfig, GradientRule, Relu, cross_entropy,
-    cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward,
+    Activation, FusedActivation, FusedConv2d, FusedConv2dConfig, FusedLinear, FusedLinearConfig, Gelu, GradientRule,
+    HardTanh, Relu, cross_entropy, cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward,
 };
 
 use super::{is_gpu, random};
 
-const ACTIVATIONS: [FusedActivation; 4] = [
+const ACTIVATIONS: [FusedActivation; 7] = [
     FusedActivation::Identity,
     FusedActivation::Relu(GradientRule::Heaviside { at_zero: 0.0 }),
     FusedActivation::Sigmoid,
     FusedActivation::Tanh,
+    // Both keep the pre-activations.
+    FusedActivation::Relu(GradientRule::Heaviside { at_zero: 0.5 }),
+    FusedActivation::Function(Activation::Gelu(Gelu)),
+    // Keeps the output.
+    FusedActivation::Function(Activation::HardTanh(HardTanh { min_value: -0.75, max_value: 0.5 })),
 ];
 
 fn phi<const D: usize>(z: Tensor<D>, activation: FusedActivation) -> Tensor<D> {
@@ -36,7 +41,13 @@ fn phi<const D: usize>(z: Tensor<D>, activation: FusedActivation) -> Tensor<D> {
         FusedActivation::Relu(_) => activation::relu(z),
         FusedActivation::Sigmoid => activation::sigmoid(z),
         FusedActivation::Tanh => activation::tanh(z),
+        FusedActivation::Function(function) => function.forward(z),
     }
+}
+
+/// What a backward pass by hand takes.
+fn kept<const D: usize>(activation: FusedActivation, z: Tensor<D>, output: Tensor<D>) -> Tensor<D> {
+    if activation.keeps_preactivations() { z } else { output }
 }
 
 #[track_caller]
@@ -97,9 +108,9 @@ fn layers_take_quantised_inputs_and_parameters(device: &Device) {
             let expected = phi(linear.forward(x.clone()), activation);
             let found = layer.forward(x.clone());
             assert_close(found.clone().into_data(), expected.into_data());
-            let (_, watched) = layer.forward_watched(x.clone(), found.zeros_like());
+            let (z, watched) = layer.forward_watched(x.clone(), found.zeros_like());
             assert_close(watched.into_data(), found.clone().into_data());
-            let gradients = layer.backward(x, found.clone(), found.ones_like(), true);
+            let gradients = layer.backward(x, kept(activation, z, found.clone()), found.ones_like(), true);
             assert_eq!((gradients.weight.dims(), gradients.x.unwrap().dims()), ([8, 4], [5, 8]));
         }
 
@@ -113,9 +124,9 @@ fn layers_take_quantised_inputs_and_parameters(device: &Device) {
             let expected = phi(conv.forward(x.clone()), activation);
             let found = layer.forward(x.clone());
             assert_close(found.clone().into_data(), expected.into_data());
-            let (_, watched) = layer.forward_watched(x.clone(), found.zeros_like());
+            let (z, watched) = layer.forward_watched(x.clone(), found.zeros_like());
             assert_close(watched.into_data(), found.clone().into_data());
-            let gradients = layer.backward(x, found.clone(), found.ones_like(), true);
+            let gradients = layer.backward(x, kept(activation, z, found.clone()), found.ones_like(), true);
             assert_eq!((gradients.weight.dims(), gradients.x.unwrap().dims()), ([8, 4, 3, 3], [2, 4, 6, 8]));
         }
     }
@@ -143,10 +154,10 @@ fn a_layer_without_bias_has_burns_parameters_and_gradients(device: &Device) {
         let output = layer.forward(x.clone());
         assert_close(output.to_data(), expected.to_data());
         let tap = Tensor::<2>::zeros([5, 3], device).require_grad();
-        let (_, watched) = layer.forward_watched(x.clone(), tap.clone());
+        let (z, watched) = layer.forward_watched(x.clone(), tap.clone());
         watched.to_data().assert_eq(&output.to_data(), true);
 
-        let by_hand = layer.backward(x.clone(), output.clone(), weigh.clone(), true);
+        let by_hand = layer.backward(x.clone(), kept(activation, z, output.clone()), weigh.clone(), true);
         assert!(by_hand.bias.is_none());
         let of = |output: Tensor<2>| (output * weigh.clone()).sum().backward();
         let (by_burn, by_layer, by_watched) = (of(expected), of(output), of(watched));
@@ -167,10 +178,10 @@ fn a_layer_without_bias_has_burns_parameters_and_gradients(device: &Device) {
         let output = layer.forward(x.clone());
         assert_close(output.to_data(), expected.to_data());
         let tap = Tensor::<4>::zeros([2, 3, 5, 4], device).require_grad();
-        let (_, watched) = layer.forward_watched(x.clone(), tap.clone());
+        let (z, watched) = layer.forward_watched(x.clone(), tap.clone());
         watched.to_data().assert_eq(&output.to_data(), true);
 
-        let by_hand = layer.backward(x.clone(), output.clone(), weigh.clone(), true);
+        let by_hand = layer.backward(x.clone(), kept(activation, z, output.clone()), weigh.clone(), true);
         assert!(by_hand.bias.is_none());
         let of = |output: Tensor<4>| (output * weigh.clone()).sum().backward();
         let (by_burn, by_layer, by_watched) = (of(expected), of(output), of(watched));

@@ -79,17 +79,17 @@ fn a_linear_layers_backward_refuses(device: &Device) {
         }
         // Another batch than the output's.
         let more = random([6, 4], device);
-        assert_refused(OPERATION, "output", || layer.backward(more, output.clone(), grad.clone(), true));
+        assert_refused(OPERATION, "kept", || layer.backward(more, output.clone(), grad.clone(), true));
         for dims in [[5, 2], [5, 4], [4, 3], [6, 3], [0, 3]] {
             let wrong = || random(dims, device);
-            assert_refused(OPERATION, "output", || layer.backward(x.clone(), wrong(), grad.clone(), true));
+            assert_refused(OPERATION, "kept", || layer.backward(x.clone(), wrong(), grad.clone(), true));
             assert_refused(OPERATION, "grad", || layer.backward(x.clone(), output.clone(), wrong(), false));
         }
         for x in strangers(&x) {
             assert_refused(OPERATION, "x", || layer.backward(x.clone(), output.clone(), grad.clone(), true));
         }
         for wrong in strangers(&grad) {
-            assert_refused(OPERATION, "output", || layer.backward(x.clone(), wrong.clone(), grad.clone(), true));
+            assert_refused(OPERATION, "kept", || layer.backward(x.clone(), wrong.clone(), grad.clone(), true));
             assert_refused(OPERATION, "grad", || layer.backward(x.clone(), output.clone(), wrong.clone(), true));
         }
         let tap = random([5, 4], device).autodiff().require_grad();
@@ -110,18 +110,18 @@ fn a_convolutions_backward_refuses(device: &Device) {
         assert_refused(OPERATION, "x", || layer.backward(channels, output.clone(), grad.clone(), true));
         for dims in [[1, 2, 5, 4], [2, 2, 4, 4], [2, 2, 5, 5]] {
             let x = random(dims, device);
-            assert_refused(OPERATION, "output", || layer.backward(x, output.clone(), grad.clone(), true));
+            assert_refused(OPERATION, "kept", || layer.backward(x, output.clone(), grad.clone(), true));
         }
         for dims in [[2, 2, 5, 4], [1, 3, 5, 4], [2, 3, 4, 5], [2, 3, 5, 3], [0, 3, 5, 4]] {
             let wrong = || random(dims, device);
-            assert_refused(OPERATION, "output", || layer.backward(x.clone(), wrong(), grad.clone(), true));
+            assert_refused(OPERATION, "kept", || layer.backward(x.clone(), wrong(), grad.clone(), true));
             assert_refused(OPERATION, "grad", || layer.backward(x.clone(), output.clone(), wrong(), false));
         }
         for x in strangers(&x) {
             assert_refused(OPERATION, "x", || layer.backward(x.clone(), output.clone(), grad.clone(), true));
         }
         for wrong in strangers(&grad) {
-            assert_refused(OPERATION, "output", || layer.backward(x.clone(), wrong.clone(), grad.clone(), true));
+            assert_refused(OPERATION, "kept", || layer.backward(x.clone(), wrong.clone(), grad.clone(), true));
             assert_refused(OPERATION, "grad", || layer.backward(x.clone(), output.clone(), wrong.clone(), true));
         }
         let tap = random([2, 3, 5, 5], device).autodiff().require_grad();

@@ -16,6 +16,9 @@ const SCALE: [f64; 2] = [0.1, 3.0];
 const DOMINATES: f64 = 0.8;
 /// Of the features that never change: MNIST's frame is 20 %, and a picture's margin can be more.
 const CONSTANT: f64 = 0.95;
+/// Of the test samples. Barz and Denzler 2020 (*Do we train on test data?*) find 3.3 % of CIFAR-10's test images to be near
+/// copies of training images; that many exact ones are a mistake in the split.
+const DUPLICATES: f64 = 0.01;
 /// Of guessing's loss: that much is left though everything else is sound.
 const REMAINING: f64 = 0.5;
 
@@ -69,6 +72,16 @@ fn detect(case: &Case) -> Detected {
         let says = format!("{} % of the samples are of one class", percent(data.majority_fraction, 0));
         let symptom = Symptom::new(Severity::Warning, says);
         found.push(symptom.with("samples of the largest class", data.majority_fraction, "", DOMINATES));
+    }
+    let duplicates = case.data.and_then(|data| Some((data.duplicates? as f64 / data.test as f64, data.duplicates?)));
+    if let Some((share, count)) = duplicates.filter(|(share, _)| *share > DUPLICATES) {
+        let says = format!("{count} test samples ({} %) are training samples, too", percent(share, 1));
+        found.push(Symptom::new(Severity::Warning, says).with(
+            "test samples that were trained on",
+            share,
+            "",
+            DUPLICATES,
+        ));
     }
     found.extend(independent_labels(case));
     Ok(found)

@@ -3,7 +3,7 @@
 use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places, when};
 use crate::{
     judge::number::{number, percent},
-    record::Layer,
+    record::{Epoch, Layer},
 };
 
 /// Over all hidden units: "as much as 40 % of your network can be dead" is what Stanford's CS231n notes give as the sign
@@ -11,6 +11,9 @@ use crate::{
 const DEAD: f64 = 0.4;
 /// A layer with fewer living units than a hundredth passes on nothing (Lu et al. 2019).
 const ALL: f64 = 0.99;
+/// As many dormant units, which Sokar et al. 2023 find to go with a network that no longer learns what is new. Told as a
+/// number: on a fixed task a network can do without them.
+const DORMANT: f64 = 0.4;
 /// More units that died during training than this are a trend.
 const DYING: f64 = 0.1;
 
@@ -25,7 +28,8 @@ pub const DETECTOR: Detector = Detector {
         "begin with biases of 0",
         "use a function with a slope below 0 (leaky ReLU, ELU, GELU) or a leak in the gradient only",
     ],
-    reference: "Lu, Shin, Su and Karniadakis 2019, Dying ReLU and initialization",
+    reference: "Lu, Shin, Su and Karniadakis 2019, Dying ReLU and initialization; Sokar et al. 2023, The dormant neuron \
+                phenomenon in deep reinforcement learning",
     detect,
 };
 
@@ -35,6 +39,21 @@ fn dead(layer: &Layer) -> Option<f64> {
 
 fn detect(case: &Case) -> Detected {
     let last = case.looks().next_back().ok_or(NotMeasured("the layers were not probed"))?;
+    let mut found = dead_or_dying(case, last)?;
+    let dormant = case.over_units(last, |layer| layer.dormant_fraction);
+    if let Some(dormant) = dormant.filter(|dormant| found.is_empty() && *dormant >= DORMANT) {
+        let says = format!("{} % of the hidden units are dormant: small beside their layers", percent(dormant, 0));
+        found.push(Symptom::new(Severity::Info, says).since(last.step).with(
+            "dormant hidden units",
+            dormant,
+            "",
+            DORMANT,
+        ));
+    }
+    Ok(found)
+}
+
+fn dead_or_dying<'a>(case: &Case<'a>, last: &'a Epoch) -> Detected {
     // A diverged network's zeros are not those of its units: the last look with numbers counts.
     let end = case.looks().rev().find(|epoch| case.over_units(epoch, dead).is_some()).unwrap_or(last);
     let overall = case.over_units(end, dead).ok_or(NotMeasured("the activation has no zeros, or none were counted"))?;
@@ -93,7 +112,7 @@ fn detect(case: &Case) -> Detected {
     Ok(Vec::new())
 }
 
-fn case_dead(epoch: &crate::record::Epoch, least: f64) -> bool {
+fn case_dead(epoch: &Epoch, least: f64) -> bool {
     let (dead, units) = epoch
         .layers
         .iter()

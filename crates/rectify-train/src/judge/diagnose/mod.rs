@@ -52,13 +52,15 @@ mod update_too_small;
 mod vanishing_gradient;
 mod weight_growth;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     case::{Case, NotMeasured},
     cause::Cause,
 };
-use super::number::{list, percent};
+use super::number::{list, number, percent};
 
 /// Every detector of this crate.
 pub const DETECTORS: &[Detector] = &[
@@ -224,6 +226,15 @@ pub struct Diagnosis {
     pub skipped: Vec<Skipped>,
 }
 
+impl Evidence {
+    /// As in `dead hidden units 0.62 (threshold 0.4)`.
+    fn words(&self) -> String {
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
+        let threshold = self.threshold.map_or(String::new(), |at| format!(" (threshold {})", number(at)));
+        format!("{} {}{unit}{threshold}", self.name, number(self.value))
+    }
+}
+
 impl Diagnosis {
     /// The worst severity; `None` without findings.
     pub fn severity(&self) -> Option<Severity> {
@@ -243,6 +254,47 @@ impl Diagnosis {
             format!("; likely cause: {} ({} %); {}", cause.cause, percent(cause.confidence, 0), cause.remedy.text)
         });
         format!("{}{also}{cause}.", worst.says)
+    }
+}
+
+impl Diagnosis {
+    /// What is wrong, how that was seen, why and what helps: lines with how far each is indented.
+    pub fn lines(&self) -> Vec<(usize, String)> {
+        let verdict = if self.healthy { "healthy" } else { "not healthy" };
+        let mut lines = vec![(0, format!("{} seed {}: {verdict}", self.activation, self.seed))];
+        let mut explained: Vec<&str> = Vec::new();
+        for finding in &self.findings {
+            let severity = match finding.severity {
+                Severity::Info => "info",
+                Severity::Warning => "warning",
+                Severity::Critical => "critical",
+            };
+            lines.push((2, format!("{severity}: {} ({})", finding.says, finding.detector)));
+            let evidence: Vec<String> = finding.evidence.iter().map(Evidence::words).collect();
+            if !evidence.is_empty() {
+                lines.push((4, evidence.join("; ")));
+            }
+            // Once a detector, and not of what is only told.
+            if finding.severity > Severity::Info && !explained.contains(&finding.detector) {
+                explained.push(finding.detector);
+                lines.push((4, finding.explanation.to_owned()));
+            }
+        }
+        for Cause { cause, confidence, because, remedy, .. } in &self.causes {
+            let confidence = percent(*confidence, 0);
+            lines.push((2, format!("cause: {cause} ({confidence} %), as {because}; remedy: {}", remedy.text)));
+            if !remedy.settings.is_empty() {
+                lines.push((4, remedy.settings.to_string().trim().replace('\n', ", ")));
+            }
+        }
+        lines
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.lines().into_iter().map(|(indent, text)| format!("{}{text}", " ".repeat(indent)));
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -8,41 +8,20 @@
 //! [`born_dead`] bounds the probability that a ReLU network is dead before it is trained, the question of Lu et al. 2019,
 //! *Dying ReLU and initialization: theory and numerical examples*.
 
-use crate::experiment::gaussian_nodes;
+//!
+//! [`before_training`] is the first of them for the networks of an experiment.
 
-/// An activation and its derivative as plain functions.
-#[derive(Debug, Clone, Copy)]
-pub struct Function {
-    /// φ.
-    pub f: fn(f64) -> f64,
-    /// φ′; at a kink any one-sided value.
-    pub df: fn(f64) -> f64,
-}
-
-/// max(0, x).
-pub const RELU: Function = Function { f: |x| x.max(0.0), df: |x| f64::from(u8::from(x > 0.0)) };
-/// 1 / (1 + e^−x).
-pub const SIGMOID: Function = Function { f: sigmoid, df: |x| sigmoid(x) * sigmoid(-x) };
-/// tanh x.
-pub const TANH: Function = Function { f: f64::tanh, df: |x| x.cosh().powi(-2) };
-/// x.
-pub const IDENTITY: Function = Function { f: |x| x, df: |_| 1.0 };
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-/// E[g(z)] for a standard normal z, exact to about 1e-12 for any g that is smooth off 0: a kink or a jump at 0 costs
-/// nothing.
-pub fn gaussian_expectation(g: impl Fn(f64) -> f64) -> f64 {
-    gaussian_nodes(1.0 / 64.0).map(|(z, weight)| weight * g(z)).sum()
-}
+use crate::{
+    activation::Activation,
+    experiment::{Experiment, Init, ModelKind, Moments, NormKind},
+    record::Results,
+};
 
 /// A wide random network: one activation and the variances of its initialisation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct MeanField {
     /// The activation.
-    pub function: Function,
+    pub activation: Activation,
     /// σw² = fan_in · Var(w). 2 for He, 1 for LeCun, and for Glorot 2 · fan_in / (fan_in + fan_out), 1 where widths are
     /// equal.
     pub weight_variance: f64,
@@ -57,8 +36,7 @@ impl MeanField {
     /// For ReLU that is σw² q / 2 + σb², and so q itself with σw² = 2: He et al. 2015, *Delving deep into rectifiers*,
     /// §2.2.
     pub fn variance_map(&self, q: f64) -> f64 {
-        let f = self.function.f;
-        self.weight_variance * gaussian_expectation(|z| f(q.sqrt() * z).powi(2)) + self.bias_variance
+        self.weight_variance * Moments::at(&self.activation, q).value + self.bias_variance
     }
 
     /// The pre-activation variances of `layers` layers, of which the first is given: for standardised inputs, σw² + σb².
@@ -91,8 +69,7 @@ impl MeanField {
     /// Below 1 gradients vanish, above 1 they explode. Its root is the factor of the gradient's RMS. For ReLU it is
     /// σw² / 2 at every q, and 1 with He's initialisation.
     pub fn chi(&self, q: f64) -> f64 {
-        let df = self.function.df;
-        self.weight_variance * gaussian_expectation(|z| df(q.sqrt() * z).powi(2))
+        self.weight_variance * Moments::at(&self.activation, q).slope
     }
 
     /// The RMS of the gradient with respect to each layer's pre-activations, relative to the last layer's, for layers of
@@ -111,6 +88,51 @@ impl MeanField {
     pub fn depth_scale(&self, q: f64) -> f64 {
         1.0 / self.chi(q).ln().abs()
     }
+}
+
+/// The RMS of the gradient at each hidden layer's pre-activations before training, relative to the last one's, from the
+/// input on: that of wide networks with the experiment's widths, drawn by `init`. `input` is the mean square of what the
+/// network is fed, 1 where it is standardised.
+///
+/// `None` where the theory here does not reach: convolutions, hidden layers of several widths, normalisation, residual
+/// connections, dropout, biases of a value of their own, and initialisations whose entries are not independent.
+pub fn before_training(experiment: &Experiment, activation: &Activation, init: Init, input: f64) -> Option<Vec<f64>> {
+    let hidden = experiment.hidden();
+    let width = *hidden.first()?;
+    let plain = experiment.own.is_none()
+        && experiment.model == ModelKind::Mlp
+        && experiment.norm == NormKind::None
+        && !experiment.residual
+        && experiment.dropout == 0.0
+        && experiment.bias_init.is_none_or(|bias| bias == 0.0)
+        && hidden.iter().all(|other| *other == width);
+    let init = init.resolve(activation);
+    let weight_variance = match init {
+        Init::HeNormal | Init::HeUniform => 2.0,
+        // 2 · fan_in / (fan_in + fan_out), for the layers between hidden ones.
+        Init::XavierNormal | Init::XavierUniform | Init::LecunNormal => 1.0,
+        Init::TorchDefault => 1.0 / 3.0,
+        Init::Normal(std) => std * std * width as f64,
+        Init::Gain(gain) => gain * gain,
+        Init::Auto | Init::Orthogonal | Init::RandomizedAsymmetric => return None,
+    };
+    // U(±1 / √fan_in), as the weights.
+    let bias_variance = match (init, experiment.bias_init) {
+        (Init::TorchDefault, None) => 1.0 / (3.0 * width as f64),
+        _ => 0.0,
+    };
+    let network = MeanField { activation: activation.clone(), weight_variance, bias_variance };
+    plain.then(|| network.gradient_profile(&network.variances(weight_variance * input + bias_variance, hidden.len())))
+}
+
+/// The weights that textbooks draw for sigmoid and tanh: Glorot and Bengio's, for a slope of 1 at 0, which sigmoid has not.
+pub const TEXTBOOK: Init = Init::XavierNormal;
+
+/// [`before_training`] of an activation of recorded runs, drawn by `init`.
+pub fn of_record(results: &Results, activation: &str, init: Init) -> Option<Vec<f64>> {
+    let activation = results.experiment.activations.iter().find(|other| other.name() == activation)?;
+    let inputs = results.runs.iter().flat_map(|run| &run.epochs).find_map(|epoch| epoch.inputs)?;
+    before_training(&results.experiment, activation, init, inputs.mean?.powi(2) + inputs.std?.powi(2))
 }
 
 /// Glorot and Bengio 2010, *Understanding the difficulty of training deep feedforward neural networks*, eq. 10 to 12:
@@ -149,7 +171,6 @@ mod tests {
 
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
-    use statrs::function::erf::erf;
 
     use super::*;
 
@@ -157,27 +178,15 @@ mod tests {
         assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{a} is not {b} within {tolerance}");
     }
 
-    fn network(function: Function, weight_variance: f64, bias_variance: f64) -> MeanField {
-        MeanField { function, weight_variance, bias_variance }
-    }
-
-    const ERF: Function = Function { f: erf, df: |x| 2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() };
-
-    #[test]
-    fn gaussian_expectations_have_their_closed_forms() {
-        close(gaussian_expectation(|_| 1.0), 1.0, 1e-12);
-        close(gaussian_expectation(|z| z), 0.0, 1e-12);
-        close(gaussian_expectation(|z| z * z), 1.0, 1e-12);
-        close(gaussian_expectation(|z| z.powi(6)), 15.0, 1e-12);
-        close(gaussian_expectation(f64::abs), (2.0 / std::f64::consts::PI).sqrt(), 1e-12);
-        close(gaussian_expectation(f64::cos), (-0.5f64).exp(), 1e-12);
-        close(gaussian_expectation(f64::exp), 0.5f64.exp(), 1e-12);
+    fn network(activation: &str, weight_variance: f64, bias_variance: f64) -> MeanField {
+        let activation = activation.parse().expect("the activation is known");
+        MeanField { activation, weight_variance, bias_variance }
     }
 
     #[test]
     fn relus_variance_map_and_chi_are_half_the_weight_variance() {
         for (weight_variance, bias_variance) in [(2.0, 0.0), (1.0, 0.5), (3.0, 0.1)] {
-            let relu = network(RELU, weight_variance, bias_variance);
+            let relu = network("relu", weight_variance, bias_variance);
             for q in [1e-6, 0.3, 1.0, 40.0] {
                 close(relu.variance_map(q), weight_variance * q / 2.0 + bias_variance, 1e-10);
                 close(relu.chi(q), weight_variance / 2.0, 1e-10);
@@ -187,7 +196,7 @@ mod tests {
 
     #[test]
     fn hes_initialisation_keeps_relus_signal_and_gradient() {
-        let he = network(RELU, 2.0, 0.0);
+        let he = network("relu", 2.0, 0.0);
         let variances = he.variances(2.0, 50);
         close(variances[49], 2.0, 1e-9);
         close(he.gradient_profile(&variances)[0], 1.0, 1e-9);
@@ -198,15 +207,15 @@ mod tests {
     #[test]
     fn relu_has_a_fixed_point_below_two_and_none_above() {
         // q* = σw² q* / 2 + σb².
-        close(network(RELU, 1.0, 0.5).fixed_point(3.0).unwrap(), 1.0, 1e-9);
-        assert_eq!(network(RELU, 2.5, 0.0).fixed_point(1.0), None);
+        close(network("relu", 1.0, 0.5).fixed_point(3.0).unwrap(), 1.0, 1e-9);
+        assert_eq!(network("relu", 2.5, 0.0).fixed_point(1.0), None);
     }
 
     #[test]
     fn erfs_expectations_are_williams_closed_form() {
         // Williams 1997, Computing with infinite networks: E[erf(√q z)²] = 2/π · asin(2q / (1 + 2q)); by the same
         // integral E[erf′(√q z)²] = 4/π / √(1 + 4q).
-        let erf = network(ERF, 1.7, 0.2);
+        let erf = network("erf(x)", 1.7, 0.2);
         for q in [0.01, 1.0, 9.0f64] {
             let variance = 2.0 / std::f64::consts::PI * (2.0 * q / (1.0 + 2.0 * q)).asin();
             close(erf.variance_map(q), 1.7 * variance + 0.2, 1e-9);
@@ -218,12 +227,12 @@ mod tests {
     fn tanh_without_biases_is_critical_at_weight_variance_one() {
         // Below it the variance runs to 0, where tanh is linear and χ = σw²; above it a fixed point appears (Poole et
         // al. 2016, figure 1; Schoenholz et al. 2017, figure 1: the critical line starts at (σw², σb²) = (1, 0)).
-        let ordered = network(TANH, 0.9, 0.0);
+        let ordered = network("tanh", 0.9, 0.0);
         let q = ordered.fixed_point(1.0).unwrap();
         assert!(q < 1e-6, "{q}");
         close(ordered.chi(q), 0.9, 1e-5);
-        close(network(TANH, 1.0, 0.0).chi(0.0), 1.0, 1e-12);
-        let chaotic = network(TANH, 1.5, 0.0);
+        close(network("tanh", 1.0, 0.0).chi(0.0), 1.0, 1e-12);
+        let chaotic = network("tanh", 1.5, 0.0);
         let q = chaotic.fixed_point(1.0).unwrap();
         close(chaotic.variance_map(q), q, 1e-9);
         assert!(q > 0.1 && chaotic.chi(q) > 1.0, "q* = {q}, χ = {}", chaotic.chi(q));
@@ -231,14 +240,14 @@ mod tests {
 
     #[test]
     fn tanhs_fixed_point_does_not_depend_on_where_it_starts() {
-        let tanh = network(TANH, 2.0, 0.3);
+        let tanh = network("tanh", 2.0, 0.3);
         close(tanh.fixed_point(0.01).unwrap(), tanh.fixed_point(50.0).unwrap(), 1e-9);
     }
 
     #[test]
     fn a_sigmoid_network_loses_a_factor_of_four_a_layer_with_unit_weight_variance() {
         // σ′ is at most 1/4, so χ is at most σw² / 16, and nearly that where pre-activations are small.
-        let sigmoid = network(SIGMOID, 1.0, 0.0);
+        let sigmoid = network("sigmoid", 1.0, 0.0);
         close(sigmoid.chi(0.0), 1.0 / 16.0, 1e-12);
         let variances = sigmoid.variances(1.0, 10);
         // E[σ²] is 1/4 and a little: the mean of one half dominates.
@@ -252,7 +261,7 @@ mod tests {
     fn a_wide_random_network_does_what_the_mean_field_says() {
         // Three tanh layers of 400 units, one input, mean over 20 networks: mean squares of pre-activations and of
         // back-propagated gradients, held against V and χ. Their relative spread is about √(2 / 400 / 20), 1.6 %.
-        let theory = network(TANH, 1.5, 0.0);
+        let theory = network("tanh", 1.5, 0.0);
         let (width, layers, networks) = (400, 3, 20);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut normal = || {
@@ -270,7 +279,9 @@ mod tests {
                 // A unit gradient at the next layer, taken one layer back.
                 let upstream: Vec<f64> = (0..width).map(|_| normal()).collect();
                 gradient = (0..width)
-                    .map(|i| (0..width).map(|j| weights[i * width + j] * upstream[j]).sum::<f64>() * (TANH.df)(z[i]))
+                    .map(|i| {
+                        (0..width).map(|j| weights[i * width + j] * upstream[j]).sum::<f64>() * z[i].cosh().powi(-2)
+                    })
                     .collect();
                 z = (0..width).map(|j| (0..width).map(|i| weights[i * width + j] * z[i].tanh()).sum::<f64>()).collect();
             }
@@ -284,13 +295,40 @@ mod tests {
     }
 
     #[test]
+    fn the_networks_of_an_experiment_have_their_variances() {
+        let profile = |experiment: &Experiment, activation: &str, init: Init| {
+            before_training(experiment, &activation.parse().expect("the activation is known"), init, 1.0)
+        };
+        let default = Experiment::default();
+        let first = |activation: &str, init: Init| profile(&default, activation, init).unwrap()[0];
+        // Five layers: the gradient goes back through four.
+        close(first("relu", Init::Auto), 1.0, 1e-9);
+        close(first("relu", Init::XavierNormal), 0.25, 1e-9);
+        close(first("none", Init::TorchDefault), 1.0 / 9.0, 1e-9);
+        // A fair start keeps χ at √(E φ′² / E φ²), at first: 0.3909 with sigmoid, whose square root is 0.625 a layer.
+        let sigmoid = first("sigmoid", Init::Auto);
+        assert!(sigmoid > 0.3f64.powi(4) && sigmoid < 0.625f64.powi(3), "{sigmoid}");
+        assert!(first("sigmoid", TEXTBOOK) < 0.25f64.powi(4));
+
+        let none = |experiment: Experiment| assert_eq!(profile(&experiment, "relu", Init::Auto), None);
+        none(Experiment { model: ModelKind::Cnn, ..default.clone() });
+        none(Experiment { residual: true, ..default.clone() });
+        none(Experiment { norm: NormKind::Batch, ..default.clone() });
+        none(Experiment { dropout: 0.5, ..default.clone() });
+        none(Experiment { bias_init: Some(-2.0), ..default.clone() });
+        none(Experiment { hidden: Some(vec![64, 128]), ..default.clone() });
+        none(Experiment { hidden: Some(Vec::new()), ..default.clone() });
+        assert_eq!(profile(&default, "relu", Init::Orthogonal), None);
+    }
+
+    #[test]
     fn glorots_compromise_meets_both_conditions_where_widths_are_equal() {
         let (forward, backward, compromise) = glorot_variances(128, 128);
         assert_eq!((forward, backward), (compromise, compromise));
         let (forward, backward, compromise) = glorot_variances(784, 128);
         assert!(forward < compromise && compromise < backward);
         // σw² = fan_in / fan_in is what keeps an identity's variance.
-        close(network(IDENTITY, 784.0 * forward, 0.0).variance_map(0.3), 0.3, 1e-12);
+        close(network("none", 784.0 * forward, 0.0).variance_map(0.3), 0.3, 1e-12);
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! Hard shrinkage.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Function, Keeps, Saturates};
+use crate::{number::Number, relu::ConfigError};
+
+/// x where |x| > λ, otherwise 0.
+///
+/// φ′ = 1 where |x| > λ, otherwise 0; PyTorch's convention. NaN gives NaN, φ(±∞) = ±∞. At ±λ φ jumps, and φ′ says
+/// nothing of the jump.
+///
+/// Keeps its output. Saturates nowhere: between −λ and λ it is flat.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HardShrink {
+    /// λ, not negative. Default: 0.5.
+    pub lambda: f64,
+}
+
+impl Default for HardShrink {
+    fn default() -> Self {
+        Self { lambda: 0.5 }
+    }
+}
+
+impl Function for HardShrink {
+    const NAME: &'static str = "hard_shrink";
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Nowhere;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N) -> N {
+        N::choose(x.abs().less_equal(N::of(self.lambda)), N::of(0.0), x)
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N) -> N {
+        x.or_nan(N::choose(x.abs().above(self.lambda), N::of(1.0), N::of(0.0)))
+    }
+
+    fn keeps(self) -> Keeps {
+        Keeps::Output
+    }
+
+    fn check(self) -> Result<(), ConfigError> {
+        super::not_negative("lambda", self.lambda)
+    }
+}
+
+/// [`HardShrink`] of each element.
+pub fn hard_shrink<const D: usize>(x: Tensor<D>, lambda: f64) -> Tensor<D> {
+    HardShrink { lambda }.forward(x)
+}

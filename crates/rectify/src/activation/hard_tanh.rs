@@ -1,0 +1,60 @@
+//! The hyperbolic tangent in three pieces.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Function, Keeps, Saturates};
+use crate::{number::Number, relu::ConfigError};
+
+/// x between two bounds, which it does not leave: min(max(low, x), high).
+///
+/// φ′ = 1 between the bounds, otherwise 0, at both kinks too; PyTorch's convention. NaN gives NaN, φ(−∞) = low and
+/// φ(∞) = high.
+///
+/// Keeps its output. Saturates on both sides.
+///
+/// Collobert 2004, *Large scale machine learning*.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HardTanh {
+    /// The lower bound. Default: -1.0.
+    pub min_value: f64,
+    /// The upper bound, above the lower one. Default: 1.0.
+    pub max_value: f64,
+}
+
+impl Default for HardTanh {
+    fn default() -> Self {
+        Self { min_value: -1.0, max_value: 1.0 }
+    }
+}
+
+impl Function for HardTanh {
+    const NAME: &'static str = "hard_tanh";
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Both;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N) -> N {
+        x.at_least(self.min_value).at_most(self.max_value)
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N) -> N {
+        x.inside(self.min_value, self.max_value)
+    }
+
+    fn keeps(self) -> Keeps {
+        Keeps::Output
+    }
+
+    fn check(self) -> Result<(), ConfigError> {
+        super::finite("min_value", self.min_value)?;
+        let (field, value, ok) = ("max_value", self.max_value, self.max_value > self.min_value);
+        super::in_range(field, value, "above min_value", ok && value.is_finite())
+    }
+}
+
+/// [`HardTanh`] of each element.
+pub fn hard_tanh<const D: usize>(x: Tensor<D>, min_value: f64, max_value: f64) -> Tensor<D> {
+    HardTanh { min_value, max_value }.forward(x)
+}

@@ -1,0 +1,37 @@
+//! Logarithm of the sigmoid.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Function, Saturates};
+use crate::number::Number;
+
+/// ln σ(x) = −ln(1 + e⁻ˣ).
+///
+/// φ′ = σ(−x). Smooth; NaN gives NaN, φ(−∞) = −∞ and φ(∞) = −0.
+///
+/// Keeps its input. Saturates above 0, where it is below 0 everywhere.
+#[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LogSigmoid;
+
+impl Function for LogSigmoid {
+    const NAME: &'static str = "log_sigmoid";
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Above;
+    const CAN_BE_ZERO: bool = false;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N) -> N {
+        -(-x).softplus()
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N) -> N {
+        (-x).sigmoid()
+    }
+}
+
+/// [`LogSigmoid`] of each element.
+pub fn log_sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    LogSigmoid.forward(x)
+}

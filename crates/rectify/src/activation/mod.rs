@@ -1,0 +1,308 @@
+//! Every activation, defined once: a file a function, with φ above φ′.
+//!
+//! From there come the functions and modules of the public interface, the kernels of Flex, the operations of the other
+//! backends, the fused layers and the tables of the docs. A new one is a file like the others and a line in
+//! `activations!` below.
+#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of Flex use it"))]
+
+mod backward;
+#[cfg(feature = "flex")]
+pub(crate) mod flex;
+mod gated;
+mod module;
+mod prelu;
+mod rrelu;
+
+use burn::{backend::Dispatch, tensor::Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    formula::{Program, trace},
+    number::Number,
+    operands::{Operands, constant, float},
+    relu::ConfigError,
+};
+pub(crate) use backward::ActivationOps;
+pub use gated::{Gated, geglu, glu, swiglu};
+pub use prelu::{Prelu, PreluConfig, prelu};
+pub use rrelu::{Rrelu, rrelu};
+
+/// What an activation is: φ and, below it, φ′, in any arithmetic, and what is known about them.
+pub(crate) trait Function: Copy + Default {
+    /// As PyTorch's functional interface has it.
+    const NAME: &'static str;
+    const FAMILY: Family;
+    const SATURATES: Saturates;
+    /// Whether φ is 0 anywhere.
+    const CAN_BE_ZERO: bool = true;
+    /// Whether f32 tensors are computed in [`Wide`](crate::number::Wide), for φ and for φ′: where f32 would lose more than
+    /// two units in the last place.
+    const WIDE_VALUE: bool = false;
+    const WIDE_SLOPE: bool = false;
+
+    /// The same for these parameters.
+    #[inline(always)]
+    fn is_wide(self) -> [bool; 2] {
+        [Self::WIDE_VALUE, Self::WIDE_SLOPE]
+    }
+
+    fn value<N: Number>(self, x: N) -> N;
+
+    /// φ′(x). A function that keeps its output has φ′(φ(x)) = φ′(x).
+    fn slope<N: Number>(self, x: N) -> N;
+
+    /// What φ′ is computed from in a backward pass.
+    fn keeps(self) -> Keeps {
+        Keeps::Input
+    }
+
+    /// Whether the parameters are in range.
+    fn check(self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+}
+
+/// What a backward pass computes φ′ from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    Input,
+    /// The next layer keeps it anyway.
+    Output,
+}
+
+/// Which initialisation keeps a signal's variance through a layer with an activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Half of the signal is lost below zero: He et al. 2015, Var(w) = 2 / fan_in.
+    Rectifier,
+    /// Symmetric or bounded: Glorot and Bengio 2010, Var(w) = 2 / (fan_in + fan_out).
+    Sigmoidal,
+    /// Self-normalising: Klambauer et al. 2017, Var(w) = 1 / fan_in.
+    SelfNormalizing,
+}
+
+/// Where an activation flattens out, so that its derivative fades. A flat half of a piecewise linear function is sparsity
+/// and not saturation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saturates {
+    /// Nowhere.
+    Nowhere,
+    /// To the left.
+    Below,
+    /// To the right.
+    Above,
+    /// On both sides.
+    Both,
+}
+
+/// Something to do with a function whose type is known only at run time.
+pub(crate) trait Visitor {
+    type Output;
+    fn visit<F: Function>(self, function: F) -> Self::Output;
+}
+
+macro_rules! activations {
+    ($($module:ident::$type:ident),* $(,)?) => {
+        $(
+            mod $module;
+            pub use $module::*;
+            module::module!($type);
+
+            impl From<$type> for Activation {
+                fn from(function: $type) -> Self {
+                    Self::$type(function)
+                }
+            }
+        )*
+
+        /// Any of the activations of one number, chosen at run time. ReLU with its gradient rules is
+        /// [`Relu`](crate::Relu).
+        ///
+        #[doc = include_str!("functions.md")]
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        #[non_exhaustive]
+        #[allow(missing_docs, reason = "each is documented at its type")]
+        pub enum Activation {
+            $($type($type)),*
+        }
+
+        impl Activation {
+            /// Every one of them, with its default parameters.
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$type($type::default())),*]
+            }
+
+            #[inline]
+            pub(crate) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
+                match self {
+                    $(Self::$type(function) => visitor.visit(function)),*
+                }
+            }
+        }
+    };
+}
+
+activations! {
+    celu::Celu,
+    elu::Elu,
+    gelu::Gelu,
+    gelu_tanh::GeluTanh,
+    hard_shrink::HardShrink,
+    hard_sigmoid::HardSigmoid,
+    hard_swish::HardSwish,
+    hard_tanh::HardTanh,
+    leaky_relu::LeakyRelu,
+    log_sigmoid::LogSigmoid,
+    mish::Mish,
+    relu6::Relu6,
+    selu::Selu,
+    sigmoid::Sigmoid,
+    silu::Silu,
+    soft_shrink::SoftShrink,
+    softplus::Softplus,
+    softsign::Softsign,
+    squared_relu::SquaredRelu,
+    swish::Swish,
+    tanh::Tanh,
+    tanh_shrink::TanhShrink,
+    threshold::Threshold,
+}
+
+/// A visitor that reads one thing of any function.
+macro_rules! ask {
+    ($activation:expr, $output:ty, $function:ident => $answer:expr) => {{
+        struct Ask;
+        impl Visitor for Ask {
+            type Output = $output;
+            fn visit<F: Function>(self, $function: F) -> $output {
+                $answer
+            }
+        }
+        $activation.visit(Ask)
+    }};
+}
+
+impl Activation {
+    /// The function's name in PyTorch's functional interface; `gelu_tanh`, `swish` and `squared_relu` have none there.
+    pub fn name(self) -> &'static str {
+        ask!(self, &'static str, _function => F::NAME)
+    }
+
+    /// Whether the parameters are in range. Outside of it the function is computed all the same, and is of no use.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the field.
+    pub fn check(self) -> Result<(), ConfigError> {
+        ask!(self, Result<(), ConfigError>, function => function.check())
+    }
+
+    /// Which initialisation suits it.
+    pub fn family(self) -> Family {
+        ask!(self, Family, _function => F::FAMILY)
+    }
+
+    /// Where it flattens out.
+    pub fn saturates(self) -> Saturates {
+        ask!(self, Saturates, _function => F::SATURATES)
+    }
+
+    /// Whether φ(x) = 0 for any x.
+    pub fn can_be_zero(self) -> bool {
+        ask!(self, bool, _function => F::CAN_BE_ZERO)
+    }
+
+    /// Whether the backward pass needs the input; otherwise the output tells φ′.
+    pub fn needs_input(self) -> bool {
+        self.keeps() == Keeps::Input
+    }
+
+    pub(crate) fn keeps(self) -> Keeps {
+        ask!(self, Keeps, function => function.keeps())
+    }
+
+    /// φ(x), in f64.
+    ///
+    /// ```
+    /// use rectify::{Activation, Silu};
+    ///
+    /// let silu = Activation::from(Silu);
+    /// assert_eq!((silu.value(0.0), silu.slope(0.0)), (0.0, 0.5));
+    /// ```
+    pub fn value(self, x: f64) -> f64 {
+        struct Value(f64);
+        impl Visitor for Value {
+            type Output = f64;
+            fn visit<F: Function>(self, function: F) -> f64 {
+                function.value(self.0)
+            }
+        }
+        self.visit(Value(x))
+    }
+
+    /// φ′(x), in f64.
+    pub fn slope(self, x: f64) -> f64 {
+        struct Slope(f64);
+        impl Visitor for Slope {
+            type Output = f64;
+            fn visit<F: Function>(self, function: F) -> f64 {
+                function.slope(self.0)
+            }
+        }
+        self.visit(Slope(x))
+    }
+
+    /// φ(x), element by element: any shape, and any float type that the backend has. In place where nobody else holds
+    /// `x`.
+    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        Tensor::from_dispatch(Dispatch::rectify_activation(float(x), self))
+    }
+
+    /// φ′ · grad: what autodiff computes, for a backward pass that is written by hand. It tracks nothing. In place where
+    /// nobody else holds `grad`.
+    ///
+    /// `kept` is the input or, unless that [is needed](Self::needs_input), the output.
+    ///
+    /// # Shapes
+    ///
+    /// - kept, grad and what is given back: the same
+    ///
+    /// # Panics
+    ///
+    /// Where `grad` is not of the shape, type and device of `kept`.
+    #[track_caller]
+    pub fn backward<const D: usize>(self, kept: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
+        let (kept, grad) = (constant(kept), constant(grad));
+        Operands::like("Activation::backward", &kept).check("grad", &grad, kept.dims());
+        let (kept, grad) = (kept.into_dispatch(), grad.into_dispatch());
+        Tensor::from_dispatch(Dispatch::rectify_activation_backward(kept, grad, self))
+    }
+
+    /// φ and φ′ as steps that Burn's operations can take.
+    fn program(self) -> Program {
+        ask!(self, Program, function => trace(|x| function.value(x)))
+    }
+
+    fn slope_program(self) -> Program {
+        ask!(self, Program, function => trace(|x| function.slope(x)))
+    }
+}
+
+fn in_range(field: &'static str, value: f64, expected: &'static str, ok: bool) -> Result<(), ConfigError> {
+    match ok {
+        true => Ok(()),
+        false => Err(ConfigError::OutOfRange { field, value, expected }),
+    }
+}
+
+fn finite(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    in_range(field, value, "finite", value.is_finite())
+}
+
+fn positive(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    in_range(field, value, "positive and finite", value > 0.0 && value.is_finite())
+}
+
+fn not_negative(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    in_range(field, value, "finite and not negative", value >= 0.0 && value.is_finite())
+}

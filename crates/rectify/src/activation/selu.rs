@@ -1,0 +1,44 @@
+//! Scaled ELU.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Function, Saturates};
+use crate::number::Number;
+
+/// The constants of the paper.
+const ALPHA: f64 = 1.673_263_242_354_377_2;
+const SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// Scaled ELU: λ x above 0, λ α (eˣ − 1) below, with α = 1.6733 and λ = 1.0507, for which a signal keeps mean 0 and
+/// variance 1.
+///
+/// φ′ = λ for x > 0, otherwise λ α eˣ, which at 0 is λ α; PyTorch's convention. NaN gives NaN, zeros keep their
+/// sign, φ(−∞) = −λ α = −1.758 and φ(∞) = ∞.
+///
+/// Keeps its input. Saturates below 0.
+///
+/// Klambauer et al. 2017, *Self-normalizing neural networks*.
+#[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Selu;
+
+impl Function for Selu {
+    const NAME: &'static str = "selu";
+    const FAMILY: Family = Family::SelfNormalizing;
+    const SATURATES: Saturates = Saturates::Below;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N) -> N {
+        N::choose(x.above(0.0), x * N::of(SCALE), x.expm1() * N::of(SCALE * ALPHA))
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N) -> N {
+        N::choose(x.above(0.0), N::of(SCALE), x.exp_times(SCALE * ALPHA))
+    }
+}
+
+/// [`Selu`] of each element.
+pub fn selu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Selu.forward(x)
+}

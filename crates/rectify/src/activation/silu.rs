@@ -1,0 +1,49 @@
+//! Sigmoid linear unit.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Function, Saturates};
+use crate::number::Number;
+
+/// Where φ′ is 0, and its first coefficients about that.
+pub(super) const ROOT: f64 = -1.278_464_542_761_074;
+pub(super) const TAYLOR: [f64; 4] =
+    [0.217_811_705_719_800_1, 0.146_648_796_996_946_9, 0.018_874_814_223_782_313, -0.015_222_655_223_188_032];
+
+/// Sigmoid linear unit: x σ(x) = x / (1 + e⁻ˣ). [`Swish`](super::Swish) with β = 1.
+///
+/// φ′ = σ(x) (1 + x (1 − σ(x))). Smooth; it falls to −0.278 at x = −1.278 and rises to 0 to the left. NaN gives NaN,
+/// −0 gives −0, φ(−∞) = −0 (PyTorch: NaN) and φ(∞) = ∞.
+///
+/// Keeps its input. Saturates below 0.
+///
+/// Elfwing, Uchibe and Doya 2017, *Sigmoid-weighted linear units for neural network function approximation in
+/// reinforcement learning*.
+#[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Silu;
+
+impl Function for Silu {
+    const NAME: &'static str = "silu";
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
+    const WIDE_SLOPE: bool = true;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N) -> N {
+        // Nothing is left of it further to the left, and −∞ times 0 is avoided; beyond 100 σ is 1 to rounding.
+        N::choose(x.above(100.0), x, x.sigmoid_times(x.at_least(-800.0)))
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N) -> N {
+        let x = x.at_least(-800.0).at_most(800.0);
+        let sigmoid = x.sigmoid();
+        x.near_root(ROOT, TAYLOR, sigmoid * (N::of(1.0) + x * (N::of(1.0) - sigmoid)))
+    }
+}
+
+/// [`Silu`] of each element.
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Silu.forward(x)
+}

@@ -1,0 +1,53 @@
+//! Soft shrinkage.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Function, Saturates};
+use crate::{number::Number, relu::ConfigError};
+
+/// x nearer to 0 by λ, and 0 where |x| ≤ λ.
+///
+/// φ′ = 1 where |x| > λ, otherwise 0; PyTorch's convention. NaN gives NaN, φ(±∞) = ±∞.
+///
+/// Keeps its input. Saturates nowhere: between −λ and λ it is flat.
+///
+/// Donoho 1995, *De-noising by soft-thresholding*.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SoftShrink {
+    /// λ, not negative. Default: 0.5.
+    pub lambda: f64,
+}
+
+impl Default for SoftShrink {
+    fn default() -> Self {
+        Self { lambda: 0.5 }
+    }
+}
+
+impl Function for SoftShrink {
+    const NAME: &'static str = "soft_shrink";
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Nowhere;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N) -> N {
+        let lambda = N::of(self.lambda);
+        let right = N::choose(x.above(self.lambda), x - lambda, x.or_nan(N::of(0.0)));
+        N::choose(x.below(-self.lambda), x + lambda, right)
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N) -> N {
+        x.or_nan(N::choose(x.abs().above(self.lambda), N::of(1.0), N::of(0.0)))
+    }
+
+    fn check(self) -> Result<(), ConfigError> {
+        super::not_negative("lambda", self.lambda)
+    }
+}
+
+/// [`SoftShrink`] of each element.
+pub fn soft_shrink<const D: usize>(x: Tensor<D>, lambda: f64) -> Tensor<D> {
+    SoftShrink { lambda }.forward(x)
+}

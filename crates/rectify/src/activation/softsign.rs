@@ -1,0 +1,42 @@
+//! Softsign.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Function, Saturates};
+use crate::number::Number;
+
+/// x / (1 + |x|): like tanh, with tails that fade slowly.
+///
+/// φ′ = 1 / (1 + |x|)². NaN gives NaN, zeros keep their sign, φ(±∞) = ±1 (PyTorch: NaN).
+///
+/// Keeps its input. Saturates on both sides.
+///
+/// Turian, Bergstra and Bengio 2009, *Quadratic features and deep architectures for chunking*.
+#[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Softsign;
+
+impl Function for Softsign {
+    const NAME: &'static str = "softsign";
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Both;
+    const WIDE_SLOPE: bool = true;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N) -> N {
+        // Beyond it is ±1 to rounding, and ∞ / ∞ is avoided.
+        let x = x.at_least(-1e30).at_most(1e30);
+        x / (N::of(1.0) + x.abs())
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N) -> N {
+        let d = N::of(1.0) + x.abs();
+        N::of(1.0) / (d * d)
+    }
+}
+
+/// [`Softsign`] of each element.
+pub fn softsign<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Softsign.forward(x)
+}

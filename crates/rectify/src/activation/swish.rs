@@ -1,0 +1,58 @@
+//! Swish with a fixed β.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Family, Function, Saturates};
+use crate::{number::Number, relu::ConfigError};
+
+/// x σ(β x) = x / (1 + e^(−β x)): x / 2 for β = 0, and ever nearer to ReLU as β grows. With β = 1 it is
+/// [`Silu`](super::Silu). β does not learn here.
+///
+/// φ′ = σ(z) (1 + z (1 − σ(z))) with z = β x. Smooth; NaN gives NaN, −0 gives −0; for β > 0 φ(−∞) = −0 and φ(∞) = ∞.
+///
+/// Keeps its input. Saturates below 0.
+///
+/// Ramachandran, Zoph and Le 2017, *Searching for activation functions*.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Swish {
+    /// β. Default: 1.0.
+    pub beta: f64,
+}
+
+impl Default for Swish {
+    fn default() -> Self {
+        Self { beta: 1.0 }
+    }
+}
+
+impl Function for Swish {
+    const NAME: &'static str = "swish";
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
+    const WIDE_VALUE: bool = true;
+    const WIDE_SLOPE: bool = true;
+
+    #[inline(always)]
+    fn value<N: Number>(self, x: N) -> N {
+        let z = (x * N::of(self.beta)).at_least(-800.0);
+        // Where σ is 0 to rounding, ∞ times it is not.
+        N::choose(z.above(-750.0), x * z.sigmoid(), N::of(-0.0) * z.or_nan(N::of(1.0)))
+    }
+
+    #[inline(always)]
+    fn slope<N: Number>(self, x: N) -> N {
+        let z = (x * N::of(self.beta)).at_least(-800.0).at_most(800.0);
+        let sigmoid = z.sigmoid();
+        z.near_root(super::silu::ROOT, super::silu::TAYLOR, sigmoid * (N::of(1.0) + z * (N::of(1.0) - sigmoid)))
+    }
+
+    fn check(self) -> Result<(), ConfigError> {
+        super::finite("beta", self.beta)
+    }
+}
+
+/// [`Swish`] of each element.
+pub fn swish<const D: usize>(x: Tensor<D>, beta: f64) -> Tensor<D> {
+    Swish { beta }.forward(x)
+}

@@ -1,0 +1,147 @@
+//! A function that is written for numbers, taken down as a program: it is called once, with a symbol.
+
+use std::{
+    cell::RefCell,
+    ops::{Add, Div, Mul, Neg, Sub},
+};
+
+use super::{
+    graph::{Binary, Graph, Id, Unary},
+    program::Program,
+};
+use crate::number::Number;
+
+/// What `f` computes, as a program.
+pub(crate) fn trace(f: impl FnOnce(Symbol<'_>) -> Symbol<'_>) -> Program {
+    let graph = RefCell::new(Graph::default());
+    let x = graph.borrow_mut().x();
+    let result = f(Symbol::Node(&graph, x));
+    // A function that is constant has not touched the graph.
+    let result = match result {
+        Symbol::Node(_, id) => id,
+        Symbol::Number(number) => graph.borrow_mut().constant(number),
+    };
+    Program::new(&graph.into_inner(), result)
+}
+
+/// A number that is not known yet, or one that is.
+#[derive(Clone, Copy)]
+pub(crate) enum Symbol<'a> {
+    Number(f64),
+    Node(&'a RefCell<Graph>, Id),
+}
+
+impl<'a> Symbol<'a> {
+    fn id(self, graph: &RefCell<Graph>) -> Id {
+        match self {
+            Self::Number(number) => graph.borrow_mut().constant(number),
+            Self::Node(_, id) => id,
+        }
+    }
+
+    fn unary(self, function: Unary) -> Self {
+        match self {
+            Self::Node(graph, a) => {
+                let id = graph.borrow_mut().unary(function, a);
+                Self::Node(graph, id)
+            }
+            Self::Number(a) => {
+                let mut result = [0.0];
+                function.each(&[a], &mut result);
+                Self::Number(result[0])
+            }
+        }
+    }
+
+    fn binary(self, function: Binary, other: Self) -> Self {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => {
+                let mut result = [0.0];
+                function.each(&[a], &[b], &mut result);
+                Self::Number(result[0])
+            }
+            (Self::Node(graph, _), _) | (_, Self::Node(graph, _)) => {
+                let (a, b) = (self.id(graph), other.id(graph));
+                let id = graph.borrow_mut().binary(function, a, b);
+                Self::Node(graph, id)
+            }
+        }
+    }
+}
+
+macro_rules! operator {
+    ($($trait:ident $method:ident)*) => {
+        $(impl $trait for Symbol<'_> {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                self.binary(Binary::$trait, other)
+            }
+        })*
+    };
+}
+operator!(Add add Sub sub Mul mul Div div);
+
+impl Neg for Symbol<'_> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self.unary(Unary::Neg)
+    }
+}
+
+impl Number for Symbol<'_> {
+    /// 1 or 0.
+    type Mask = Self;
+
+    fn of(value: f64) -> Self {
+        Self::Number(value)
+    }
+    fn less(self, other: Self) -> Self {
+        self.binary(Binary::Less, other)
+    }
+    fn less_equal(self, other: Self) -> Self {
+        self.binary(Binary::LessEqual, other)
+    }
+    fn choose(mask: Self, yes: Self, no: Self) -> Self {
+        match mask {
+            Self::Number(mask) => {
+                if mask != 0.0 {
+                    yes
+                } else {
+                    no
+                }
+            }
+            Self::Node(graph, condition) => {
+                let (a, b) = (yes.id(graph), no.id(graph));
+                let id = graph.borrow_mut().choose(condition, a, b);
+                Self::Node(graph, id)
+            }
+        }
+    }
+    fn abs(self) -> Self {
+        self.unary(Unary::Abs)
+    }
+    fn exp(self) -> Self {
+        self.unary(Unary::Exp)
+    }
+    fn expm1(self) -> Self {
+        self.unary(Unary::Expm1)
+    }
+    fn log1p(self) -> Self {
+        self.unary(Unary::Log1p)
+    }
+    fn tanh(self) -> Self {
+        self.unary(Unary::Tanh)
+    }
+    fn sigmoid(self) -> Self {
+        self.unary(Unary::Sigmoid)
+    }
+    fn softplus(self) -> Self {
+        self.unary(Unary::Softplus)
+    }
+    fn normal(self) -> (Self, Self) {
+        const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
+        let erf = (self * Self::of(std::f64::consts::FRAC_1_SQRT_2)).unary(Unary::Erf);
+        let density = Self::of(DENSITY_AT_0) * (Self::of(-0.5) * self * self).exp();
+        (Self::of(0.5) * (Self::of(1.0) + erf), density)
+    }
+}

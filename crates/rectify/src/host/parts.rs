@@ -1,0 +1,103 @@
+//! A tensor's elements in parts: on threads, and past the cache where they would not stay in it.
+
+use std::{mem::MaybeUninit, ops::Range};
+
+use rayon::prelude::*;
+
+/// Elements a thread takes at a time.
+pub(crate) const PART: usize = 1 << 17;
+/// From how many elements on it is worth waking a thread for a tensor in place, of which half as much is read and written
+/// as for a new one (benches/peers, two threads).
+pub(crate) const IN_PLACE_FROM: usize = 4 * PART;
+
+/// Calls `work` with parts of `elements`, of `size` each, and where they are: all at once, or if there are at least `from`
+/// on the threads of the current pool.
+pub(crate) fn in_parts<T: Send>(
+    elements: &mut [T],
+    size: usize,
+    from: usize,
+    work: impl Fn(&mut [T], Range<usize>) + Sync,
+) {
+    let len = elements.len();
+    if len < from || rayon::current_num_threads() == 1 {
+        return work(elements, 0..len);
+    }
+    elements.par_chunks_mut(size).enumerate().for_each(|(i, part)| {
+        let begin = i * size;
+        let end = begin + part.len();
+        work(part, begin..end);
+    });
+}
+
+/// How a new tensor is written.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Way {
+    /// Through the cache, where the next operation finds it.
+    Cached,
+    /// Past the cache, so that no line is read only to be written over.
+    Stream,
+}
+
+/// Bytes from which on a tensor does not wait in a cache for the next operation anyway. A copy of so many takes as long
+/// by either way, of twice as many half as long past the cache (benches/peers/limit.py, two cores of two machines).
+pub(crate) const STREAM_FROM: usize = 1 << 25;
+
+/// A vector that `write` writes whole, in parts of `size` elements; on threads from two parts on.
+///
+/// # Safety
+///
+/// `write` must write every element of the slice that it is given. The slice is as long as the range.
+pub(crate) unsafe fn fresh<F: Send>(
+    len: usize,
+    size: usize,
+    write: impl Fn(&mut [MaybeUninit<F>], Range<usize>, Way) + Sync,
+) -> Vec<F> {
+    let mut output = Vec::with_capacity(len);
+    let way = if len * size_of::<F>() > STREAM_FROM { Way::Stream } else { Way::Cached };
+    in_parts(&mut output.spare_capacity_mut()[..len], size, 2 * size, |output, range| write(output, range, way));
+    // SAFETY: there is room for `len` elements; the parts of `in_parts` are all of them, and each is written whole, as
+    // the caller vouches for.
+    unsafe { output.set_len(len) };
+    output
+}
+
+/// Elements that are written past the cache together: whole lines of 64 bytes in any type.
+pub(crate) const BLOCK: usize = 32;
+
+/// Writes every element past the cache, block by block, and the `last` ones, fewer than a block, as usual.
+/// [`finish_stream`] has to follow.
+#[inline(always)]
+pub(crate) fn stream<F: Copy>(
+    output: &mut [MaybeUninit<F>],
+    block: impl Fn(usize) -> [F; BLOCK],
+    last: impl Fn(usize) -> F,
+) {
+    let (blocks, rest) = output.as_chunks_mut::<BLOCK>();
+    for (i, to) in blocks.iter_mut().enumerate() {
+        let from = block(i);
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+            let (to, from) = (to.as_mut_ptr().cast::<__m128i>(), from.as_ptr().cast::<__m128i>());
+            if to.is_aligned() {
+                for vector in 0..size_of::<[F; BLOCK]>() / size_of::<__m128i>() {
+                    // SAFETY: both are blocks of the same size, a multiple of a vector's, and the destination is
+                    // aligned. SSE2 is part of x86-64.
+                    unsafe { _mm_stream_si128(to.add(vector), _mm_loadu_si128(from.add(vector))) };
+                }
+                continue;
+            }
+        }
+        *to = from.map(MaybeUninit::new);
+    }
+    rest.iter_mut().enumerate().for_each(|(i, to)| *to = MaybeUninit::new(last(i)));
+}
+
+/// Makes what was written past the cache visible before whatever tells another thread of it.
+pub(crate) fn finish_stream() {
+    // SAFETY: SSE is part of x86-64.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
+}

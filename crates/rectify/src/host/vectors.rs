@@ -1,0 +1,18 @@
+//! Which of the processor's vectors the kernels use.
+
+use std::sync::OnceLock;
+
+use pulp::Arch;
+
+/// The longest vectors that the processor has, or shorter ones where the variable `RECTIFY_VECTORS` asks for them: `avx2`,
+/// or `none` for what every processor has. Tests and benchmarks so reach each path on one machine.
+#[inline]
+pub(crate) fn arch() -> Arch {
+    static ARCH: OnceLock<Arch> = OnceLock::new();
+    *ARCH.get_or_init(|| match std::env::var("RECTIFY_VECTORS").as_deref() {
+        Ok("none") => Arch::Scalar,
+        #[cfg(target_arch = "x86_64")]
+        Ok("avx2") => pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3),
+        _ => Arch::new(),
+    })
+}

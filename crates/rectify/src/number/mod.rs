@@ -1,0 +1,203 @@
+//! The elementary functions on a CPU, for one number, in each kind of arithmetic that activations are computed in.
+//!
+//! | type | what it is for |
+//! |---|---|
+//! | `f32` | f32, f16 and bf16 tensors: without branches, so that loops over it vectorise |
+//! | `f64` | f64 tensors, by the platform's functions |
+//! | [`Wide`] | f32 tensors where rounding in f32 would be seen: f64 that vectorises, with the digits that an f32 needs |
+//! | `formula::Symbol` | other backends: it takes down what is computed, for Burn's operations |
+#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of Flex use it"))]
+
+mod double;
+mod single;
+#[cfg(feature = "flex")]
+mod wide;
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+#[cfg(feature = "flex")]
+pub(crate) use wide::Wide;
+
+/// What a function of one number is written in, once for every arithmetic.
+///
+/// NaN goes through each operation and is neither below nor above anything, so `choose` takes its second number there.
+pub(crate) trait Number:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    /// What a comparison gives.
+    type Mask: Copy;
+    fn of(value: f64) -> Self;
+    /// self < other.
+    fn less(self, other: Self) -> Self::Mask;
+    /// self ≤ other.
+    fn less_equal(self, other: Self) -> Self::Mask;
+    /// `yes` where the mask holds, otherwise `no`. Both are computed.
+    fn choose(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    fn abs(self) -> Self;
+    fn exp(self) -> Self;
+    /// eˣ − 1.
+    fn expm1(self) -> Self;
+    /// ln(1 + x).
+    fn log1p(self) -> Self;
+    fn tanh(self) -> Self;
+    /// Φ and its derivative: the normal distribution's probability and density.
+    fn normal(self) -> (Self, Self);
+
+    /// 1 / x, for 10⁻³⁷ < x < 10³⁷.
+    #[inline(always)]
+    fn reciprocal(self) -> Self {
+        Self::of(1.0) / self
+    }
+
+    /// 1 / (1 + e⁻ˣ).
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        Self::of(1.0) / (Self::of(1.0) + (-self).exp())
+    }
+
+    /// ln(1 + eˣ), without overflow.
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        self.at_least(0.0) + (-self.abs()).exp().log1p()
+    }
+
+    /// eˣ · factor.
+    #[inline(always)]
+    fn exp_times(self, factor: f64) -> Self {
+        self.exp() * Self::of(factor)
+    }
+
+    /// σ(x) · factor.
+    #[inline(always)]
+    fn sigmoid_times(self, factor: Self) -> Self {
+        self.sigmoid() * factor
+    }
+
+    /// σ′(x) · factor = σ(x) σ(−x) · factor.
+    #[inline(always)]
+    fn sigmoid_slope_times(self, factor: f64) -> Self {
+        self.sigmoid() * (-self).sigmoid() * Self::of(factor)
+    }
+
+    /// `value`, a function of x with a zero at `root`, by its first Taylor coefficients there where its own terms cancel:
+    /// for arithmetic whose digits are few.
+    #[inline(always)]
+    fn near_root(self, _root: f64, _taylor: [f64; 4], value: Self) -> Self {
+        value
+    }
+
+    /// `value`, but NaN where x is.
+    #[inline(always)]
+    fn or_nan(self, value: Self) -> Self {
+        Self::choose(self.less_equal(self), value, self)
+    }
+
+    /// 1 where low < x < high, otherwise 0; NaN for NaN.
+    #[inline(always)]
+    fn inside(self, low: f64, high: f64) -> Self {
+        let below_high = Self::choose(self.below(high), Self::of(1.0), Self::of(0.0));
+        self.or_nan(Self::choose(self.above(low), below_high, Self::of(0.0)))
+    }
+
+    /// Whether x > bound.
+    #[inline(always)]
+    fn above(self, bound: f64) -> Self::Mask {
+        Self::of(bound).less(self)
+    }
+
+    /// Whether x < bound.
+    #[inline(always)]
+    fn below(self, bound: f64) -> Self::Mask {
+        self.less(Self::of(bound))
+    }
+
+    /// The larger one of x and a bound; NaN for NaN.
+    #[inline(always)]
+    fn at_least(self, bound: f64) -> Self {
+        let bound = Self::of(bound);
+        Self::choose(self.less_equal(bound), bound, self)
+    }
+
+    /// The smaller one of x and a bound; NaN for NaN.
+    #[inline(always)]
+    fn at_most(self, bound: f64) -> Self {
+        let bound = Self::of(bound);
+        Self::choose(bound.less_equal(self), bound, self)
+    }
+}
+
+/// A type that formulas are computed in. Half types are computed in f32.
+pub(crate) trait Float: Number<Mask = bool> + PartialOrd + Send + Sync + 'static {
+    const ZERO: Self;
+    const ONE: Self;
+    fn wide(self) -> f64;
+    fn pow(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
+    fn log(self) -> Self;
+    fn sin(self) -> Self;
+    fn cos(self) -> Self;
+    fn erf(self) -> Self;
+
+    /// −1, 0 or 1; NaN for NaN.
+    #[inline(always)]
+    fn sign(self) -> Self {
+        if self > Self::ZERO {
+            Self::ONE
+        } else if self < Self::ZERO {
+            -Self::ONE
+        } else {
+            // 0 of either sign, or NaN.
+            self.abs()
+        }
+    }
+
+    /// max(0, x): NaN for NaN.
+    #[inline(always)]
+    fn relu(self) -> Self {
+        self.at_least(0.0)
+    }
+
+    /// The larger one; NaN if either is.
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        if self > other || self.is_nan() { self } else { other }
+    }
+
+    /// The smaller one; NaN if either is.
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        if self < other || self.is_nan() { self } else { other }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::eq_op, reason = "only NaN differs from itself")]
+    fn is_nan(self) -> bool {
+        self != self
+    }
+
+    /// 1 where a comparison holds, otherwise 0.
+    #[inline(always)]
+    fn truth(holds: bool) -> Self {
+        if holds { Self::ONE } else { Self::ZERO }
+    }
+}
+
+/// What is the same for every float.
+macro_rules! number {
+    () => {
+        type Mask = bool;
+        #[inline(always)]
+        fn less(self, other: Self) -> bool {
+            self < other
+        }
+        #[inline(always)]
+        fn less_equal(self, other: Self) -> bool {
+            self <= other
+        }
+        #[inline(always)]
+        fn choose(mask: bool, yes: Self, no: Self) -> Self {
+            if mask { yes } else { no }
+        }
+    };
+}
+use number;

@@ -1,0 +1,219 @@
+//! Every activation and its derivative against a reference with 320 bits.
+//!
+//! ```text
+//! cargo test --release -p rectify --test accuracy                                   the bounds
+//! cargo test --release -p rectify --test accuracy -- --ignored --nocapture table    the table of the docs
+//! ```
+
+mod reference;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::{bf16, f16};
+use rectify::{Activation, Celu, Elu, HardTanh, LeakyRelu, Softplus, Swish};
+use reference::exact;
+
+/// All functions, and some with other parameters.
+fn activations() -> Vec<Activation> {
+    let others: [Activation; 6] = [
+        Elu { alpha: 0.75 }.into(),
+        Celu { alpha: 1.5 }.into(),
+        Softplus { beta: 2.5 }.into(),
+        Swish { beta: 1.75 }.into(),
+        HardTanh { min_value: -2.0, max_value: 0.5 }.into(),
+        LeakyRelu { negative_slope: -0.5 }.into(),
+    ];
+    Activation::all().into_iter().chain(others).collect()
+}
+
+/// φ and φ′ on Flex by autodiff, of numbers that `dtype` holds.
+fn computed(activation: Activation, x: &[f64], dtype: DType) -> (Vec<f64>, Vec<f64>) {
+    let data = TensorData::new(x.to_vec(), [x.len()]);
+    let x = Tensor::<1>::from_data(data, (&Device::flex().autodiff(), dtype)).require_grad();
+    let y = activation.forward(x.clone());
+    let gradients = y.clone().sum().backward();
+    let slope = x.grad(&gradients).expect("x is tracked");
+    let numbers = |x: Tensor<1>| x.cast(DType::F64).into_data().try_to_vec::<f64>().expect("f64");
+    (numbers(y), numbers(slope))
+}
+
+/// Size of a unit in the last place at x, with subnormal numbers' below.
+fn unit(x: f64, dtype: DType) -> f64 {
+    let (epsilon, smallest) = match dtype {
+        DType::F32 => (f64::from(f32::EPSILON), f64::from(f32::from_bits(1))),
+        DType::F64 => (f64::EPSILON, f64::from_bits(1)),
+        DType::F16 => (f16::EPSILON.to_f64(), f16::from_bits(1).to_f64()),
+        _ => (bf16::EPSILON.to_f64(), bf16::from_bits(1).to_f64()),
+    };
+    // The power of two at or below x.
+    let power = f64::from_bits(x.to_bits() & f64::INFINITY.to_bits());
+    (power * epsilon).max(smallest)
+}
+
+/// By how many units in the last place a number is off.
+fn ulps(found: f64, exact: f64, dtype: DType) -> f64 {
+    let largest = match dtype {
+        DType::F32 => f64::from(f32::MAX),
+        DType::F64 => f64::MAX,
+        DType::F16 => f16::MAX.to_f64(),
+        _ => bf16::MAX.to_f64(),
+    };
+    if found == exact || (found.is_nan() && exact.is_nan()) {
+        return 0.0;
+    }
+    // What rounds to infinity.
+    if found.is_infinite() && exact.abs() >= largest && found.signum() == exact.signum() {
+        return 0.0;
+    }
+    (found - exact).abs() / unit(exact, dtype)
+}
+
+/// Every sign and exponent with some mantissas, a grid where functions are curved, and all about the zeros of
+/// derivatives.
+fn inputs(dtype: DType, per_exponent: u32) -> Vec<f64> {
+    let half = |f: fn(u16) -> f64| (0..=u16::MAX).map(f).filter(|x| x.is_finite()).collect();
+    match dtype {
+        DType::F16 => return half(|bits| f16::from_bits(bits).to_f64()),
+        DType::BF16 => return half(|bits| bf16::from_bits(bits).to_f64()),
+        _ => (),
+    }
+    let step = (1 << 23) / per_exponent;
+    let spread = (0..512 * per_exponent).map(|i| f64::from(f32::from_bits(i * step + i * 7919 % step)));
+    let grid = (-500..=500).map(|i| f64::from(i as f32 * 0.041_37));
+    let roots = [-1.278_464_5_f32, -0.751_791_5, -0.752_461_4, -1.192_431_2].into_iter();
+    let roots = roots.flat_map(|root| (0..100).map(move |i| f64::from(f32::from_bits(root.to_bits() - 50 + i))));
+    let near = roots.clone().flat_map(|root| (1..12).map(move |i| f64::from((root + 2f64.powi(-2 * i)) as f32)));
+    spread.chain(grid).chain(roots).chain(near).filter(|x| x.is_finite()).collect()
+}
+
+/// The largest errors of φ and φ′ with where they are.
+fn worst(activation: Activation, dtype: DType, per_exponent: u32) -> [(f64, f64); 2] {
+    let x = inputs(dtype, per_exponent);
+    let (values, slopes) = computed(activation, &x, dtype);
+    let mut worst = [(0.0, 0.0); 2];
+    let half = matches!(dtype, DType::F16 | DType::BF16);
+    for ((x, value), slope) in x.into_iter().zip(values).zip(slopes) {
+        // The functions of f64, which are tested as well, are as good as exact for half types, and take less time.
+        let (exact_value, exact_slope) =
+            if half { (activation.value(x), activation.slope(x)) } else { exact(activation, x) };
+        let errors = [ulps(value, exact_value, dtype), ulps(slope, exact_slope, dtype)];
+        for (worst, error) in worst.iter_mut().zip(errors) {
+            if error > worst.0 || error.is_nan() {
+                *worst = (error, x);
+            }
+        }
+    }
+    worst
+}
+
+/// Values of φ in f32 at positive numbers and at their negatives, from small to large.
+fn both_sides(activation: Activation) -> Vec<(f64, f64, f64)> {
+    let x: Vec<f64> = (1..2000).map(|i| f64::from(1.01f32.powi(i - 1500))).collect();
+    let negative: Vec<f64> = x.iter().map(|x| -x).collect();
+    let ((right, _), (left, _)) = (computed(activation, &x, DType::F32), computed(activation, &negative, DType::F32));
+    x.into_iter().zip(right).zip(left).map(|((x, right), left)| (x, right, left)).collect()
+}
+
+#[test]
+fn odd_functions_are_odd() {
+    for name in ["tanh", "softsign", "hard_shrink", "soft_shrink", "tanh_shrink"] {
+        let activation = Activation::all().into_iter().find(|activation| activation.name() == name);
+        for (x, right, left) in both_sides(activation.expect("a function of this name")) {
+            assert_eq!(right, -left, "{name} at {x}");
+        }
+    }
+}
+
+#[test]
+fn functions_that_rise_do_not_fall_and_stay_within_their_bounds() {
+    // The others have a dip, or jump.
+    let dips = ["gelu", "gelu_tanh", "silu", "swish", "mish", "hard_swish"];
+    for activation in Activation::all().into_iter().filter(|activation| !dips.contains(&activation.name())) {
+        let values = both_sides(activation);
+        let rising: Vec<f64> =
+            values.iter().rev().map(|(_, _, left)| *left).chain(values.iter().map(|(_, right, _)| *right)).collect();
+        for pair in rising.windows(2) {
+            assert!(pair[0] <= pair[1], "{activation:?} falls from {} to {}", pair[0], pair[1]);
+        }
+        let [least, most] = match activation.name() {
+            "sigmoid" | "hard_sigmoid" => [0.0, 1.0],
+            "tanh" | "softsign" | "hard_tanh" => [-1.0, 1.0],
+            "relu6" => [0.0, 6.0],
+            "elu" | "celu" => [-1.0, f64::INFINITY],
+            "softplus" | "squared_relu" => [0.0, f64::INFINITY],
+            "log_sigmoid" => [f64::NEG_INFINITY, 0.0],
+            _ => [f64::NEG_INFINITY, f64::INFINITY],
+        };
+        assert!(least <= rising[0] && rising[rising.len() - 1] <= most, "{activation:?}");
+    }
+}
+
+/// Infinities and NaN go where the function's limit is; PyTorch gives NaN for several.
+#[test]
+fn functions_have_their_limits_and_pass_nan() {
+    for activation in activations() {
+        for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+            let far = [f64::NEG_INFINITY, f64::INFINITY];
+            let (values, slopes) = computed(activation, &[far[0], far[1], f64::NAN], dtype);
+            for ((x, value), slope) in far.iter().zip(&values).zip(&slopes) {
+                // Where it goes: beyond 10⁴ nothing changes but x itself.
+                let (limit, limit_slope) = exact(activation, x.signum() * 1e4);
+                let grows = limit.abs() > 50.0;
+                let right = if grows {
+                    *value == x.signum() * f64::INFINITY * (limit / x.signum()).signum()
+                } else {
+                    (value - limit).abs() < 1e-3
+                };
+                assert!(right, "{activation:?} in {dtype:?} is {value} at {x}, and {limit} before");
+                let steep = activation.name() == "squared_relu" && *x > 0.0;
+                assert!(
+                    steep || (slope - limit_slope).abs() < 5e-3,
+                    "{activation:?} in {dtype:?}: slope {slope} at {x}"
+                );
+            }
+            assert!(values[2].is_nan() && slopes[2].is_nan(), "{activation:?} in {dtype:?}: NaN");
+        }
+    }
+}
+
+#[test]
+fn f32_is_within_two_units_in_the_last_place() {
+    check(DType::F32, 2, 2.0);
+}
+
+#[test]
+fn half_types_are_within_one_unit_in_the_last_place_of_every_number() {
+    check(DType::F16, 0, 1.0);
+    check(DType::BF16, 0, 1.0);
+}
+
+fn check(dtype: DType, per_exponent: u32, bound: f64) {
+    let mut beyond = Vec::new();
+    for activation in activations() {
+        for ((error, x), what) in worst(activation, dtype, per_exponent).into_iter().zip(["value", "slope"]) {
+            if error.is_nan() || error > bound {
+                beyond.push(format!("{activation:?} in {dtype:?}: the {what} at {x:e} is {error} ulp off"));
+            }
+        }
+    }
+    assert!(beyond.is_empty(), "{beyond:#?}");
+}
+
+#[test]
+#[ignore = "prints the table of the docs"]
+fn table() {
+    println!(
+        "| function | keeps | initialisation | saturates | f32 | f64 | f16 | bf16 |\n|---|---|---|---|---|---|---|---|"
+    );
+    for activation in activations() {
+        let dtypes = [(DType::F32, 16), (DType::F64, 8), (DType::F16, 0), (DType::BF16, 0)];
+        let errors = dtypes.map(|(dtype, per_exponent)| {
+            let [(value, value_at), (slope, slope_at)] = worst(activation, dtype, per_exponent);
+            eprintln!("{activation:?} {dtype:?}: {value:.2} at {value_at:e}, {slope:.2} at {slope_at:e}");
+            format!("{value:.2}, {slope:.2}")
+        });
+        let keeps = if activation.needs_input() { "input" } else { "output" };
+        let (family, saturates) = (format!("{:?}", activation.family()), format!("{:?}", activation.saturates()));
+        let facts = [activation.name(), keeps, &family, &saturates].join(" | ");
+        println!("| {facts} | {} |", errors.join(" | "));
+    }
+}
