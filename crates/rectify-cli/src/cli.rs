@@ -171,13 +171,21 @@ pub struct ServeArgs {
     /// Where clients connect; with port 0 a free one is taken and told
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
+    /// Encrypt, over Iroh (QUIC), as the server whose secret key is in this file; it is made where there is none
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 const SERVE: &str = "\
-Clients use it by --backend remote:HOST:PORT. For any address but this machine's own, 127.0.0.1, a token is needed:
-RECTIFY_TOKEN in the environment of the server and of every client. The connection is not encrypted: whoever can read the
-traffic reads the token and the data, so cross a network that you do not trust by an SSH tunnel, as by
-ssh -L 3000:127.0.0.1:3000 gpu-box. Needs a program that was built with --features remote.";
+It tells the name by which clients use it, --backend remote:HOST:PORT. For any address but this machine's own, \
+127.0.0.1, a token is needed: RECTIFY_TOKEN in the environment of the server and of every client.
+
+Without --key the connection is a WebSocket and not encrypted: whoever can read the traffic reads the token and the data. \
+With --key it is encrypted, and clients name the server, --backend remote:SERVER@HOST:PORT, so that no other can pose as \
+it; it listens on a UDP port of every address, as in --listen 0.0.0.0:3000, and contacts nobody. An SSH tunnel does as \
+well: ssh -L 3000:127.0.0.1:3000 gpu-box.
+
+Logs go to stdout; RUST_LOG=warn has less of them. Needs a program that was built with --features remote.";
 
 /// Flags of `data`.
 #[derive(Debug, Args)]

@@ -78,7 +78,9 @@ fn is_usage(error: &(dyn Error + 'static)) -> bool {
     let backend = |error: &BackendError| !matches!(error, BackendError::Driver { .. });
     let serve = |error: &ServeError| match error {
         ServeError::Backend(error) => backend(error),
-        ServeError::NoToken(_) | ServeError::Listen { .. } => true,
+        ServeError::NoToken(_) | ServeError::EveryAddress(_) | ServeError::Key { .. } | ServeError::Listen { .. } => {
+            true
+        }
         ServeError::Failed(_) => false,
     };
     let data = |error: &DataError| {
@@ -137,8 +139,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Export(args) => command::export::export(&args),
         Command::Gradcheck(args) => gradcheck::gradcheck(&args),
         Command::Serve(args) => {
-            backend::serve(&args.backend, args.listen, &|address| {
-                note(format_args!("serving {} at {address}; clients: --backend remote:{address}", args.backend));
+            // A panic ends a client's session, not the server: the server's log has it.
+            drop(panic::take_hook());
+            backend::serve(&args.backend, args.listen, args.key.as_deref(), &|name| {
+                note(format_args!("serving {}; clients: --backend {name}", args.backend));
             })?;
             Ok(ExitCode::SUCCESS)
         }

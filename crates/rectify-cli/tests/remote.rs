@@ -18,21 +18,25 @@ const TOKEN: &str = "RECTIFY_TOKEN";
 /// `rectify serve`, stopped when it is dropped.
 struct Server {
     process: Child,
+    /// As clients name it, without `remote:`.
     address: String,
 }
 
 impl Server {
-    fn start(listen: &str, token: Option<&str>) -> Self {
+    /// On a port of the loopback, with further flags.
+    fn start(flags: &str, token: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
-        command.args(["serve", "--backend", "flex", "--listen", listen]).stderr(Stdio::piped()).env_remove(TOKEN);
-        command.envs(token.map(|token| (TOKEN, token)));
+        command.args(["serve", "--backend", "flex"]).args(flags.split_whitespace()).env_remove(TOKEN);
+        command.envs(token.map(|token| (TOKEN, token))).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("it starts");
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let said = lines.next().unwrap().unwrap();
-        let address = said.rsplit_once("remote:").expect("it says how clients reach it").1.to_owned();
-        // What it logs is read, so that it never waits for a reader.
+        let said = lines.next().expect("it says something").unwrap();
+        let Some((_, address)) = said.rsplit_once("remote:") else {
+            panic!("it says how clients reach it, not {said}")
+        };
+        // What it says is read, so that it never waits for a reader.
         thread::spawn(move || lines.for_each(drop));
-        Self { process, address }
+        Self { process, address: address.replace("HOST", "127.0.0.1") }
     }
 
     fn backend(&self) -> String {
@@ -69,7 +73,7 @@ fn same_to_rounding(a: &[(String, u64, f64, f64)], b: &[(String, u64, f64, f64)]
 #[test]
 fn a_device_elsewhere_gives_the_same_numbers_to_two_clients_at_a_time() {
     let place = Place::new();
-    let server = Server::start("127.0.0.1:0", None);
+    let server = Server::start("--listen 127.0.0.1:0", None);
     let models = [
         "--activations relu,tanh,relu:leaky=0.1,relu:heaviside=0.5,relu:bsilu,relu:nelu=0.1,relu:guided,x*sigmoid(x)",
         "--model cnn --activations relu,gelu",
@@ -90,7 +94,7 @@ fn a_device_elsewhere_gives_the_same_numbers_to_two_clients_at_a_time() {
 #[test]
 fn a_wrong_token_is_refused_and_an_open_address_needs_one() {
     let place = Place::new();
-    let server = Server::start("127.0.0.1:0", Some("right"));
+    let server = Server::start("--listen 127.0.0.1:0", Some("right"));
     let train = format!("train {SMALL} --steps 1 --quiet {}", server.backend());
     place.refuses(&train, 2, &["refused the token", TOKEN]);
     let with = |token: &str| {
@@ -100,16 +104,54 @@ fn a_wrong_token_is_refused_and_an_open_address_needs_one() {
     };
     with("wrong").code(2).stderr(contains("refused the token"));
     with("right").success();
-    place.refuses("serve --listen 0.0.0.0:0", 2, &["--listen 0.0.0.0:0", "a token is needed", TOKEN]);
+    place.refuses("serve --listen 0.0.0.0:0", 2, &["--listen 0.0.0.0:0: ", "a token is needed", TOKEN]);
     place.refuses("train --backend remote", 2, &["remote:gpu-box:3000"]);
     place.refuses("train --backend remote:127.0.0.1:1", 2, &["127.0.0.1:1", "is `rectify serve` running there?"]);
 }
 
 #[test]
+fn over_iroh_the_server_is_known_by_its_key_and_asks_for_the_token_too() {
+    let place = Place::new();
+    let key = place.path("server.key");
+    let start = || Server::start(&format!("--listen 0.0.0.0:0 --key {}", key.display()), Some("right"));
+    let server = start();
+    let (id, port) = server.address.split_once("@127.0.0.1:").expect("clients name the server");
+    let (id, port) = (id.to_owned(), port.to_owned());
+    let train = |flags: &str, token: &str| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_rectify"));
+        let flags = format!("train {SMALL} --epochs 2 --quiet {flags}");
+        command.args(flags.split_whitespace()).current_dir(place.0.path()).env(TOKEN, token);
+        command.assert()
+    };
+    train(&format!("--out far {}", server.backend()), "right").success();
+    train("--out near", "right").success();
+    same_to_rounding(&ends(&place, "far"), &ends(&place, "near"));
+    train(&server.backend(), "wrong").code(2).stderr(contains("refused the token"));
+    train(&format!("--backend remote:nobody@127.0.0.1:{port}"), "right").code(2).stderr(contains("`nobody`"));
+    drop(server);
+    // The same key is the same server, and another key is another one, whoever listens where it did.
+    assert_eq!(start().address.split_once('@').unwrap().0, id);
+    std::fs::remove_file(&key).unwrap();
+    let other = Server::start(&format!("--listen 0.0.0.0:{port} --key {}", key.display()), Some("right"));
+    assert_ne!(other.address.split_once('@').unwrap().0, id);
+    train(&format!("--backend remote:{id}@127.0.0.1:{port}"), "right").code(2).stderr(contains("cannot be reached"));
+    place.refuses("serve --listen 0.0.0.0:0 --key server.key", 2, &["a token is needed"]);
+    place.refuses("serve --listen 127.0.0.1:0 --key server.key", 2, &["give 0.0.0.0:0"]);
+    let mut folder = assert_cmd::Command::new(env!("CARGO_BIN_EXE_rectify"));
+    folder.args(["serve", "--listen", "0.0.0.0:0", "--key", "digits"]).current_dir(place.0.path()).env(TOKEN, "right");
+    folder.assert().code(2).stderr(contains("--key digits: "));
+}
+
+#[test]
 fn garbage_on_the_port_does_not_end_the_server() {
     let place = Place::new();
-    let server = Server::start("127.0.0.1:0", None);
-    for garbage in [&[0u8; 1000][..], &[255; 70_000], b"GET /session HTTP/1.1\r\nUpgrade: nonsense\r\n\r\n", b"\r\n"] {
+    let server = Server::start("--listen 127.0.0.1:0", None);
+    let upgrade = "GET /session HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    // A proper connection, and then a message that says nothing: binary, masked with zeros, 100 bytes.
+    let frame = [&[0x82, 0x80 | 100, 0, 0, 0, 0][..], &[0xC1; 100]].concat();
+    let greeted = [upgrade.as_bytes(), &frame].concat();
+    for garbage in [&[0u8; 1000][..], &[255; 70_000], b"\r\n", upgrade.as_bytes(), &greeted] {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         // The server may have closed it already.
         let _ = stream.write_all(garbage);
@@ -125,7 +167,7 @@ fn a_server_that_dies_is_told_and_the_training_goes_on_when_it_is_back() {
     let settings = "--dataset digits --hidden 8 --batch-size 16 --activation tanh --steps 4000 --quiet";
     place.run(&format!("train {settings} --out near")).success();
 
-    let server = Server::start("127.0.0.1:0", None);
+    let server = Server::start("--listen 127.0.0.1:0", None);
     let (address, backend) = (server.address.clone(), server.backend());
     let mut client = Command::new(env!("CARGO_BIN_EXE_rectify"));
     client.arg("train").args(settings.split_whitespace()).args(backend.split_whitespace()).args(["--out", "far"]);
@@ -142,7 +184,7 @@ fn a_server_that_dies_is_told_and_the_training_goes_on_when_it_is_back() {
     assert_eq!(ended.status.code(), Some(1), "{said}");
     assert!(said.contains("the connection to") && said.contains("--resume"), "{said}");
 
-    let _server = Server::start(&address, None);
+    let _server = Server::start(&format!("--listen {address}"), None);
     place.run("train --resume far --quiet").success();
     same_to_rounding(&ends(&place, "far"), &ends(&place, "near"));
 }

@@ -3,7 +3,7 @@
 mod remote;
 mod survey;
 #[cfg(feature = "remote")]
-mod websocket;
+mod transport;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
@@ -198,8 +198,8 @@ pub unsafe fn silence_drivers() {
 /// The GPU's name, driver and interface, or where a device elsewhere is; `None` on this machine's processor.
 pub fn adapter_name(device: &Device) -> Option<String> {
     #[cfg(feature = "remote")]
-    if websocket::is_remote(device) {
-        return websocket::opened().map(|address| format!("a device at {address}"));
+    if transport::is_remote(device) {
+        return transport::opened().map(|address| format!("a device at {address}"));
     }
     #[cfg(feature = "wgpu")]
     if let Some(adapter) = wgpu::opened(device) {
