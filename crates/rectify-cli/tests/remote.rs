@@ -3,9 +3,13 @@
 mod place;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -89,6 +93,47 @@ fn a_device_elsewhere_gives_the_same_numbers_to_two_clients_at_a_time() {
             });
         }
     });
+}
+
+/// Passes connections on to a server and counts the bytes that clients send.
+fn counted(server: &Server) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, sent) = (listener.local_addr().unwrap().to_string(), Arc::new(AtomicUsize::new(0)));
+    let (to, count) = (server.address.clone(), sent.clone());
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut server, count) = (client.unwrap(), TcpStream::connect(&to).unwrap(), count.clone());
+            let (mut from_server, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || io::copy(&mut from_server, &mut to_client));
+            thread::spawn(move || {
+                let mut buffer = vec![0; 1 << 16];
+                while let Ok(read @ 1..) = client.read(&mut buffer) {
+                    count.fetch_add(read, Ordering::Relaxed);
+                    server.write_all(&buffer[..read]).unwrap();
+                }
+                server.shutdown(Shutdown::Both)
+            });
+        }
+    });
+    (address, sent)
+}
+
+#[test]
+fn the_data_set_is_sent_once_for_all_epochs_and_trainings() {
+    let place = Place::new();
+    let server = Server::start("--listen 127.0.0.1:0", None);
+    let sent = |flags: &str| {
+        let (address, sent) = counted(&server);
+        let settings = "--dataset mnist --train-size 6000 --batch-size 1000 --hidden 8 --quiet";
+        place.run(&format!("compare {settings} {flags} --backend remote:{address}")).success();
+        sent.load(Ordering::Relaxed)
+    };
+    // As it is sent, in f32, most of it to train on.
+    let size = 6000 * 28 * 28 * 4;
+    let (one, six) =
+        (sent("--activations relu --seeds 1 --epochs 1"), sent("--activations relu,tanh --seeds 1 --epochs 3"));
+    assert!(one > size / 2, "{one} bytes were sent");
+    assert!(six < one + size / 4, "{one} bytes were sent for one epoch and {six} for six");
 }
 
 #[test]
