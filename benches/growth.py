@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Processor time and memory of `rectify report`, `--resume` and `diagnose` with made records:
-growth.py RECTIFY [sweep|seeds] [RUNS…]
+"""Processor time and memory of `rectify report`, `--resume` and `diagnose` with made records: growth.py RECTIFY [RUNS…]
 
 One small training is run for real; its record is copied with other seeds and rates, sealed as Rectify seals it. Two shapes:
 a sweep of rates with ten runs a point, and one experiment with so many seeds. Needs Linux. Prints a table.
@@ -83,17 +82,15 @@ def make_grid(rectify, work, runs):
 
 def main():
     rectify = Path(sys.argv[1]).resolve()
-    shapes = {"sweep": make_sweep, "seeds": make_grid}
-    wanted = [name for name in sys.argv[2:] if name in shapes] or shapes
-    sizes = [int(size) for size in sys.argv[2:] if size not in shapes] or RUNS
+    sizes = [int(size) for size in sys.argv[2:]] or RUNS
     keep = os.environ.get("GROWTH_KEEP")
     print("| shape | runs | report s | MB | --resume s | MB | diagnose s | MB | page MB | results MB |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in wanted:
+    for name, make in [("sweep", make_sweep), ("seeds", make_grid)]:
         for size in sizes:
             work = Path(tempfile.mkdtemp(prefix="growth-"))
             try:
-                folder = shapes[name](rectify, work, size)
+                folder = make(rectify, work, size)
                 cells = []
                 for command in (["report", folder, "--quiet"], ["compare", "--resume", folder, "--quiet"], ["diagnose", folder, "--quiet"]):
                     seconds, megabytes = measured([rectify, *command])

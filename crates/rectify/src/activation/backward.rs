@@ -28,8 +28,7 @@ use crate::formula::operations;
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion"),
-    Remote: cfg(feature = "remote")
+    Fusion: cfg(feature = "fusion")
 )]
 pub trait ActivationOps: Backend {
     /// φ(x).
@@ -54,9 +53,6 @@ impl ActivationOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl ActivationOps for burn_cubecl::CubeBackend {}
-
-#[cfg(feature = "remote")]
-impl ActivationOps for burn::backend::Remote {}
 
 /// What the graph holds on to between the passes.
 #[derive(Debug, Clone)]

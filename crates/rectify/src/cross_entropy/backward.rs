@@ -20,8 +20,7 @@ use burn::{
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion"),
-    Remote: cfg(feature = "remote")
+    Fusion: cfg(feature = "fusion")
 )]
 pub trait CrossEntropyOps: Backend {
     /// The mean loss, `[1]`.
@@ -70,9 +69,6 @@ impl CrossEntropyOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl CrossEntropyOps for burn_cubecl::CubeBackend {}
-
-#[cfg(feature = "remote")]
-impl CrossEntropyOps for burn::backend::Remote {}
 
 #[derive(Debug)]
 struct CrossEntropyBackward;

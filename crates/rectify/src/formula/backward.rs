@@ -24,8 +24,7 @@ use super::{Formula, operations};
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion"),
-    Remote: cfg(feature = "remote")
+    Fusion: cfg(feature = "fusion")
 )]
 pub trait FormulaOps: Backend {
     /// φ(x).
@@ -46,9 +45,6 @@ impl FormulaOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl FormulaOps for burn_cubecl::CubeBackend {}
-
-#[cfg(feature = "remote")]
-impl FormulaOps for burn::backend::Remote {}
 
 #[derive(Debug)]
 struct FormulaBackward(Formula);

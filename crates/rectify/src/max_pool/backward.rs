@@ -20,8 +20,7 @@ use burn::{
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion"),
-    Remote: cfg(feature = "remote")
+    Fusion: cfg(feature = "fusion")
 )]
 pub trait MaxPoolOps: Backend {
     /// The maximum of each window.
@@ -57,9 +56,6 @@ impl MaxPoolOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl MaxPoolOps for burn_cubecl::CubeBackend {}
-
-#[cfg(feature = "remote")]
-impl MaxPoolOps for burn::backend::Remote {}
 
 #[derive(Debug)]
 struct MaxPoolBackward;

@@ -27,8 +27,7 @@ use super::gradient::{GradientRule, Keeps};
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion"),
-    Remote: cfg(feature = "remote")
+    Fusion: cfg(feature = "fusion")
 )]
 pub trait ReluOps: Backend {
     /// max(0, x).

@@ -10,8 +10,6 @@ mod gradient;
 mod ndarray;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) mod real;
-#[cfg(feature = "remote")]
-mod remote;
 
 use burn::{
     backend::Dispatch,
