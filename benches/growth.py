@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Processor time and memory of `rectify report`, `--resume` and `diagnose` with made records: growth.py RECTIFY [RUNS…]
+"""Processor time and memory of `rectify report`, `--resume` and `diagnose` with made records:
+growth.py RECTIFY [sweep|seeds] [RUNS…]
 
 One small training is run for real; its record is copied with other seeds and rates, sealed as Rectify seals it. Two shapes:
 a sweep of rates with ten runs a point, and one experiment with so many seeds. Needs Linux. Prints a table.
@@ -82,15 +83,17 @@ def make_grid(rectify, work, runs):
 
 def main():
     rectify = Path(sys.argv[1]).resolve()
-    sizes = [int(size) for size in sys.argv[2:]] or RUNS
+    shapes = {"sweep": make_sweep, "seeds": make_grid}
+    wanted = [name for name in sys.argv[2:] if name in shapes] or shapes
+    sizes = [int(size) for size in sys.argv[2:] if size not in shapes] or RUNS
     keep = os.environ.get("GROWTH_KEEP")
     print("| shape | runs | report s | MB | --resume s | MB | diagnose s | MB | page MB | results MB |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name, make in [("sweep", make_sweep), ("seeds", make_grid)]:
+    for name in wanted:
         for size in sizes:
             work = Path(tempfile.mkdtemp(prefix="growth-"))
             try:
-                folder = make(rectify, work, size)
+                folder = shapes[name](rectify, work, size)
                 cells = []
                 for command in (["report", folder, "--quiet"], ["compare", "--resume", folder, "--quiet"], ["diagnose", folder, "--quiet"]):
                     seconds, megabytes = measured([rectify, *command])

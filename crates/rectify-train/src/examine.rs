@@ -6,7 +6,7 @@ use crate::{
     activation::Activation,
     experiment::Experiment,
     judge::diagnose::{Case, DETECTORS, Diagnosis, diagnose},
-    record::{Results, Run, WHOLE_RUNS},
+    record::{DataRecord, Results, Run, WHOLE_RUNS},
     store::{Line, RunFolder, metrics, run_path},
 };
 
@@ -52,14 +52,24 @@ pub fn first_diagnoses<P: AsRef<Path>>(results: &Results, folders: &[P]) -> Vec<
 fn of_runs<P: AsRef<Path>>(results: &Results, runs: &[Run], folders: &[P]) -> Vec<Diagnosis> {
     let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.as_ref().to_owned()).collect();
     let opened: Vec<RunFolder> = folders.iter().filter_map(|folder| RunFolder::read(folder).ok()).collect();
-    let of_run = |run: &Run| {
+    let settings = without_seeds(&results.experiment);
+    let of_each = |run: &Run| {
         // Of many runs, most are held without what some detectors look at.
         let read = if run.is_thin() { whole(&opened, run) } else { None };
-        let run = read.as_ref().unwrap_or(run);
-        let (losses, experiment) = (losses(&folders, run), of_one(&results.experiment, run));
-        let experiment = Some(&experiment).filter(|experiment| experiment.own.is_none());
-        let case = Case { run, experiment, data: results.data.as_ref(), losses: &losses };
-        diagnose(&case, DETECTORS)
+        of_run(read.as_ref().unwrap_or(run), &settings, results.data.as_ref(), &folders)
     };
-    runs.iter().map(of_run).collect()
+    runs.iter().map(of_each).collect()
+}
+
+/// The settings that all runs of an experiment share: its list of seeds, as long as the runs are many, is not copied for
+/// each of them.
+pub(crate) fn without_seeds(experiment: &Experiment) -> Experiment {
+    Experiment { seed: None, ..experiment.clone() }
+}
+
+/// A diagnosis of a run that is held in full.
+pub(crate) fn of_run(run: &Run, settings: &Experiment, data: Option<&DataRecord>, folders: &[PathBuf]) -> Diagnosis {
+    let (losses, experiment) = (losses(folders, run), of_one(settings, run));
+    let experiment = Some(&experiment).filter(|experiment| experiment.own.is_none());
+    diagnose(&Case { run, experiment, data, losses: &losses }, DETECTORS)
 }

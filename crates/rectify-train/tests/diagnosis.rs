@@ -3,11 +3,14 @@
 use std::{convert::Infallible, sync::atomic::AtomicBool};
 
 use rectify_train::{
+    compare::{Joined, join_and_diagnose},
+    environment,
     experiment::{Experiment, Init},
-    judge::diagnose::{Case, DETECTORS, Severity, diagnose},
+    judge::diagnose::{Case, DETECTORS, Diagnosis, Severity, diagnose},
     planted::{self, Half, is_found},
-    record::{DataRecord, Epoch, Layer, Run, Status},
+    record::{DataRecord, Epoch, Layer, Run, Status, WHOLE_RUNS},
     repair::{Trained, repair},
+    store::{Mark, RunFolder},
 };
 
 /// Trainings of the tuning half whose name contains `only`, without repairs.
@@ -104,6 +107,26 @@ fn one_fall_in_accuracy_is_no_oscillation_and_two_are() {
     assert!(findings(&[0.1, 0.8, 0.7, 0.85, 0.75]).contains(&"oscillating-loss"));
     // As often, but by less than five points.
     assert!(!findings(&[0.1, 0.8, 0.77, 0.85, 0.82]).contains(&"oscillating-loss"));
+}
+
+#[test]
+fn of_more_runs_than_are_held_whole_every_one_is_diagnosed_in_full() {
+    let parent = tempfile::tempdir().expect("there is a folder for temporary files");
+    let path = parent.path().join("many");
+    let runs = WHOLE_RUNS + 1;
+    let experiment = Experiment { seeds: runs, ..Experiment::default() };
+    let experiment = Experiment { activations: vec!["relu".parse().unwrap()], ..experiment };
+    let folder = RunFolder::create(&path, &experiment).unwrap();
+    for seed in 0..runs as u64 {
+        let run = Run { seed, ..looked_at(|layer| layer.dead_fraction = Some(1.0)) };
+        let metrics = folder.metrics(&run.activation, seed, &Mark::default()).unwrap();
+        folder.write_run(&experiment, &run, metrics.mark(), &environment::unknown("flex"), None).unwrap();
+    }
+    let (Joined { results, .. }, diagnoses) = join_and_diagnose(&[path]).unwrap();
+    assert_eq!(results.runs.iter().filter(|run| run.is_thin()).count(), 1);
+    let expected = |seed| Diagnosis { seed, ..diagnoses[0].clone() };
+    assert!(!diagnoses[0].healthy && !diagnoses[0].skipped.iter().any(|skipped| skipped.detector == "no-nonlinearity"));
+    assert_eq!(diagnoses, (0..runs as u64).map(expected).collect::<Vec<_>>());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use burn::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rectify_train::{
-    compare::{Compare, join},
+    compare::{Compare, join, join_and_diagnose},
     examine::diagnoses,
     judge::diagnose::{Diagnosis, Severity},
     monitor::{MOST_LOOKS, Monitor, Sampling, Tapped, Taps},
@@ -198,6 +198,7 @@ fn a_saved_loop_is_diagnosed_as_it_was_and_trained_by_nothing() {
     assert_eq!(joined.results.runs, [monitor.record()]);
     let read: Vec<Diagnosis> = diagnoses(&joined.results, &[&folder]);
     assert_eq!(read, [monitor.diagnosis()]);
+    assert_eq!(join_and_diagnose(std::slice::from_ref(&folder)).unwrap().1, read);
     assert_eq!((&*read[0].activation, read[0].seed), ("deep-sigmoid", 3));
     // A second time the folder is taken, and what is there stays.
     assert!(monitor.save(&folder).is_err());

@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use rectify_train::{
-    compare::{Compare, Joined, Progress, join},
-    examine::{diagnoses, losses, of_one},
+    compare::{Compare, Joined, Progress, join_and_diagnose},
+    examine::{losses, of_one},
     experiment::Experiment,
     judge::{
         diagnose::{Cause, Diagnosis},
@@ -56,9 +56,8 @@ pub fn diagnose(args: &DiagnoseArgs) -> anyhow::Result<ExitCode> {
     if RunFolder::read(&args.folders[0])?.experiment().sweep.is_some() {
         return sweep::diagnose(args);
     }
-    let Joined { results, notes } = join(&args.folders)?;
+    let (Joined { results, notes }, runs) = join_and_diagnose(&args.folders)?;
     sweep::tell(&notes, &args.output);
-    let runs = diagnoses(&results, &args.folders);
     let repaired = match into.filter(|_| args.repair) {
         Some(folder) => repair_worst(&results, &runs, folder, args)?,
         None => None,

@@ -9,10 +9,12 @@ use super::measured::Measured;
 use crate::{
     activation::Activation,
     environment,
+    examine::{of_run, without_seeds},
     experiment::{Experiment, Point},
-    judge,
+    judge::{self, diagnose::Diagnosis},
     record::{
-        Environment, PointResults, Results, Run, RunEnd, SCHEMA_VERSION, Status, SweepResults, Tuning, WHOLE_RUNS,
+        DataRecord, Environment, PointResults, Results, Run, RunEnd, SCHEMA_VERSION, Status, SweepResults, Tuning,
+        WHOLE_RUNS,
     },
     store::{Difference, Line, RunFolder, RunRecord, StoreError, difference, metrics, point_path},
 };
@@ -58,13 +60,33 @@ pub enum JoinError {
 ///
 /// A folder holds no experiment or another one than the first; a file is torn or changed.
 pub fn join(folders: &[PathBuf]) -> Result<Joined, JoinError> {
-    join_as(folders, None)
+    Ok(join_as(folders, None, false)?.0)
 }
 
-/// [`join`], where a `sweep` may want further activations and seeds.
-fn join_as(folders: &[PathBuf], sweep: Option<&Experiment>) -> Result<Joined, JoinError> {
+/// [`join`], and a diagnosis of every run, in the results' order: each is read once, before it is thinned.
+///
+/// # Errors
+///
+/// As [`join`].
+pub fn join_and_diagnose(folders: &[PathBuf]) -> Result<(Joined, Vec<Diagnosis>), JoinError> {
+    join_as(folders, None, true)
+}
+
+/// A run as it was read.
+struct Read<'a> {
+    run: Run,
+    folder: &'a Path,
+    diagnosis: Option<Diagnosis>,
+}
+
+/// [`join`], where a `sweep` may want further activations and seeds. Without `diagnoses` there are none.
+fn join_as(
+    folders: &[PathBuf],
+    sweep: Option<&Experiment>,
+    diagnoses: bool,
+) -> Result<(Joined, Vec<Diagnosis>), JoinError> {
     let mut joined: Option<(Experiment, &Path)> = None;
-    let mut runs: BTreeMap<(String, u64), (Run, &Path)> = BTreeMap::new();
+    let mut runs: BTreeMap<(String, u64), Read> = BTreeMap::new();
     let mut environment: Option<Environment> = None;
     let mut data = None;
     let mut tuning: Vec<Tuning> = Vec::new();
@@ -93,14 +115,19 @@ fn join_as(folders: &[PathBuf], sweep: Option<&Experiment>) -> Result<Joined, Jo
                 )),
             }
         }
+        let settings = without_seeds(experiment);
+        let read = |run: Run, data: Option<&DataRecord>| {
+            let diagnosis = diagnoses.then(|| of_run(&run, &settings, data, std::slice::from_ref(path)));
+            Read { run, folder: path, diagnosis }
+        };
         for record in folder.records()? {
             let RunRecord { run, environment: of_run, data: of_data, .. } = record?;
             environment = environment.or(of_run);
             data = data.or(of_data);
-            add(&mut runs, run, path, &mut notes);
+            add(&mut runs, read(run, data.as_ref()), &mut notes);
         }
         if let Some(old) = folder.old_results()? {
-            old.into_iter().for_each(|run| add(&mut runs, run, path, &mut notes));
+            old.into_iter().for_each(|run| add(&mut runs, read(run, data.as_ref()), &mut notes));
             continue;
         }
         let wanted: HashMap<PathBuf, (&str, u64)> = experiment
@@ -115,7 +142,7 @@ fn join_as(folders: &[PathBuf], sweep: Option<&Experiment>) -> Result<Joined, Jo
             let Ok((lines, note)) = measured else { continue };
             notes.extend(note);
             if let Some((name, seed)) = wanted.get(&unfinished) {
-                add(&mut runs, so_far(name, *seed, lines), path, &mut notes);
+                add(&mut runs, read(so_far(name, *seed, lines), data.as_ref()), &mut notes);
             }
         }
     }
@@ -124,7 +151,7 @@ fn join_as(folders: &[PathBuf], sweep: Option<&Experiment>) -> Result<Joined, Jo
         Some(sweep) => both(experiment, sweep),
         None => experiment,
     };
-    if runs.values().all(|(run, _)| run.epochs.is_empty()) {
+    if runs.values().all(|read| read.run.epochs.is_empty()) {
         return Err(JoinError::Empty(folders[0].clone()));
     }
     let named = |seed| experiment.activations.iter().map(move |activation| (activation.to_string(), seed));
@@ -136,17 +163,19 @@ fn join_as(folders: &[PathBuf], sweep: Option<&Experiment>) -> Result<Joined, Jo
     for (activation, seed) in &wanted {
         match runs.get(&(activation.clone(), *seed)) {
             None => notes.push(format!("{activation} with seed {seed} is missing")),
-            Some((run, path)) if run.status == Status::Interrupted => notes.push(format!(
+            Some(Read { run, folder, .. }) if run.status == Status::Interrupted => notes.push(format!(
                 "{activation} with seed {seed} is not finished: {} steps, in {}",
                 run.steps,
-                path.display()
+                folder.display()
             )),
             Some(_) => {}
         }
     }
-    let ordered = wanted.into_iter().filter_map(|name| runs.remove(&name)).map(|(run, _)| run).collect();
+    let ordered = wanted.into_iter().filter_map(|name| runs.remove(&name));
+    let (ordered, diagnosed): (Vec<Run>, Vec<_>) = ordered.map(|read| (read.run, read.diagnosis)).unzip();
     let environment = environment.unwrap_or_else(|| environment::unknown(&experiment.backend));
-    Ok(Joined { results: judge::results(environment, experiment, data, tuning, ordered), notes })
+    let results = judge::results(environment, experiment, data, tuning, ordered);
+    Ok((Joined { results, notes }, diagnosed.into_iter().flatten().collect()))
 }
 
 /// The settings of sweeps in folders, which are parts of one.
@@ -198,9 +227,9 @@ pub fn points<R>(
     let read = |point: &Point| {
         let there = folders.iter().map(|folder| point_path(folder, &point.label()));
         let there: Vec<PathBuf> = there.filter(|folder| folder.join("config.toml").exists()).collect();
-        let joined = match join_as(&there, Some(&point.experiment)) {
+        let joined = match join_as(&there, Some(&point.experiment), false) {
             Err(JoinError::Empty(_)) => None,
-            joined => Some(joined?),
+            joined => Some(joined?.0),
         };
         Ok(look(point, &there, joined))
     };
@@ -234,22 +263,22 @@ pub fn join_sweep(folders: &[PathBuf]) -> Result<SweepResults, JoinError> {
     Ok(SweepResults { schema_version: SCHEMA_VERSION, environment, experiment, points, notes })
 }
 
-fn add<'a>(runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>, mut run: Run, path: &'a Path, notes: &mut Vec<String>) {
+fn add<'a>(runs: &mut BTreeMap<(String, u64), Read<'a>>, mut read: Read<'a>, notes: &mut Vec<String>) {
     if runs.len() >= WHOLE_RUNS {
-        run.thin();
+        read.run.thin();
     }
-    let name = (run.activation.clone(), run.seed);
-    let Some((there, first)) = runs.get_mut(&name) else {
-        runs.insert(name, (run, path));
+    let name = (read.run.activation.clone(), read.run.seed);
+    let Some(there) = runs.get_mut(&name) else {
+        runs.insert(name, read);
         return;
     };
     // What one machine began and another finished is no run twice.
-    match (there.status, run.status) {
-        (Status::Interrupted, Status::Interrupted) if run.steps > there.steps => (*there, *first) = (run, path),
+    match (there.run.status, read.run.status) {
+        (Status::Interrupted, Status::Interrupted) if read.run.steps > there.run.steps => *there = read,
         (_, Status::Interrupted) => {}
-        (Status::Interrupted, _) => (*there, *first) = (run, path),
+        (Status::Interrupted, _) => *there = read,
         _ => {
-            let same = match same_figures(there, &run) {
+            let same = match same_figures(&there.run, &read.run) {
                 true => "with the same numbers",
                 false => "with other numbers",
             };
@@ -257,8 +286,8 @@ fn add<'a>(runs: &mut BTreeMap<(String, u64), (Run, &'a Path)>, mut run: Run, pa
                 "{} with seed {} is in {} and {}, {same}; the first is taken",
                 name.0,
                 name.1,
-                first.display(),
-                path.display()
+                there.folder.display(),
+                read.folder.display()
             ));
         }
     }

@@ -40,7 +40,7 @@ use burn::tensor::Device;
 
 pub use self::{
     extend::ExtendError,
-    join::{JoinError, Joined, join, join_sweep, points, sweep_of},
+    join::{JoinError, Joined, join, join_and_diagnose, join_sweep, points, sweep_of},
     sweep::{SweepOutcome, SweepRun},
 };
 use self::{
