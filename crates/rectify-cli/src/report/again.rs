@@ -26,8 +26,8 @@ pub fn of_config(config: &str) -> Section {
         title: "Running it again",
         body: html! {
             p { "The settings as " code { "config.toml" } ":" }
-            pre { (config) }
-            pre { "rectify compare --config config.toml" }
+            pre tabindex="0" { (config) }
+            pre tabindex="0" { "rectify compare --config config.toml" }
             p class="note" { "The same seeds, backend and machine give the same bits." }
         },
     }

@@ -89,7 +89,7 @@ fn a_comparison_shows_tables_figures_settings_and_the_way_to_run_it_again() {
 fn the_config_on_the_page_is_the_experiment() {
     let results = results(&["relu"], 2, 1, 1);
     let markup = good_page(&results);
-    let config = markup.split("<pre>").nth(1).and_then(|rest| rest.split("</pre>").next()).unwrap();
+    let config = markup.split("<pre tabindex=\"0\">").nth(1).and_then(|rest| rest.split("</pre>").next()).unwrap();
     let read: Experiment = toml::from_str(&config.replace("&quot;", "\"")).unwrap();
     assert_eq!(read, results.experiment);
 }

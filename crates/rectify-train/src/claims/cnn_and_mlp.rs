@@ -47,7 +47,7 @@ impl Study for CnnAndMlp {
         let cnn = Experiment {
             model: ModelKind::Cnn,
             train_size: plan.choose(Some(500), Some(2000), Some(20_000)),
-            epochs: Some(plan.choose(1, 2, 5)),
+            epochs: Some(plan.choose(1, 3, 5)),
             batch_size: 32,
             ..plan.experiment()
         };
