@@ -8,7 +8,7 @@ use plotly::{
 use rectify_train::record::{Histogram, Layer, Run};
 
 use super::{
-    Report, StyledGroup,
+    Report,
     layers::{self, MOST_TOGETHER},
 };
 use crate::draw::{
@@ -57,13 +57,7 @@ pub fn section(report: &Report) -> Option<Section> {
 
 /// A figure an activation, of its first seed that has histograms.
 fn figures(report: &Report, (id, title, of): Kind) -> Option<Markup> {
-    let has = |run: &&Run| run.epochs.iter().flat_map(|epoch| &epoch.layers).any(|layer| of(layer).is_some_and(sound));
-    let with: Vec<(usize, &StyledGroup, &Run)> = report
-        .groups
-        .iter()
-        .enumerate()
-        .filter_map(|(place, group)| Some((place, group, *group.runs.runs.iter().find(|run| has(run))?)))
-        .collect();
+    let with = report.first_runs(|layer| of(layer).is_some_and(sound));
     let most = MOST_HISTOGRAMS / (with.len() * report.hidden.len()).max(1);
     (!with.is_empty()).then(|| {
         html! {

@@ -111,6 +111,13 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Of each activation the first run one of whose layers `has` something, with the activation's place.
+    fn first_runs(&self, has: impl Fn(&Layer) -> bool) -> Vec<(usize, &StyledGroup<'a>, &'a Run)> {
+        let has = |run: &&&'a Run| run.epochs.iter().flat_map(|epoch| &epoch.layers).any(&has);
+        let groups = self.groups.iter().enumerate();
+        groups.filter_map(|(place, group)| Some((place, group, *group.runs.runs.iter().find(has)?))).collect()
+    }
+
     /// A layer as people count them, `layer 1` for `hidden.0`; one of a network of one's own has the name that its author
     /// gave.
     fn layer(&self, name: &str) -> String {

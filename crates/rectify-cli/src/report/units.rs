@@ -152,15 +152,7 @@ fn layer_rows(count: usize) -> Axis {
 
 /// How often each single unit is on, of each activation's first seed. `None` where no record has it.
 pub fn single(report: &Report) -> Option<Section> {
-    let has = |run: &&Run| {
-        run.epochs.iter().flat_map(|epoch| &epoch.layers).any(|layer| !layer.unit_nonzero_fraction.is_empty())
-    };
-    let with: Vec<(usize, &StyledGroup, &Run)> = report
-        .groups
-        .iter()
-        .enumerate()
-        .filter_map(|(place, group)| Some((place, group, *group.runs.runs.iter().find(|run| has(run))?)))
-        .collect();
+    let with = report.first_runs(|layer| !layer.unit_nonzero_fraction.is_empty());
     let units = |run: &Run| -> usize {
         let epoch = run.epochs.iter().find(|epoch| !epoch.layers.is_empty());
         epoch.map_or(0, |epoch| epoch.layers.iter().map(|layer| layer.units).sum())
