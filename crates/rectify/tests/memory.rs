@@ -45,6 +45,7 @@ unsafe impl GlobalAlloc for Counting {
             LIVE.fetch_add(1, SeqCst);
             MADE.fetch_add(1, SeqCst);
         }
+        // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
@@ -52,6 +53,7 @@ unsafe impl GlobalAlloc for Counting {
         if holds_tensors(layout) {
             LIVE.fetch_sub(1, SeqCst);
         }
+        // SAFETY: as the caller promises; every block is from `alloc` above, and so the system's.
         unsafe { System.dealloc(block, layout) }
     }
 }

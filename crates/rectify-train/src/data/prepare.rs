@@ -11,9 +11,9 @@
 //!
 //! Standardisation comes after this: [`Checkpoint::inputs`](crate::store::Checkpoint::inputs).
 
-use std::path::Path;
+use std::{io::Cursor, path::Path};
 
-use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage, imageops, imageops::FilterType};
+use image::{DynamicImage, GrayImage, ImageError, Luma, Rgb, RgbImage, imageops, imageops::FilterType, io::Reader};
 
 use crate::network::Shape;
 
@@ -73,8 +73,17 @@ pub struct Prepared {
 ///
 /// What is wrong with it, without its name.
 pub fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
-    image::load_from_memory(bytes).map_err(|error| format!("not a sound PNG or JPEG: {error}"))
+    let unsound = |error: ImageError| format!("not a sound PNG or JPEG: {error}");
+    let reader = || Reader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| unsound(error.into()));
+    let (width, height) = reader()?.into_dimensions().map_err(unsound)?;
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(format!("says that it has {width} × {height} pixels; at most {MOST_PIXELS} are read"));
+    }
+    reader()?.decode().map_err(unsound)
 }
+
+/// More than a camera's: some bytes can claim to be billions, all of which would be held.
+const MOST_PIXELS: u64 = 100_000_000;
 
 /// Makes a picture what a network takes.
 ///

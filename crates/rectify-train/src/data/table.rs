@@ -6,6 +6,7 @@ mod parquet;
 
 use std::{
     collections::BTreeMap,
+    iter,
     path::{Path, PathBuf},
 };
 
@@ -193,17 +194,13 @@ struct File {
 impl File {
     fn read(path: &Path, label_column: Option<&str>) -> Result<Self, DataError> {
         let wrong = |field, reason| DataError::File { path: path.to_owned(), field, reason };
-        let Rows { header, rows } = match ending(path) {
+        let Rows { header, mut rows } = match ending(path) {
             Some("parquet") => read_parquet(path)?,
             _ => csv::rows(path)?,
         };
-        let mut rows = rows.peekable();
-        let width = match (&header, rows.peek()) {
-            (Some(header), Some(_)) => header.len(),
-            (None, Some(Ok((_, first)))) => first.len(),
-            (None, Some(Err(_))) => 0,
-            (_, None) => return Err(wrong("samples", "there is no row".to_owned())),
-        };
+        let first = rows.next().ok_or_else(|| wrong("samples", "there is no row".to_owned()))??;
+        let width = header.as_ref().map_or(first.1.len(), Vec::len);
+        let rows = iter::once(Ok(first)).chain(rows);
         let columns: Vec<String> = match &header {
             Some(header) => header.clone(),
             None => (1..=width).map(|place| place.to_string()).collect(),
@@ -283,7 +280,8 @@ fn find_label(columns: &[String], asked: Option<&str>) -> Result<usize, String> 
         same.or_else(|| columns.iter().position(|column| column.eq_ignore_ascii_case(name)))
     };
     match asked {
-        None => Ok(LABELS.into_iter().find_map(named).unwrap_or(columns.len().saturating_sub(1))),
+        _ if columns.is_empty() => Err("there is no column".to_owned()),
+        None => Ok(LABELS.into_iter().find_map(named).unwrap_or(columns.len() - 1)),
         Some(asked) => {
             let place = asked.parse::<usize>().ok().filter(|place| (1..=columns.len()).contains(place));
             named(asked)
