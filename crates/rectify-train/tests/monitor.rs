@@ -18,7 +18,7 @@ use rectify_train::{
     compare::{Compare, join, join_and_diagnose},
     examine::diagnoses,
     judge::diagnose::{Diagnosis, Severity},
-    monitor::{MOST_LOOKS, Monitor, Sampling, Tapped, Taps},
+    monitor::{Callback, MOST_LOOKS, Monitor, Sampling, Tapped, Taps},
     observe::weights,
     record::{Role, Run, Status},
 };
@@ -158,6 +158,51 @@ fn with_and_without_a_monitor_weights_are_the_same_to_the_bit() {
         weights(&net).into_iter().map(|(path, values)| (path, values.into_data())).collect::<Vec<_>>()
     };
     assert_eq!(trained(true), trained(false));
+}
+
+/// A model that is trained by a loop which knows no monitor, as burn-train's is.
+#[derive(Module, Debug)]
+struct Held {
+    net: Net,
+    #[module(skip)]
+    callback: Callback,
+}
+
+#[test]
+fn a_callback_in_the_model_sees_what_a_monitor_in_the_loop_sees() {
+    let device = Device::flex().autodiff();
+    let fresh = |taps: &Taps| Net::new("relu", 2, 0.35, 0.0, taps, &device);
+    let taps = Taps::default();
+    let net = fresh(&taps);
+    let mut monitor = Monitor::new(&net).taps(&taps);
+    train(net, 50, 0.1, Some(&mut monitor), &device);
+
+    let taps = Taps::default();
+    let mut held = Held { net: fresh(&taps), callback: Callback::default() };
+    let callback = held.callback.clone();
+    assert!(callback.take().is_none());
+    callback.watch(Monitor::new(&held).taps(&taps));
+    let mut optimizer = SgdConfig::new().init();
+    for step in 1..=50 {
+        let (x, labels) = batch(step, &device);
+        let loss = CrossEntropyLossConfig::new().init(&device).forward(held.net.forward(x), labels);
+        let gradients = GradientsParams::from_grads(loss.clone().backward(), &held);
+        held.callback.step(&loss, &held, &gradients);
+        held = optimizer.step(0.1, held, gradients);
+    }
+    let mut called = callback.take().unwrap().record();
+    assert_eq!(called.steps, 50);
+    // The taps know the layers by the names that they were given, the monitor by their paths, `net.hidden.0`.
+    for layer in called.epochs.iter_mut().flat_map(|epoch| &mut epoch.layers) {
+        layer.layer = layer.layer.trim_start_matches("net.").to_owned();
+    }
+    let weights_of = |run: &Run| -> Vec<_> {
+        let layers = run.epochs.iter().flat_map(|epoch| &epoch.layers);
+        layers.filter_map(|layer| Some((layer.layer.clone(), layer.weight_rms?, layer.weight_grad_norm))).collect()
+    };
+    assert!(!weights_of(&called).is_empty());
+    assert_eq!(weights_of(&called), weights_of(&monitor.record()));
+    assert!(held.callback.take().is_none(), "there is one of it, whoever holds it");
 }
 
 #[test]

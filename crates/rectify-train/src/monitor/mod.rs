@@ -34,11 +34,14 @@
 //! updates need no change of the model. Activations are seen where they pass through [`Taps`]. Gains and biases, as those
 //! of a normalisation, count to no layer.
 //!
+//! Where the loop is another's, as burn-train's, the model holds a [`Callback`].
+//!
 //! A monitor draws no random number and changes nothing: with and without it weights are the same to the bit. A look at all
 //! layers is taken before the first step and then at every so many ([`Sampling`]). Where there would be more than
 //! [`MOST_LOOKS`], every second is forgotten and the distance doubled, so that a long training needs no more memory than
 //! a short one.
 
+mod callback;
 mod losses;
 mod tap;
 
@@ -54,7 +57,10 @@ use burn::{
 };
 
 use self::losses::Losses;
-pub use self::tap::{Tapped, Taps};
+pub use self::{
+    callback::Callback,
+    tap::{Tapped, Taps},
+};
 use crate::{
     environment,
     experiment::Experiment,
