@@ -40,7 +40,7 @@ pub use value::Activations;
     propagate_version = true,
     arg_required_else_help = true,
     max_term_width = 80,
-    help_template = "{about}\n\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
+    help_template = "{about}\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = "`rectify COMMAND --help` begins with examples. `rectify -V` is the version.\n\
                   Exit codes: 0 done, 1 failed, 2 not begun, 130 stopped by Ctrl-C."
 )]
@@ -93,7 +93,8 @@ pub enum Command {
     /// Hold explicit gradients against numeric ones
     #[command(before_help = examples::GRADCHECK)]
     Gradcheck(GradcheckArgs),
-    /// Serve a device of this machine, for `--backend remote:HOST:PORT` elsewhere
+    /// Serve a device to other machines' --backend remote:HOST:PORT
+    #[command(before_help = examples::SERVE, after_help = SERVE, hide = cfg!(not(feature = "remote")))]
     Serve(ServeArgs),
     /// What this machine can run on
     #[command(before_help = examples::BACKENDS)]
@@ -198,7 +199,6 @@ pub struct EvalArgs {
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
-#[command(after_help = SERVE)]
 pub struct ServeArgs {
     /// What to serve: flex, ndarray, wgpu, wgpu:1, auto, …
     #[arg(long, value_name = "NAME", default_value = "flex", value_parser = value::word::<String>(backend::NAMES), hide_possible_values = true)]
