@@ -217,8 +217,8 @@ It tells the name by which clients use it, --backend remote:HOST:PORT. For any a
 
 Without --key the connection is a WebSocket and not encrypted: whoever can read the traffic reads the token and the data. \
 With --key it is encrypted, and clients name the server, --backend remote:SERVER@HOST:PORT, so that no other can pose as \
-it; it listens on a UDP port of every address, as in --listen 0.0.0.0:3000, and contacts nobody. An SSH tunnel does as \
-well: ssh -L 3000:127.0.0.1:3000 gpu-box.
+it; it listens on a UDP port of every address, as in --listen 0.0.0.0:3000, and uses no relay and no directory: beside \
+its clients it sends one UPnP search for routers into the local network. An SSH tunnel does as well: ssh -L 3000:127.0.0.1:3000 gpu-box.
 
 Logs go to stdout; RUST_LOG=warn has less of them. Needs a program that was built with --features remote.";
 
