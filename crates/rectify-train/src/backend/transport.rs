@@ -1,8 +1,9 @@
 //! A device elsewhere: served by `rectify serve`, named `remote:HOST:PORT`, through Burn's own remote backend.
 //!
 //! Over WebSocket, which is not encrypted, or over Iroh, which is, between the two machines alone: without relays and
-//! without looking anything up. The token that a server may ask for is in the environment, [`TOKEN`], where no list of
-//! processes and no record of an experiment shows it.
+//! without looking anything up, but for a UPnP search for routers, which Burn has no setting to leave out. The token that
+//! a server may ask for is in the environment, [`TOKEN`], where no list of processes and no record of an experiment shows
+//! it.
 
 use std::{
     io,
