@@ -11,7 +11,7 @@ mod predict;
 mod sweep;
 mod value;
 
-use std::{num::NonZero, path::PathBuf, thread};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, thread};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rectify_train::{
@@ -40,7 +40,7 @@ pub use value::Activations;
     propagate_version = true,
     arg_required_else_help = true,
     max_term_width = 80,
-    help_template = "{about}\n\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
+    help_template = "{about}\n{usage-heading} {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = "`rectify COMMAND --help` begins with examples. `rectify -V` is the version.\n\
                   Exit codes: 0 done, 1 failed, 2 not begun, 130 stopped by Ctrl-C."
 )]
@@ -93,6 +93,9 @@ pub enum Command {
     /// Hold explicit gradients against numeric ones
     #[command(before_help = examples::GRADCHECK)]
     Gradcheck(GradcheckArgs),
+    /// Serve a device to other machines' --backend remote:HOST:PORT
+    #[command(before_help = examples::SERVE, after_help = SERVE, hide = cfg!(not(feature = "remote")))]
+    Serve(ServeArgs),
     /// What this machine can run on
     #[command(before_help = examples::BACKENDS)]
     Backends(Output),
@@ -193,6 +196,31 @@ pub struct EvalArgs {
     #[command(flatten)]
     pub output: Output,
 }
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// What to serve: flex, ndarray, wgpu, wgpu:1, auto, …
+    #[arg(long, value_name = "NAME", default_value = "flex", value_parser = value::word::<String>(backend::NAMES), hide_possible_values = true)]
+    pub backend: String,
+    /// Where clients connect; with port 0 a free one is taken and told
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+    /// Encrypt, over Iroh (QUIC), as the server whose secret key is in this file; it is made where there is none
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+const SERVE: &str = "\
+It tells the name by which clients use it, --backend remote:HOST:PORT. For any address but this machine's own, \
+127.0.0.1, a token is needed: RECTIFY_TOKEN in the environment of the server and of every client.
+
+Without --key the connection is a WebSocket and not encrypted: whoever can read the traffic reads the token and the data. \
+With --key it is encrypted, and clients name the server, --backend remote:SERVER@HOST:PORT, so that no other can pose as \
+it; it listens on a UDP port of every address, as in --listen 0.0.0.0:3000, and uses no relay and no directory: beside \
+its clients it sends one UPnP search for routers into the local network. An SSH tunnel does as well: ssh -L 3000:127.0.0.1:3000 gpu-box.
+
+Logs go to stdout; RUST_LOG=warn has less of them. Needs a program that was built with --features remote.";
 
 /// Flags of `data`.
 #[derive(Debug, Args)]

@@ -20,7 +20,7 @@ use anyhow::{Context, anyhow};
 use clap::{CommandFactory, Parser};
 use rectify_train::{
     activation::Activation,
-    backend::{self, BackendError},
+    backend::{self, BackendError, ServeError},
     compare::{CompareError, JoinError},
     data::DataError,
     experiment::ExperimentError,
@@ -55,6 +55,12 @@ fn main() -> ExitCode {
     }));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(cli.command))).unwrap_or_else(|_| {
         let what = FIRST_PANIC.get().map_or("no message", String::as_str);
+        if let Some(server) = backend::remote_server() {
+            return Err(anyhow!(
+                "the connection to {server} was lost, or its device failed: {what}\nwhat was trained is kept up to the last \
+                 state that was saved; when `rectify serve` runs there again, --resume goes on"
+            ));
+        }
         Err(anyhow!("the backend failed, or there is a fault in Rectify: {what}\n`rectify backends` lists what else could run this"))
     });
     match outcome {
@@ -73,6 +79,13 @@ fn main() -> ExitCode {
 /// Whether nothing failed: what was asked for is not there to be had.
 fn is_usage(error: &(dyn Error + 'static)) -> bool {
     let backend = |error: &BackendError| !matches!(error, BackendError::Driver { .. });
+    let serve = |error: &ServeError| match error {
+        ServeError::Backend(error) => backend(error),
+        ServeError::NoToken(_) | ServeError::EveryAddress(_) | ServeError::Key { .. } | ServeError::Listen { .. } => {
+            true
+        }
+        ServeError::Failed(_) => false,
+    };
     let data = |error: &DataError| {
         matches!(error, DataError::Unknown { .. } | DataError::NotFound { .. } | DataError::TrainSize { .. })
     };
@@ -104,6 +117,7 @@ fn is_usage(error: &(dyn Error + 'static)) -> bool {
     error.is::<Usage>()
         || error.is::<ExperimentError>()
         || error.downcast_ref().is_some_and(backend)
+        || error.downcast_ref().is_some_and(serve)
         || error.downcast_ref().is_some_and(data)
         || error.downcast_ref().is_some_and(store)
         || error.downcast_ref().is_some_and(io)
@@ -135,6 +149,14 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Report(args) => command::report::report(&args),
         Command::Export(args) => command::export::export(&args),
         Command::Gradcheck(args) => gradcheck::gradcheck(&args),
+        Command::Serve(args) => {
+            // A panic ends a client's session, not the server: the server's log has it.
+            drop(panic::take_hook());
+            backend::serve(&args.backend, args.listen, args.key.as_deref(), &|name| {
+                note(format_args!("serving {}; clients: --backend {name}", args.backend));
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Backends(output) => listing::backends(&output),
         Command::Data(args) => listing::data(&args),
         Command::Completions { shell } => {

@@ -636,6 +636,11 @@ fn a_backend_that_is_not_here_is_told_with_those_that_are() {
         2,
         &["wgpu:99", "this machine can run flex"],
     );
+    if cfg!(not(feature = "remote")) {
+        for arguments in [format!("compare {SMALL} --backend remote:gpu-box:3000 --out out"), "serve".to_owned()] {
+            place.refuses(&arguments, 2, &["`remote` is not compiled in: build with `--features remote`"]);
+        }
+    }
     assert!(!place.path("out").exists(), "nothing was begun");
 }
 

@@ -50,6 +50,11 @@ Examples:
   rectify gradcheck
   rectify gradcheck --activations gelu,'max(x,0.1*x)' --dtype f64";
 
+pub const SERVE: &str = "\
+Examples:
+  rectify serve
+  rectify serve --backend wgpu --listen 0.0.0.0:3000 --key server.key";
+
 pub const BACKENDS: &str = "\
 Examples:
   rectify backends

@@ -57,6 +57,10 @@ pub fn backends(output: &Output) -> anyhow::Result<ExitCode> {
             ]);
         }
     }
+    notes += match cfg!(feature = "remote") {
+        true => "remote: a device elsewhere, as in remote:gpu-box:3000; `rectify serve --help` says how\n",
+        false => "remote: not compiled in; build with --features remote\n",
+    };
     print(format!("{}\n{}\n", terminal::table(&COLUMNS, &rows, width()), paragraph(&notes, width())))
 }
 

@@ -1,6 +1,9 @@
 //! Where to compute: a backend by the name that `--backend` takes, and what this machine can run on.
 
+mod remote;
 mod survey;
+#[cfg(feature = "remote")]
+mod transport;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
@@ -15,7 +18,10 @@ use burn::{
 };
 
 use self::survey::self_test;
-pub use self::survey::{AdapterInfo, BackendInfo, SelfTest, survey};
+pub use self::{
+    remote::{ServeError, TOKEN, remote_server, serve},
+    survey::{AdapterInfo, BackendInfo, SelfTest, survey},
+};
 use crate::{experiment::Dtype, words::Vocabulary};
 
 /// What `--backend` can name beside `auto`, in the order that lists have.
@@ -104,6 +110,14 @@ pub enum BackendError {
         /// What would work on this machine.
         works: String,
     },
+    /// The server of a device elsewhere cannot be reached, or refuses.
+    #[error("backend `remote:{address}`: {reason}")]
+    Remote {
+        /// As given, behind `remote:`.
+        address: String,
+        /// What is wrong and what would work.
+        reason: String,
+    },
     /// The device cannot compute in this type.
     #[error("{device} computes in {works}, not in {dtype}")]
     Dtype {
@@ -117,7 +131,7 @@ pub enum BackendError {
 }
 
 /// Opens a backend: `flex`, `ndarray`, `wgpu`, `cuda`, `rocm`, `metal`, `vulkan`, `cpu` or `auto`, and of those with
-/// several adapters any but the first by its number, as in `wgpu:1`.
+/// several adapters any but the first by its number, as in `wgpu:1`; or a device elsewhere, `remote:HOST:PORT`.
 ///
 /// The device comes without autodiff. Opening twice gives the same device.
 ///
@@ -127,6 +141,9 @@ pub enum BackendError {
 pub fn open(name: &str) -> Result<Device, BackendError> {
     let unknown = || BackendError::Unknown { name: name.to_owned(), works: works() };
     let (word, index) = word_and_index(name);
+    if word.trim().eq_ignore_ascii_case("remote") {
+        return remote::open(name, index);
+    }
     let word = VOCABULARY.find(word).ok_or_else(unknown)?;
     if word == "auto" && index.is_none() {
         return Ok(choose()?.device);
@@ -178,8 +195,12 @@ pub unsafe fn silence_drivers() {
     }
 }
 
-/// The GPU's name, driver and interface; `None` on the processor.
+/// The GPU's name, driver and interface, or where a device elsewhere is; `None` on this machine's processor.
 pub fn adapter_name(device: &Device) -> Option<String> {
+    #[cfg(feature = "remote")]
+    if transport::is_remote(device) {
+        return transport::opened().map(|address| format!("a device at {address}"));
+    }
     #[cfg(feature = "wgpu")]
     if let Some(adapter) = wgpu::opened(device) {
         return Some(adapter.to_string());

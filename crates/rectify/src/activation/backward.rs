@@ -28,7 +28,8 @@ use crate::formula::operations;
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion")
+    Fusion: cfg(feature = "fusion"),
+    Remote: cfg(feature = "remote")
 )]
 pub trait ActivationOps: Backend {
     /// φ(x).
@@ -53,6 +54,9 @@ impl ActivationOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl ActivationOps for burn_cubecl::CubeBackend {}
+
+#[cfg(feature = "remote")]
+impl ActivationOps for burn::backend::Remote {}
 
 /// What the graph holds on to between the passes.
 #[derive(Debug, Clone)]

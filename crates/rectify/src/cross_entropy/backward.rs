@@ -20,7 +20,8 @@ use burn::{
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion")
+    Fusion: cfg(feature = "fusion"),
+    Remote: cfg(feature = "remote")
 )]
 pub trait CrossEntropyOps: Backend {
     /// The mean loss, `[1]`.
@@ -69,6 +70,9 @@ impl CrossEntropyOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl CrossEntropyOps for burn_cubecl::CubeBackend {}
+
+#[cfg(feature = "remote")]
+impl CrossEntropyOps for burn::backend::Remote {}
 
 #[derive(Debug)]
 struct CrossEntropyBackward;

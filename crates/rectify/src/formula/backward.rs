@@ -24,7 +24,8 @@ use super::{Formula, operations};
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion")
+    Fusion: cfg(feature = "fusion"),
+    Remote: cfg(feature = "remote")
 )]
 pub trait FormulaOps: Backend {
     /// φ(x).
@@ -45,6 +46,9 @@ impl FormulaOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl FormulaOps for burn_cubecl::CubeBackend {}
+
+#[cfg(feature = "remote")]
+impl FormulaOps for burn::backend::Remote {}
 
 #[derive(Debug)]
 struct FormulaBackward(Formula);

@@ -23,7 +23,8 @@ use crate::{
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion")
+    Fusion: cfg(feature = "fusion"),
+    Remote: cfg(feature = "remote")
 )]
 pub trait FusedConv2dOps: ReluOps + ActivationOps {
     /// φ(x ∗ W + b).
@@ -154,6 +155,9 @@ impl FusedConv2dOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl FusedConv2dOps for burn_cubecl::CubeBackend {}
+
+#[cfg(feature = "remote")]
+impl FusedConv2dOps for burn::backend::Remote {}
 
 /// What the graph holds on to between the passes.
 #[derive(Debug, Clone)]

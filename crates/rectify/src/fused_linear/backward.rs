@@ -23,7 +23,8 @@ use crate::{
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion")
+    Fusion: cfg(feature = "fusion"),
+    Remote: cfg(feature = "remote")
 )]
 pub trait FusedLinearOps: ReluOps + ActivationOps {
     /// φ(xW + b).
@@ -127,6 +128,9 @@ impl FusedLinearOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl FusedLinearOps for burn_cubecl::CubeBackend {}
+
+#[cfg(feature = "remote")]
+impl FusedLinearOps for burn::backend::Remote {}
 
 /// What the graph holds on to between the passes: of each product's operands only what a gradient will need.
 #[derive(Debug, Clone)]

@@ -20,7 +20,8 @@ use burn::{
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion")
+    Fusion: cfg(feature = "fusion"),
+    Remote: cfg(feature = "remote")
 )]
 pub trait MaxPoolOps: Backend {
     /// The maximum of each window.
@@ -56,6 +57,9 @@ impl MaxPoolOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl MaxPoolOps for burn_cubecl::CubeBackend {}
+
+#[cfg(feature = "remote")]
+impl MaxPoolOps for burn::backend::Remote {}
 
 #[derive(Debug)]
 struct MaxPoolBackward;

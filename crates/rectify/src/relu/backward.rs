@@ -27,7 +27,8 @@ use super::gradient::{GradientRule, Keeps};
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "fusion")
+    Fusion: cfg(feature = "fusion"),
+    Remote: cfg(feature = "remote")
 )]
 pub trait ReluOps: Backend {
     /// max(0, x).

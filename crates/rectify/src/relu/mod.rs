@@ -10,6 +10,8 @@ mod gradient;
 mod ndarray;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) mod real;
+#[cfg(feature = "remote")]
+mod remote;
 
 use burn::{
     backend::Dispatch,
