@@ -9,11 +9,11 @@ use insta::assert_snapshot;
 use predicates::{prelude::*, str::contains};
 use rectify_train::{
     experiment::{Experiment, ProbeEvery},
-    record::{Epoch, Results, Run, SCHEMA_VERSION, Status},
+    record::{Epoch, Results, SCHEMA_VERSION, Status},
 };
 use serde_json::Value;
 
-use place::{FILES, Place, SIDE, SMALL, write_idx};
+use place::{FILES, Place, SIDE, SMALL, timeless, write_idx};
 
 const COMMANDS: [&str; 10] =
     ["compare", "train", "eval", "claims", "plot", "gradcheck", "backends", "data", "completions", "man"];
@@ -32,16 +32,6 @@ fn json(assert: &Assert) -> Value {
 
 fn printed_results(assert: &Assert) -> Results {
     serde_json::from_str(&stdout(assert)).expect("stdout is results and nothing else")
-}
-
-/// Runs without what a clock decides.
-fn timeless(results: &Results) -> Vec<Run> {
-    let mut runs = results.runs.clone();
-    for run in &mut runs {
-        run.wall_seconds = 0.0;
-        run.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
-    }
-    runs
 }
 
 /// Whether this machine has an adapter for a backend. A machine of continuous integration must.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use place::{Place, SMALL};
+use place::{Place, SMALL, timeless};
 use rectify_train::record::Run;
 
 /// The default epochs of a training that is over before it can be disturbed.
@@ -46,14 +46,8 @@ fn run_as_root_of_its_own(place: &Place, text: &str) -> Option<(Option<i32>, Str
     Some(run(place, &format!("{unshare} bash script")))
 }
 
-/// The folder's trainings without times and environment.
 fn runs(place: &Place, folder: &str) -> Vec<Run> {
-    let mut runs = place.results(folder).runs;
-    for run in &mut runs {
-        run.wall_seconds = 0.0;
-        run.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
-    }
-    runs
+    timeless(&place.results(folder))
 }
 
 /// Goes on in a folder and ends with what an undisturbed run has.

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use place::{Place, SMALL};
+use place::{Place, SMALL, timeless};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rectify_train::record::Results;
@@ -99,10 +99,7 @@ fn left_behind(out: &Path) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     let results = fs::read_to_string(out.join("results.json")).expect("there are results");
     let mut results: Results = serde_json::from_str(&results).expect("they have their schema");
-    for run in &mut results.runs {
-        run.wall_seconds = 0.0;
-        run.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
-    }
+    results.runs = timeless(&results);
     results.summary.iter_mut().for_each(|summary| summary.seconds_per_epoch = None);
     all.push(("results.json".to_owned(), serde_json::to_value(results).expect("plain data")));
     for run in fs::read_dir(out.join("runs")).expect("there are runs") {

@@ -3,10 +3,12 @@
 //! Sound inputs are changed at random, always alike. `RECTIFY_CASES=20 cargo test --release --test bad_input` tries twenty
 //! times as many.
 
+mod idx;
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     env, fs,
-    io::{Cursor, Write},
+    io::Cursor,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -16,7 +18,7 @@ use std::{
 };
 
 use burn::tensor::Device;
-use flate2::{Compression, write::GzEncoder};
+use idx::{gzip, idx};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rectify_train::{
@@ -180,19 +182,6 @@ impl Kind<'_> {
         println!("{}: {read} read, {refused} refused", self.name);
         assert!(refused > self.cases / 20, "{}: the changes are too gentle", self.name);
     }
-}
-
-fn idx(dims: &[u32], bytes: &[u8]) -> Vec<u8> {
-    let mut file = vec![0, 0, 8, dims.len() as u8];
-    file.extend(dims.iter().flat_map(|length| length.to_be_bytes()));
-    file.extend_from_slice(bytes);
-    file
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("a Vec takes everything");
-    encoder.finish().expect("a Vec takes everything")
 }
 
 /// A folder with a data set of 6 × 6 pictures and an experiment on it that has ended.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use assert_cmd::{Command, assert::Assert};
-use rectify_train::record::Results;
+use rectify_train::record::{Results, Run};
 use tempfile::TempDir;
 
 /// Flags of a training that takes milliseconds, in a [`Place`].
@@ -16,6 +16,16 @@ pub const SMALL: &str = "--dataset digits --hidden 8 --batch-size 16";
 pub const FILES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 pub const SIDE: usize = 12;
+
+/// Runs without what a clock decides.
+pub fn timeless(results: &Results) -> Vec<Run> {
+    let mut runs = results.runs.clone();
+    for run in &mut runs {
+        run.wall_seconds = 0.0;
+        run.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
+    }
+    runs
+}
 
 /// A folder to run the program in, with a small data set `digits`.
 pub struct Place(pub TempDir);

@@ -48,9 +48,9 @@ pub(super) fn open(address: &str) -> Result<Device, BackendError> {
             RemoteHost::iroh(found.into_iter().fold(server, IrohHost::with_address))
         }
     };
-    let host = match std::env::var(TOKEN) {
-        Ok(token) => host.with_credential(token.as_str()),
-        Err(_) => host,
+    let host = match token() {
+        Some(token) => host.with_credential(token.as_str()),
+        None => host,
     };
     let device = Device::remote_options(&host).init().map_err(|error| {
         unreachable(match error {
@@ -62,6 +62,11 @@ pub(super) fn open(address: &str) -> Result<Device, BackendError> {
     })?;
     OPENED.get_or_init(|| address.to_owned());
     Ok(device)
+}
+
+/// That of the environment, on either side; an empty one is none.
+fn token() -> Option<String> {
+    std::env::var(TOKEN).ok().filter(|token| !token.is_empty())
 }
 
 /// Whether one of a machine's addresses answers.
@@ -96,7 +101,7 @@ pub(super) fn serve(
 ) -> Result<(), ServeError> {
     let failed = |error: &dyn ToString| ServeError::Failed(error.to_string());
     let mut server = RemoteServer::new([device]);
-    match std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) {
+    match token() {
         Some(token) => {
             let authorizer = TokenAuthorizer::new(token.as_str()).map_err(|error| failed(&error))?;
             server = server.with_authorizer(authorizer);

@@ -2,41 +2,30 @@
 
 mod classes;
 mod gzip;
+#[path = "../idx/mod.rs"]
+mod idx;
 mod names;
 mod pictures;
 mod tables;
 
 use std::{
     env, fs,
-    io::Write,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use flate2::{Compression, write::GzEncoder};
 use proptest::{collection::vec, prelude::*};
 use rectify_train::data::{
     DATA_VARIABLE, DataError, Dataset, FILES, IdxContent, MAX_ELEMENTS, Samples, read_idx, shuffled, survey,
 };
 use tempfile::TempDir;
 
+use self::idx::{gzip, idx};
+
 const TRAIN_IMAGES: usize = 0;
 const TRAIN_LABELS: usize = 1;
 const TEST_IMAGES: usize = 2;
 const TEST_LABELS: usize = 3;
-
-fn idx(dims: &[u32], bytes: &[u8]) -> Vec<u8> {
-    let mut file = vec![0, 0, 8, dims.len() as u8];
-    file.extend(dims.iter().flat_map(|length| length.to_be_bytes()));
-    file.extend_from_slice(bytes);
-    file
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("a Vec takes everything");
-    encoder.finish().expect("a Vec takes everything")
-}
 
 /// Eleven pictures of one black and one white pixel to train on, two others to test with.
 fn sound_files() -> [Vec<u8>; 4] {
