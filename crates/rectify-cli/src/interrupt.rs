@@ -1,8 +1,12 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks trainings to save their state and end, the second ends the program.
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, LazyLock, Once,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -15,25 +19,42 @@ use signal_hook::{
 static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// The signal that came, 0 for none.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+/// Set a moment after the first signal: from then on another one ends the program.
+static ARMED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// What comes within it is the same request: `timeout`, `cargo run` and schedulers send a signal to the process and to
+/// its group.
+const SAME: Duration = Duration::from_millis(300);
+/// How often it is looked whether the first signal came.
+const LOOK: Duration = Duration::from_millis(100);
 
 #[cfg(unix)]
 const SIGNALS: [i32; 4] = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGQUIT];
 #[cfg(not(unix))]
 const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
-/// Listens for the signals that ask a program to end. The first sets the flag that comes back; the second does not wait.
+/// Listens for the signals that ask a program to end. The first sets the flag that comes back; another one, a moment
+/// later, does not wait.
 ///
 /// # Errors
 ///
 /// The system lets no one listen.
 pub fn listen() -> anyhow::Result<&'static AtomicBool> {
+    static WATCH: Once = Once::new();
     for signal in SIGNALS {
-        // In this order: the first signal finds the flag unset, and the second one set.
-        flag::register_conditional_shutdown(signal, 128 + signal, STOP.clone())
+        flag::register_conditional_shutdown(signal, 128 + signal, ARMED.clone())
             .and_then(|_| flag::register_usize(signal, SIGNAL.clone(), signal as usize))
             .and_then(|_| flag::register(signal, STOP.clone()))
             .context("cannot listen for Ctrl-C")?;
     }
+    WATCH.call_once(|| {
+        thread::spawn(|| {
+            while !STOP.load(Ordering::Relaxed) {
+                thread::sleep(LOOK);
+            }
+            thread::sleep(SAME);
+            ARMED.store(true, Ordering::Relaxed);
+        });
+    });
     Ok(&STOP)
 }
 

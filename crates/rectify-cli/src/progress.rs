@@ -24,6 +24,8 @@ pub fn width() -> usize {
 
 /// Trainings in work that have a line; on a machine with many cores a screen has no more room.
 const ROWS: usize = 12;
+/// Lines of a training into a file or pipe.
+const MOST_LINES: usize = 100;
 /// Epochs in a sparkline.
 const SPARKS: usize = 12;
 
@@ -137,7 +139,8 @@ impl Progress {
     /// An epoch of a run is measured, of so many, in which detectors found something.
     pub fn epoch(&self, run: &str, epoch: &Epoch, epochs: Option<usize>, warnings: &[&'static str]) {
         self.row(run, |run| run.measured(epoch, epochs, warnings));
-        if !self.lines {
+        let every = epochs.map_or(1, |epochs| epochs.div_ceil(MOST_LINES));
+        if !self.lines || !epoch.epoch.is_multiple_of(every) {
             return;
         }
         let of = epochs.map_or(String::new(), |epochs| format!(" of {epochs}"));
@@ -198,6 +201,12 @@ impl Progress {
         if !self.quiet {
             self.all.suspend(|| note(line));
         }
+    }
+
+    /// Something could not be written, while the trainings go on: told even if quiet, and again at the end.
+    pub fn failed(&self, error: &dyn std::error::Error) {
+        self.all
+            .suspend(|| note(format_args!("error: {error}; the trainings go on, but what belongs there is not kept")));
     }
 
     /// Something to know, unless quiet.

@@ -146,6 +146,8 @@ fn a_folder_that_is_taken_away_is_told_and_goes_on_under_its_new_name() {
     });
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("error: ") && stderr.contains("out/runs/relu-seed0"), "{stderr}");
+    // Told when it happens, and again at the end.
+    assert!(stderr.contains("the trainings go on, but what belongs there is not kept"), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
 
     let place = Place::new();

@@ -203,7 +203,9 @@ fn told_to_stop(signal: &str, code: i32) {
         assert!(begun.elapsed() < Duration::from_secs(60), "it trains");
         sleep(Duration::from_millis(5));
     }
-    let told = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("a Unix system has kill");
+    // Twice, as `timeout` and schedulers send it: to the process and to its group.
+    let id = child.id().to_string();
+    let told = Command::new("kill").args([signal, &id, &id]).status().expect("a Unix system has kill");
     assert!(told.success());
     let output = child.wait_with_output().expect("it ends");
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -218,4 +220,43 @@ fn every_signal_that_asks_for_an_end_saves_the_state_and_says_how_to_go_on() {
     told_to_stop("-INT", 130);
     told_to_stop("-TERM", 143);
     told_to_stop("-HUP", 129);
+}
+
+/// What claims were judged from and came to, without what a clock decides.
+fn judged(out: &Path) -> Value {
+    let text = fs::read_to_string(out.join("claims.json")).expect("there is a report");
+    let mut report: Value = serde_json::from_str(&text).expect("JSON");
+    let claims = report["claims"].as_array_mut().expect("claims").iter_mut();
+    claims.for_each(|claim| drop(claim.as_object_mut().expect("an object").remove("seconds")));
+    report["claims"].take()
+}
+
+#[test]
+fn claims_that_are_killed_in_the_middle_of_trainings_end_with_the_same_bits() {
+    let place = Place::new();
+    // One whose trainings end when enough was seen, and one of which something is seen between steps.
+    let arguments = "claims convergence dying --quick --jobs 2 --out";
+    let whole = rectify(&place, &format!("{arguments} whole")).wait_with_output().expect("it runs");
+    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
+
+    let out = place.path("parts");
+    let states = |out: &Path| {
+        let pieces = fs::read_dir(out.join("evidence")).into_iter().flatten().flatten();
+        pieces.filter(|piece| piece.path().is_dir()).count()
+    };
+    let (mut random, mut with_state) = (ChaCha8Rng::seed_from_u64(3), 0);
+    for _ in 0..12 {
+        let arguments = match out.join("claims.json").exists() {
+            true => "claims --resume parts".to_owned(),
+            false => format!("{arguments} parts"),
+        };
+        let wait = Duration::from_millis(random.random_range(300..1500));
+        kill(rectify(&place, &arguments), Aim::After(wait), &out);
+        with_state += usize::from(states(&out) > 0);
+    }
+    assert!(with_state > 5, "states are saved: {with_state}");
+    let last = rectify(&place, "claims --resume parts").wait_with_output().expect("it runs");
+    assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stderr));
+    assert_eq!(judged(&place.path("whole")), judged(&out));
+    assert!(!out.join("evidence").exists(), "no piece is left");
 }

@@ -26,7 +26,10 @@ use rectify_train::{
 
 use crate::{
     cli::{ClaimsArgs, Format, Output, Usage},
-    command::{compare::fresh_folder, live},
+    command::{
+        compare::{fresh_folder, save_every},
+        live,
+    },
     interrupt, note, print,
     progress::{Progress, words},
     report::{
@@ -68,7 +71,10 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
     };
     let (plan, backend) = (folder.report().plan.clone(), folder.report().environment.backend.clone());
     let budget = args.budget.or((plan.effort == Effort::Default).then_some(DEFAULT_BUDGET));
-    let lab = Lab::new(plan, &backend, args.jobs, stop, &observe)?.keeping(folder.path()).watched(&watch);
+    let lab = Lab::new(plan, &backend, args.jobs, stop, &observe)?
+        .keeping(folder.path())
+        .save_every(save_every()?)
+        .watched(&watch);
 
     let (begun, mut interrupted) = (Instant::now(), false);
     let pending = folder.pending();

@@ -99,6 +99,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
         Progress::Training(..) => {}
         Progress::Tuning(text) => display.line(text.to_owned()),
         Progress::Ended(run) => display.ended(&run_name(run), ended(run)),
+        Progress::Failed(error) => display.failed(error),
     })?;
     display.end();
 
@@ -134,7 +135,7 @@ pub fn exit(interrupted: Option<&str>, folder: &Path, output: &Output, failures:
 }
 
 /// How much training may be lost to a kill: `RECTIFY_SAVE_SECONDS`, or the library's default.
-fn save_every() -> Result<Duration, Usage> {
+pub fn save_every() -> Result<Duration, Usage> {
     let Some(value) = std::env::var_os(SAVE_SECONDS) else { return Ok(SAVE_EVERY) };
     let seconds = value.to_str().and_then(|value| value.parse().ok());
     seconds

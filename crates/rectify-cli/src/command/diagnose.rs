@@ -197,6 +197,7 @@ fn trained(folder: &Path, experiment: &Experiment, output: &Output) -> anyhow::R
         Progress::Begins { steps, taken, .. } => display.begin(steps, taken),
         Progress::Training(training, Event::Steps(steps)) => display.steps(&name(training), *steps),
         Progress::Training(training, Event::Epoch(epoch)) => display.measured(&name(training), epoch, None),
+        Progress::Failed(error) => display.failed(error),
         _ => {}
     })?;
     display.end();

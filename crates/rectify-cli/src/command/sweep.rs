@@ -49,6 +49,7 @@ pub fn sweep(run: SweepRun, folder: &Path, output: &Output) -> anyhow::Result<Ex
         Progress::Ended(run) => {
             display.ended(&format!("{point}: {}", run_name(run)), format!("{point}: {}", ended(run)))
         }
+        Progress::Failed(error) => display.failed(error),
         _ => {}
     })?;
     display.end();

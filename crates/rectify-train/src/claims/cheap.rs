@@ -161,7 +161,7 @@ impl Study for Cheap {
                 let (training, data) = (setup.training(0), lab.data(&setup.experiment)?);
                 let mut least = f64::INFINITY;
                 for _ in 0..TRAININGS {
-                    let (_, run) = lab.train(lab.network(&training, &data), &training, &data, &mut |_| {})?;
+                    let (_, run) = lab.train(lab.network(&training, &data), &training, &data)?;
                     let seconds = run.last().map_or(f64::NAN, |epoch| epoch.seconds);
                     least = least.min(1e9 * seconds / run.steps as f64);
                 }

@@ -1,7 +1,5 @@
 //! `convergence`: ReLU trains in fewer steps.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -207,17 +205,16 @@ pub(super) fn first_step(losses: &[f64], target: f64) -> Option<usize> {
 /// Trains until the loss is reached or the steps are taken. Every step's loss is looked at.
 fn descend(lab: &Lab, setup: &Setup, target: f64, seed: u64) -> Result<Descent, ClaimError> {
     let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
-    let reached = AtomicBool::new(false);
-    let mut losses: Vec<f64> = Vec::new();
     let network = lab.network(&training, &data);
-    let (_, run) = lab.train_until(&reached, network, &training, &data, &mut |event| {
-        if let Event::Losses(block) = event {
-            losses.extend(&block.losses);
-            if first_step(&losses, target).is_some() {
-                reached.store(true, Ordering::Relaxed);
+    let enough: fn(&(Vec<f64>, bool)) -> bool = |(_, reached)| *reached;
+    let seen = (Vec::new(), false);
+    let (_, run, (losses, _)) =
+        lab.train_until(Some(enough), network, &training, &data, seen, &mut |(losses, reached), event| {
+            if let Event::Losses(block) = event {
+                losses.extend(&block.losses);
+                *reached = first_step(losses, target).is_some();
             }
-        }
-    })?;
+        })?;
     let diverged = run.status == Status::Diverged;
     let window =
         |(place, window): (usize, &[f64])| ((place + 1) * WINDOW, window.iter().sum::<f64>() / window.len() as f64);

@@ -144,13 +144,13 @@ impl Study for DerivativeAtZero {
         let model = lab.network(&training, &data);
         let black = data.train.slice(0..1).images.min().into_scalar::<f64>();
         let network = Shifted { model, shift: if arm.place == Where::BlackBackground { -black } else { 0.0 } };
-        let mut zeros = exact_zeros(&network, &data.train);
+        let zeros = exact_zeros(&network, &data.train);
         let every = 10;
-        let (network, run) = lab.train(network, &training, &data, &mut |event| {
+        let (network, run, zeros) = lab.train_observed(network, &training, &data, zeros, &mut |zeros, event| {
             if let Event::Step { step, network, .. } = event
                 && step.is_multiple_of(every)
             {
-                zeros = zeros.max(exact_zeros(network, &data.train));
+                *zeros = zeros.max(exact_zeros(network, &data.train));
             }
         })?;
         Ok(Some(Outcome { trained: trained(&network, &run, &data), zeros }))

@@ -193,9 +193,9 @@ impl Study for Dying {
             network.hidden[settings.biased_layer] =
                 lab.mlp(&low.training(seed), &data).hidden.swap_remove(settings.biased_layer);
         }
-        let mut dead = vec![dead_hidden_units(&network.valid(), &data.train)];
+        let dead = vec![dead_hidden_units(&network.valid(), &data.train)];
         let steps = arm.setup.experiment.epochs() * data.train.len().div_ceil(arm.setup.experiment.batch_size);
-        let (network, run) = lab.train(network, &training, &data, &mut |event| {
+        let (network, run, mut dead) = lab.train_observed(network, &training, &data, dead, &mut |dead, event| {
             if let Event::Step { step, network, .. } = event
                 && step == steps / 2
             {

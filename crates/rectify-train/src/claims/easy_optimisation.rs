@@ -233,12 +233,13 @@ impl Study for EasyOptimisation {
 /// it, or diverges.
 fn steps_to_loss(lab: &Lab, setup: &Setup, target: f64, seed: u64) -> Result<Option<usize>, ClaimError> {
     let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
-    let mut losses: Vec<f64> = Vec::new();
-    let (_, run) = lab.train(lab.network(&training, &data), &training, &data, &mut |event| {
-        if let Event::Losses(block) = event {
-            losses.extend(&block.losses);
-        }
-    })?;
+    let network = lab.network(&training, &data);
+    let (_, run, losses) =
+        lab.train_observed(network, &training, &data, Vec::new(), &mut |losses: &mut Vec<f64>, event| {
+            if let Event::Losses(block) = event {
+                losses.extend(&block.losses);
+            }
+        })?;
     Ok(first_step(&losses, target).filter(|_| run.status == Status::Completed))
 }
 
@@ -247,12 +248,12 @@ fn curvature_at(lab: &Lab, setup: &Setup, step: usize, seed: u64) -> Result<f64,
     let experiment = Experiment { steps: Some(step), ..setup.experiment.clone() };
     let setup = Setup { experiment, ..setup.clone() };
     let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
-    let mut curvature = f64::NAN;
-    lab.train(lab.network(&training, &data), &training, &data, &mut |event| {
+    let network = lab.network(&training, &data);
+    let (.., curvature) = lab.train_observed(network, &training, &data, f64::NAN, &mut |curvature, event| {
         if let Event::Step { step: now, network, batch } = event
             && now == step
         {
-            curvature = largest_curvature(network, batch);
+            *curvature = largest_curvature(network, batch);
         }
     })?;
     Ok(curvature)

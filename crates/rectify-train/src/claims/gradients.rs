@@ -89,7 +89,7 @@ impl Outcome {
 /// As [`Lab::data`] and [`Lab::train`].
 pub fn gradients(lab: &Lab, setup: &Setup, seed: u64) -> Result<Vec<f64>, ClaimError> {
     let (training, data) = (setup.training(seed), lab.data(&setup.experiment)?);
-    let (_, run) = lab.train(lab.network(&training, &data), &training, &data, &mut |_| {})?;
+    let (_, run) = lab.train(lab.network(&training, &data), &training, &data)?;
     let layers = run.epochs.first().map(hidden).unwrap_or_default();
     Ok(layers.iter().map(|layer| layer.preactivation_grad_rms.unwrap_or(f64::NAN)).collect())
 }

@@ -2,13 +2,16 @@
 
 use std::{
     any::type_name,
+    cell::RefCell,
     collections::HashMap,
     fmt::{self, Debug},
+    ops::ControlFlow,
     path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use burn::{module::Module, tensor::Device};
@@ -21,15 +24,41 @@ use crate::{
     data::{DataError, Dataset, DeviceDataset, DeviceSamples},
     experiment::{Dtype, Experiment, ProbeEvery},
     network::{Mlp, Model, Network, Shape},
-    record::{Epoch, Run, Status},
+    record::{Epoch, Run, Status, StepProbe},
     store::{Evidence, StoreError},
     train::{
-        Event, evaluate,
+        Event, Progress, SAVE_EVERY, State, Trainer, evaluate,
         grid::{Training, jobs},
         schedule::side_by_side,
-        train,
     },
 };
+
+thread_local! {
+    /// The piece of work that is kept and that this thread is at, and how many of its trainings have begun.
+    static PIECE: RefCell<Option<(String, usize)>> = const { RefCell::new(None) };
+}
+
+fn begin_piece(work: Option<String>) {
+    PIECE.set(work.map(|work| (work, 0)));
+}
+
+/// The piece that this thread is at, and which of its trainings begins now: by that, a training is the same in another
+/// process.
+fn next_training() -> Option<(String, usize)> {
+    PIECE.with_borrow_mut(|piece| {
+        let (work, begun) = piece.as_mut()?;
+        *begun += 1;
+        Some((work.clone(), *begun))
+    })
+}
+
+/// What is kept of a training beside its modules and what was seen of it.
+#[derive(Serialize, Deserialize)]
+struct Meta {
+    progress: Progress,
+    epochs: Vec<Epoch>,
+    probes: Vec<StepProbe>,
+}
 
 /// How much is spent on each claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +168,7 @@ pub struct Lab<'a> {
     rates: Mutex<HashMap<String, Rate>>,
     /// Where what was measured is kept.
     evidence: Option<Evidence>,
+    save_every: Duration,
     /// Told of every epoch of a training, and of its end.
     watch: Option<&'a Watch<'a>>,
 }
@@ -186,6 +216,7 @@ impl<'a> Lab<'a> {
             notes: Mutex::default(),
             rates: Mutex::default(),
             evidence: None,
+            save_every: SAVE_EVERY,
             watch: None,
         })
     }
@@ -204,6 +235,11 @@ impl<'a> Lab<'a> {
     /// The same lab, which keeps each piece of work in a folder as it is done, and does none that is kept there.
     pub fn keeping(self, folder: &Path) -> Self {
         Self { evidence: Some(Evidence::of(folder)), ..self }
+    }
+
+    /// The same lab, which saves its trainings after so much time each, not [`SAVE_EVERY`].
+    pub fn save_every(self, time: Duration) -> Self {
+        Self { save_every: time, ..self }
     }
 
     /// Where what was measured is kept, if it is.
@@ -281,59 +317,113 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// Trains a network, observed by `observe`.
+    /// Trains a network.
     ///
     /// What is evaluated between epochs is a few samples, unless the experiment is probed: then the layers are measured on
     /// the whole validation set.
     ///
+    /// In a piece of work that is [kept](Self::keeping), a long training is saved as it goes on, and begins where it was
+    /// saved.
+    ///
     /// # Errors
     ///
-    /// [`ClaimError::Interrupted`].
+    /// [`ClaimError::Interrupted`], [`ClaimError::Store`].
     pub fn train<N: Network>(
         &self,
         network: N,
         training: &Training,
         data: &DeviceDataset,
-        observe: &mut dyn FnMut(Event<N>),
     ) -> Result<(N, Run), ClaimError> {
-        let Training { experiment, activation, seed } = training;
-        let data = light(data, experiment);
-        let (network, run) = train(network, activation, *seed, experiment, &data, self.stop, &mut |event: Event<N>| {
-            if let Event::Epoch(epoch) = &event {
-                self.tell(training, Some(*epoch));
-            }
-            observe(event);
-        });
-        self.tell(training, None);
-        if run.status == Status::Interrupted { Err(ClaimError::Interrupted) } else { Ok((network, run)) }
+        let (network, run, ()) = self.train_observed(network, training, data, (), &mut |(), _| {})?;
+        Ok((network, run))
     }
 
-    /// [`train`](Self::train) that also ends, soon after `enough` is set, as if it had been meant to.
+    /// [`train`](Self::train), of which `observe` gathers in `seen` what it sees: all that it remembers, since it is saved
+    /// with the training.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Interrupted`].
-    pub fn train_until<N: Network>(
+    /// As [`train`](Self::train).
+    pub fn train_observed<N: Network, S: Serialize + DeserializeOwned>(
         &self,
-        enough: &AtomicBool,
         network: N,
         training: &Training,
         data: &DeviceDataset,
-        observe: &mut dyn FnMut(Event<N>),
-    ) -> Result<(N, Run), ClaimError> {
+        seen: S,
+        observe: &mut dyn FnMut(&mut S, Event<N>),
+    ) -> Result<(N, Run, S), ClaimError> {
+        self.train_until(None, network, training, data, seen, observe)
+    }
+
+    /// [`train_observed`](Self::train_observed) that also ends, soon after what was seen is `enough`, as if it had been
+    /// meant to.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](Self::train).
+    pub fn train_until<N: Network, S: Serialize + DeserializeOwned>(
+        &self,
+        enough: Option<fn(&S) -> bool>,
+        network: N,
+        training: &Training,
+        data: &DeviceDataset,
+        mut seen: S,
+        observe: &mut dyn FnMut(&mut S, Event<N>),
+    ) -> Result<(N, Run, S), ClaimError> {
         let Training { experiment, activation, seed } = training;
         let data = light(data, experiment);
-        let outcome = train(network, activation, *seed, experiment, &data, enough, &mut |event| {
-            if self.stop.load(Ordering::Relaxed) {
-                enough.store(true, Ordering::Relaxed);
+        let mut trainer = Trainer::new(network, activation, *seed, experiment, &data).save_every(self.save_every);
+        let kept = self.evidence.as_ref().zip(next_training());
+        if let Some((evidence, (work, nth))) = &kept
+            && let Some((meta, before, records)) = evidence.load_state::<Meta, S>((work, *nth))?
+        {
+            let Meta { progress, epochs, probes } = meta;
+            seen = before;
+            trainer = trainer
+                .resume(State { progress, records, epochs, probes })
+                .map_err(|error| StoreError::damaged(&evidence.path(work), error))?;
+        }
+
+        let began = Instant::now();
+        let (reached, mut failed) = (AtomicBool::new(false), None);
+        let stopped = || self.stop.load(Ordering::Relaxed);
+        let halt = if enough.is_some() { &AtomicBool::new(stopped()) } else { self.stop };
+        let mut watch = |event: Event<N>| {
+            match &event {
+                Event::Epoch(epoch) => self.tell(training, Some(*epoch)),
+                // What is sooner done again than saved is not saved.
+                Event::Save(snapshot) if stopped() || began.elapsed() >= self.save_every => {
+                    if let Some((evidence, (work, nth))) = &kept
+                        && !reached.load(Ordering::Relaxed)
+                    {
+                        let (epochs, probes) = (snapshot.epochs.to_vec(), snapshot.probes.to_vec());
+                        let meta = Meta { progress: snapshot.progress.clone(), epochs, probes };
+                        let saved = evidence.save_state((work, *nth), &meta, &seen, &|| snapshot.records());
+                        failed = failed.take().or(saved.err());
+                    }
+                }
+                _ => {}
             }
-            if let Event::Epoch(epoch) = &event {
-                self.tell(training, Some(*epoch));
+            observe(&mut seen, event);
+            if let Some(enough) = enough {
+                reached.fetch_or(enough(&seen), Ordering::Relaxed);
+                halt.fetch_or(stopped() || reached.load(Ordering::Relaxed), Ordering::Relaxed);
             }
-            observe(event);
-        });
+        };
+        let (network, run) = loop {
+            match trainer.epoch(halt, &mut watch) {
+                ControlFlow::Continue(next) => trainer = next,
+                ControlFlow::Break(ended) => break ended,
+            }
+        };
         self.tell(training, None);
-        if self.stop.load(Ordering::Relaxed) { Err(ClaimError::Interrupted) } else { Ok(outcome) }
+        match failed {
+            Some(error) => Err(error.into()),
+            None if run.status == Status::Interrupted && !reached.load(Ordering::Relaxed) => {
+                Err(ClaimError::Interrupted)
+            }
+            None => Ok((network, run, seen)),
+        }
     }
 
     /// [`train`](Self::train), and what it came to on the whole test set.
@@ -347,7 +437,7 @@ impl<'a> Lab<'a> {
         training: &Training,
         data: &DeviceDataset,
     ) -> Result<(N, Run, Trained), ClaimError> {
-        let (network, run) = self.train(network, training, data, &mut |_| {})?;
+        let (network, run) = self.train(network, training, data)?;
         let trained = trained(&network, &run, data);
         Ok((network, run, trained))
     }
@@ -378,7 +468,7 @@ impl<'a> Lab<'a> {
         let found = self.best_rates("validation accuracy", &new, &|setup, rate, seed| {
             let training = setup.with_rate(rate).training(seed);
             let data = self.data(&training.experiment)?;
-            let (network, run) = self.train(self.network(&training, &data), &training, &data, &mut |_| {})?;
+            let (network, run) = self.train(self.network(&training, &data), &training, &data)?;
             let diverged = run.status == Status::Diverged;
             let validation = first(&data.validation, LOSS_SAMPLE);
             Ok(if diverged { 0.0 } else { evaluate(&network.valid(), &validation).accuracy.unwrap_or(0.0) })
@@ -467,8 +557,12 @@ impl<'a> Lab<'a> {
             if let Some(outcome) = evidence.load(&description)? {
                 return Ok(outcome);
             }
-            let outcome = work(item)?;
+            begin_piece(Some(description.clone()));
+            let outcome = work(item);
+            begin_piece(None);
+            let outcome = outcome?;
             evidence.save(&description, &outcome)?;
+            evidence.remove_states(&description)?;
             Ok(outcome)
         })
     }

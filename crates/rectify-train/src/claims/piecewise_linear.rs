@@ -165,7 +165,7 @@ impl Study for PiecewiseLinear {
         };
         let network = lab.network(&training, &data);
         let before = regions_of(&network.valid());
-        let (network, _) = lab.train(network, &training, &data, &mut |_| {})?;
+        let (network, _) = lab.train(network, &training, &data)?;
         Ok(Outcome::Regions(before, regions_of(&network.valid())))
     }
 

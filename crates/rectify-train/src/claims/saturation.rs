@@ -110,7 +110,7 @@ impl Study for Saturation {
         };
         let network = lab.mlp(&training, &data);
         let before = sensitivities(&network.valid(), &data.validation, slope);
-        let (network, run) = lab.train(network, &training, &data, &mut |_| {})?;
+        let (network, run) = lab.train(network, &training, &data)?;
         let after = sensitivities(&network.valid(), &data.validation, slope);
         Ok(Outcome { before, after, trained: trained(&network, &run, &data) })
     }

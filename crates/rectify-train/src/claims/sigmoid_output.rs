@@ -291,7 +291,7 @@ fn fit(lab: &Lab, arm: &Arm, seed: u64) -> Result<(Binary, Trained, DeviceDatase
     let (training, data) = (arm.setup.training(seed), lab.data(&arm.setup.experiment)?);
     let shape = Shape { classes: 1, ..data.shape() };
     let network = Binary { model: lab.network_of(&training, shape), output: arm.output };
-    let (network, run) = lab.train(network, &training, &data, &mut |_| {})?;
+    let (network, run) = lab.train(network, &training, &data)?;
     let trained = trained(&network, &run, &data);
     Ok((network, trained, data))
 }

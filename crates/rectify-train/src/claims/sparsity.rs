@@ -156,7 +156,7 @@ impl Study for Sparsity {
             let (mlp, _, trained) = lab.fit(mlp, &training, &data)?;
             return Ok(Outcome { before, after: zeros(&mlp.valid(), &data.validation), trained });
         }
-        let (network, run) = lab.train(Penalised { mlp, penalty: arm.penalty }, &training, &data, &mut |_| {})?;
+        let (network, run) = lab.train(Penalised { mlp, penalty: arm.penalty }, &training, &data)?;
         let after = zeros(&network.mlp.valid(), &data.validation);
         Ok(Outcome { before, after, trained: trained(&network, &run, &data) })
     }

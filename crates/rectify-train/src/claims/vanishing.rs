@@ -168,7 +168,7 @@ impl Study for Vanishing {
         let (training, data) = (arm.setup.training(seed), lab.data(&arm.setup.experiment)?);
         let network = lab.mlp(&training, &data);
         let before = weights(&network);
-        let (network, run) = lab.train(network, &training, &data, &mut |_| {})?;
+        let (network, run) = lab.train(network, &training, &data)?;
         let length = |tensor: Tensor<1>| tensor.square().sum().sqrt().into_scalar::<f64>();
         let moved = before.into_iter().zip(weights(&network));
         let moved = moved.map(|((_, before), (_, after))| length(after - before.clone()) / length(before));

@@ -60,7 +60,22 @@ pub(super) struct Job<'a> {
     pub(super) start: Option<Start>,
     /// `None` where what there is is read again at the end: of a sweep.
     pub(super) results: Option<Mutex<LastWritten>>,
-    pub(super) failures: Mutex<Vec<StoreError>>,
+    pub(super) failures: Mutex<Failures>,
+}
+
+/// What could not be written.
+#[derive(Default)]
+pub(super) struct Failures {
+    all: Vec<StoreError>,
+    /// How many of those the observer knows.
+    told: usize,
+}
+
+impl Failures {
+    /// Those of what was done before, which are known.
+    pub(super) fn before(all: Vec<StoreError>) -> Self {
+        Self { told: all.len(), all }
+    }
 }
 
 /// What a checkpoint says of its data.
@@ -164,7 +179,7 @@ impl Job<'_> {
 
     /// What could not be written.
     pub(super) fn into_failures(self) -> Vec<StoreError> {
-        self.failures.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.failures.into_inner().unwrap_or_else(PoisonError::into_inner).all
     }
 
     /// The record of a run that needs no more training.
@@ -349,9 +364,16 @@ impl Job<'_> {
     /// Notes a failure, once each.
     fn fail(&self, error: StoreError) {
         let mut failures = lock(&self.failures);
-        if failures.iter().all(|other| other.to_string() != error.to_string()) {
-            failures.push(error);
+        if failures.all.iter().all(|other| other.to_string() != error.to_string()) {
+            failures.all.push(error);
         }
+    }
+
+    /// Tells the failures that are new.
+    fn tell(&self, observe: impl Fn(Progress)) {
+        let mut failures = lock(&self.failures);
+        failures.all[failures.told..].iter().for_each(|error| observe(Progress::Failed(error)));
+        failures.told = failures.all.len();
     }
 }
 
@@ -366,17 +388,21 @@ pub(super) fn train(
 ) -> Result<(), CompareError> {
     let begin = |at: usize| {
         let (job, i) = pending[at];
-        jobs[job].begin(i)
+        let begun = jobs[job].begin(i);
+        jobs[job].tell(|failed| observe(job, failed));
+        begun
     };
     let watch = |at: usize, event: Event| {
         let (job, i) = pending[at];
         jobs[job].store(i, &event);
+        jobs[job].tell(|failed| observe(job, failed));
         observe(job, Progress::Training(&jobs[job].trainings[i], &event));
     };
     let finished = |at: usize, run: Run, model: Model| -> Result<(), CompareError> {
         let (job, i) = pending[at];
         observe(job, Progress::Ended(&run));
         jobs[job].finish(i, run, model);
+        jobs[job].tell(|failed| observe(job, failed));
         Ok(())
     };
     let places: Vec<usize> = (0..pending.len()).collect();

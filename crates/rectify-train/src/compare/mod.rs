@@ -44,7 +44,7 @@ pub use self::{
     sweep::{SweepOutcome, SweepRun},
 };
 use self::{
-    job::{Job, Labelled, LastWritten},
+    job::{Failures, Job, Labelled, LastWritten},
     start::Start,
     tune::{Tuned, Tuner, tuned_trainings},
 };
@@ -110,6 +110,8 @@ pub enum Progress<'a> {
     Tuning(&'a str),
     /// A training has ended, for whatever reason.
     Ended(&'a Run),
+    /// Something could not be written. The trainings go on, but of those whose files it is about nothing more is kept.
+    Failed(&'a StoreError),
 }
 
 /// What an experiment came to.
@@ -227,7 +229,7 @@ impl Compare {
     ///
     /// Every epoch is appended to the run's `metrics.jsonl` as it is measured, the state of a run is saved about every ten
     /// seconds and when `stop` is set, and `results.json` is written when runs end. A file that cannot be written ends
-    /// nothing: the trainings go on, and [`Outcome::failures`] tells.
+    /// nothing: the trainings go on, and [`Progress::Failed`] and [`Outcome::failures`] tell.
     ///
     /// # Errors
     ///
@@ -265,7 +267,7 @@ impl Compare {
             device,
             start,
             results: Some(Mutex::new(LastWritten::never())),
-            failures: Mutex::new(failures),
+            failures: Mutex::new(Failures::before(failures)),
         };
         let outcome = job.run(&notes, stop, observe)?;
         Ok(Outcome { interrupted: interrupted || outcome.interrupted, ..outcome })

@@ -187,7 +187,7 @@ impl Trials<'_> {
         };
         let outcome = compare.save_every(self.tuner.save_every).run(stop, &|progress| match progress {
             Progress::Begins { steps, taken, .. } => observe(Progress::Begins { steps, taken, notes: &[] }),
-            Progress::Training(..) => observe(progress),
+            Progress::Training(..) | Progress::Failed(_) => observe(progress),
             // The test set has no say here.
             Progress::Ended(_) | Progress::Tuning(_) => {}
         })?;

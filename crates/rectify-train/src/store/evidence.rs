@@ -1,4 +1,5 @@
-//! What a claim has measured: `evidence/`, a file for each piece of work, kept until the claim is judged, and
+//! What a claim has measured: `evidence/`, a file for each piece of work, kept until the claim is judged, and a folder for
+//! each that is in work, with the states of its trainings, and
 //! `measured/`, a file for each claim with all that it was judged from, by which it can be judged again.
 
 use std::{
@@ -9,11 +10,13 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use super::{StoreError, atomic, seal};
+use super::{Records, StoreError, atomic, load_records, load_state, save_records, save_state, seal};
 
 const PIECES: &str = "evidence";
 const WHOLE: &str = "measured";
 const EXTENSION: &str = "cbor";
+/// In a training's state, what was gathered from it.
+const SEEN: &str = "seen.cbor";
 
 /// What is kept in a folder.
 ///
@@ -45,6 +48,51 @@ impl Evidence {
     /// [`StoreError::Io`].
     pub fn save(&self, work: &str, outcome: &impl Serialize) -> Result<(), StoreError> {
         write(&self.path(work), outcome)
+    }
+
+    /// Keeps where a training stands that is the `nth` of a piece of work: `meta`, the records of its modules, and what
+    /// was `seen` of it so far.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`]; the state before stays.
+    pub fn save_state(
+        &self,
+        (work, nth): (&str, usize),
+        meta: &impl Serialize,
+        seen: &impl Serialize,
+        records: &dyn Fn() -> Records,
+    ) -> Result<(), StoreError> {
+        let folder = self.states(work).join(nth.to_string());
+        fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
+        save_state(&folder, meta, &mut |folder| {
+            write(&folder.join(SEEN), seen)?;
+            save_records(records(), folder)
+        })
+    }
+
+    /// What [`save_state`](Self::save_state) kept last; `None` where it kept nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_state<M: DeserializeOwned, S: DeserializeOwned>(
+        &self,
+        (work, nth): (&str, usize),
+    ) -> Result<Option<(M, S, Records)>, StoreError> {
+        let Some((meta, folder)) = load_state(&self.states(work).join(nth.to_string()))? else { return Ok(None) };
+        let path = folder.join(SEEN);
+        let seen = read(&path)?.ok_or_else(|| StoreError::io(&path)(io::ErrorKind::NotFound.into()))?;
+        Ok(Some((meta, seen, load_records(&folder)?)))
+    }
+
+    /// Forgets where the trainings of a piece of work stood.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn remove_states(&self, work: &str) -> Result<(), StoreError> {
+        remove(&self.states(work))
     }
 
     /// All that a claim was judged from; `None` where it was not kept.
@@ -88,21 +136,28 @@ impl Evidence {
     ///
     /// [`StoreError::Io`].
     pub fn remove_pieces(&self) -> Result<(), StoreError> {
-        let pieces = self.folder.join(PIECES);
-        match fs::remove_dir_all(&pieces) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(StoreError::io(&pieces)),
-        }
+        remove(&self.folder.join(PIECES))
     }
 
     /// Another version of Rectify may do the same work otherwise.
-    fn path(&self, work: &str) -> PathBuf {
+    pub(crate) fn path(&self, work: &str) -> PathBuf {
         let name = seal::hex(Sha256::new_with_prefix(env!("CARGO_PKG_VERSION")).chain_update(work));
         self.folder.join(PIECES).join(name).with_extension(EXTENSION)
     }
 
+    fn states(&self, work: &str) -> PathBuf {
+        self.path(work).with_extension("")
+    }
+
     fn whole(&self, claim: &str) -> PathBuf {
         self.folder.join(WHOLE).join(claim).with_extension(EXTENSION)
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(StoreError::io(folder)),
     }
 }
 

@@ -433,10 +433,11 @@ impl<'a, N: Network> Trainer<'a, N> {
     }
 
     fn save(&mut self, observe: &mut dyn FnMut(Event<N>)) {
-        let Self { progress, learner, best, .. } = self;
+        let Self { progress, learner, best, run, .. } = self;
         let wall_seconds = progress.wall_seconds + self.begun.elapsed().as_secs_f64();
         let progress = &Progress { wall_seconds, ..progress.clone() };
-        observe(Event::Save(Snapshot { progress, learner, best: best.as_ref() }));
+        let (epochs, probes) = (&run.epochs, &run.probes);
+        observe(Event::Save(Snapshot { progress, epochs, probes, learner, best: best.as_ref() }));
         self.saved = Instant::now();
     }
 

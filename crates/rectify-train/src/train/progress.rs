@@ -9,7 +9,7 @@ use super::Learner;
 use crate::{
     network::Network,
     observe::Update,
-    record::{StepLosses, float},
+    record::{Epoch, StepLosses, StepProbe, float},
 };
 
 /// Where a training stands between two steps, beside its network and optimizer.
@@ -48,6 +48,10 @@ impl Progress {
 pub struct Snapshot<'a, N> {
     /// Where it stands.
     pub progress: &'a Progress,
+    /// The epochs measured so far.
+    pub epochs: &'a [Epoch],
+    /// The steps probed so far.
+    pub probes: &'a [StepProbe],
     pub(super) learner: &'a Learner<N>,
     /// The best network by validation accuracy, where that is what is kept.
     pub(super) best: Option<&'a N>,
