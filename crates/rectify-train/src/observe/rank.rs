@@ -26,7 +26,7 @@ pub fn effective_rank(values: &[f64], units: usize) -> Option<f64> {
     let (mut trace, mut frobenius) = (0.0, 0.0);
     for (i, a) in rows.chunks_exact(units).enumerate() {
         for (j, b) in rows.chunks_exact(units).enumerate().take(i + 1) {
-            let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+            let dot = dot(a, b);
             trace += if i == j { dot } else { 0.0 };
             frobenius += dot * dot * if i == j { 1.0 } else { 2.0 };
         }
@@ -35,9 +35,31 @@ pub fn effective_rank(values: &[f64], units: usize) -> Option<f64> {
     rank.is_finite().then_some(rank)
 }
 
+/// Σ aᵢbᵢ. One sum after the other would wait for each addition; eight at once take a quarter of the time.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_rest) = a.as_chunks::<8>();
+    let (b, b_rest) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::effective_rank;
+    use super::{dot, effective_rank};
+
+    #[test]
+    fn products_are_summed_whatever_their_number() {
+        for length in [0, 1, 7, 8, 9, 24, 27] {
+            let numbers: Vec<f64> = (0..length).map(f64::from).collect();
+            let n = f64::from(length);
+            assert_eq!(dot(&numbers, &numbers), (n - 1.0) * n * (2.0 * n - 1.0) / 6.0, "{length}");
+        }
+    }
 
     #[test]
     fn it_counts_directions() {

@@ -247,9 +247,10 @@ fn histogram(values: &[f64]) -> Option<Histogram> {
         values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
     let mut counts = vec![0; HISTOGRAM_BINS];
     // Halves, as the difference of two large numbers would overflow.
-    let width = (0.5 * high - 0.5 * low) / HISTOGRAM_BINS as f64;
+    let bins = HISTOGRAM_BINS as f64 / (0.5 * high - 0.5 * low);
     for value in values {
-        let bin = if width > 0.0 { ((0.5 * value - 0.5 * low) / width) as usize } else { 0 };
+        // Where all values are equal it is NaN, and as an integer 0.
+        let bin = ((0.5 * value - 0.5 * low) * bins) as usize;
         counts[bin.min(HISTOGRAM_BINS - 1)] += 1;
     }
     Some(Histogram { low, high, counts })

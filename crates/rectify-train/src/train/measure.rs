@@ -10,7 +10,7 @@ use burn::{
     tensor::{Int, Tensor},
 };
 
-use super::update::Parts;
+use super::update::add;
 use crate::{
     data::{Batch, DeviceSamples},
     network::{Network, Pass, backward, outputs},
@@ -81,7 +81,7 @@ pub(super) fn look<N: Network>(
     let untracked = network.valid();
     let mut scores = Scores::default();
     let (mut passes, mut forward_only) = (Vec::new(), Vec::new());
-    let mut total: Option<GradientsParams> = None;
+    let mut total = GradientsParams::new();
     let mut by_batch = Vec::new();
     for range in batches(samples.len(), batch_size) {
         if stop.load(Ordering::Relaxed) {
@@ -108,14 +108,11 @@ pub(super) fn look<N: Network>(
         if size == batch_size {
             by_batch.push((share, weight_gradients(network, &gradients)));
         }
-        total = Some(match total {
-            None => gradients,
-            Some(total) => Parts::new(vec![total, gradients]).sum(network),
-        });
+        total = add(network, total, gradients);
     }
     let count = passes.len();
     passes.append(&mut forward_only);
-    let weights = weight_gradients(network, &total.unwrap_or_default());
+    let weights = weight_gradients(network, &total);
     let backward = Backward { passes: &passes[..count], weights, batches: &by_batch };
     let layers = report(&passes, Some(&parameters(network)), Some(&backward), update);
     let sample = GradientSample { set: "validation".to_owned(), samples: differentiated, batch_size };

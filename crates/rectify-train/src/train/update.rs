@@ -83,6 +83,28 @@ impl Parts {
     }
 }
 
+/// `total` with `more` added to it, in place where nobody else holds it.
+pub fn add<N: Module>(network: &N, total: GradientsParams, more: GradientsParams) -> GradientsParams {
+    struct Add {
+        total: GradientsParams,
+        more: GradientsParams,
+    }
+    impl ModuleVisitor for Add {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(more) = self.more.remove::<D>(param.id) {
+                let sum = match self.total.remove(param.id) {
+                    Some(total) => total + more,
+                    None => more,
+                };
+                self.total.register(param.id, sum);
+            }
+        }
+    }
+    let mut add = Add { total, more };
+    network.visit(&mut add);
+    add.total
+}
+
 /// What a step did to each weight, and by which gradients, before clipping.
 pub type Measured = (Update, WeightGradients);
 
