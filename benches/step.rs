@@ -4,11 +4,12 @@
 //! ```text
 //! cargo bench --bench step
 //! cargo bench --bench step -- layer       what has this in its name
+//! cargo bench --bench step -- monitor     what a monitor adds to a step, in per cent
 //! ```
 //!
 //! A layer is timed forward and backward. The steps are those of `benches/peers`, which runs them beside PyTorch and JAX.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use burn::{
     module::Module,
@@ -115,7 +116,6 @@ fn steps(criterion: &mut Criterion) {
     }
 }
 
-/// As the grid runs a training: on a pool of one thread, this one, so that Burn's own products stay on it.
 /// A network in a loop of its own, of Burn's layers: what a monitor is put beside.
 #[derive(Module, Debug)]
 struct Own {
@@ -163,40 +163,87 @@ impl Own {
     }
 }
 
-fn monitors(criterion: &mut Criterion) {
-    let device = Device::flex().autodiff();
-    let mut group = criterion.benchmark_group("monitor");
-    for (name, cnn) in [("mlp", false), ("cnn", true)] {
-        let sampling = [None, Some(Sampling::Light), Some(Sampling::Balanced), Some(Sampling::Thorough)];
-        for sampling in sampling {
-            let (taps, mut step) = (Taps::default(), 0);
-            let mut model = Own::new(cnn, &taps, &device);
-            let mut optimizer = SgdConfig::new().init();
-            let fresh = |model: &Own| sampling.map(|sampling| Monitor::new(model).taps(&taps).sampling(sampling));
-            let mut monitor = fresh(&model);
-            let images = random([BATCH, 784]);
-            let labels = Tensor::<1, Int>::zeros([BATCH], &device);
-            let cross_entropy = CrossEntropyLossConfig::new().init(&device);
-            let label = sampling.map_or("off".to_owned(), |sampling| format!("{sampling:?}").to_lowercase());
-            group.bench_function(format!("{name}/{label}"), |bencher| {
-                bencher.iter(|| {
-                    step += 1;
-                    // Before it looks less often, as a monitor does in a long training.
-                    if step > 400 {
-                        (step, monitor) = (1, fresh(&model));
+/// Steps that are timed at once: `balanced` looks at one of them, `thorough` at every second.
+const BLOCK: usize = 20;
+/// Steps after which a monitor begins anew, before it looks less often, as it does in a long training.
+const YOUNG: usize = 20 * BLOCK;
+
+/// Takes a block of steps of a loop of its own, with a monitor or without, and tells the seconds of a step.
+fn own_loop(cnn: bool, sampling: Option<Sampling>) -> impl FnMut() -> f64 {
+    let (device, taps, mut step) = (Device::flex().autodiff(), Taps::default(), 0);
+    let mut model = Own::new(cnn, &taps, &device);
+    let mut optimizer = SgdConfig::new().init();
+    let mut monitor = None;
+    let images = random([BATCH, 784]);
+    let labels = Tensor::<1, Int>::zeros([BATCH], &device);
+    let cross_entropy = CrossEntropyLossConfig::new().init(&device);
+    move || {
+        if step % YOUNG == 0 {
+            (step, monitor) = (0, sampling.map(|sampling| Monitor::new(&model).taps(&taps).sampling(sampling)));
+        }
+        let begin = Instant::now();
+        for _ in 0..BLOCK {
+            step += 1;
+            let loss = cross_entropy.forward(model.forward(images.clone()), labels.clone());
+            let gradients = GradientsParams::from_grads(loss.clone().backward(), &model);
+            if let Some(monitor) = &mut monitor {
+                monitor.step(step, &loss, &model, &gradients);
+            }
+            model = optimizer.step(1e-6, model.clone(), gradients);
+        }
+        begin.elapsed().as_secs_f64() / BLOCK as f64
+    }
+}
+
+/// What a monitor adds is less than a machine's speed wanders between two benchmarks of Criterion's: blocks with and without
+/// it take turns, and each is compared with its neighbour.
+fn monitors(_: &mut Criterion) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let asked = names.is_empty() || names.iter().any(|name| name.starts_with("monitor"));
+    if !asked || !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
+    let samplings = [Sampling::Light, Sampling::Balanced, Sampling::Thorough];
+    for (name, cnn, rounds) in [("mlp", false, 100), ("cnn", true, 10)] {
+        let mut without = own_loop(cnn, None);
+        let mut with = samplings.map(|sampling| own_loop(cnn, Some(sampling)));
+        without();
+        with.iter_mut().for_each(|block| {
+            block();
+        });
+        let (mut alone, mut added) = (Vec::new(), [const { Vec::new() }; 3]);
+        for round in 0..rounds {
+            for (block, added) in with.iter_mut().zip(&mut added) {
+                // Whoever is first now is second next time.
+                let [off, on] = match round % 2 {
+                    0 => [without(), block()],
+                    _ => {
+                        let on = block();
+                        [without(), on]
                     }
-                    let loss = cross_entropy.forward(model.forward(images.clone()), labels.clone());
-                    let gradients = GradientsParams::from_grads(loss.clone().backward(), &model);
-                    if let Some(monitor) = &mut monitor {
-                        monitor.step(step, &loss, &model, &gradients);
-                    }
-                    model = optimizer.step(1e-6, model.clone(), gradients);
-                })
-            });
+                };
+                alone.push(off);
+                added.push(100.0 * (on / off - 1.0));
+            }
+        }
+        println!("monitor/{name}/off            {:.3} ms a step", 1000.0 * quartiles(alone)[1]);
+        for (sampling, added) in samplings.into_iter().zip(added) {
+            let label = format!("{sampling:?}").to_lowercase();
+            let [low, median, high] = quartiles(added);
+            println!(
+                "monitor/{name}/{label:<14} {median:+.1} % (quartiles {low:+.1} to {high:+.1} % of {rounds} pairs)"
+            );
         }
     }
 }
 
+fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[quarter * (values.len() - 1) / 4])
+}
+
+/// As the grid runs a training: on a pool of one thread, this one, so that Burn's own products stay on it.
 fn on_one_thread(_: &mut Criterion) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
     pool.build_global().expect("nothing has used the pool yet");

@@ -8,7 +8,7 @@ use rectify_train::{
     experiment::{Experiment, Init},
     judge::diagnose::{Case, DETECTORS, Diagnosis, Severity, diagnose},
     planted::{self, Half, is_found},
-    record::{DataRecord, Epoch, Layer, Run, Status, WHOLE_RUNS},
+    record::{DataRecord, Epoch, GradientSample, Layer, Run, Status, WHOLE_RUNS},
     repair::{Trained, repair},
     store::{Mark, RunFolder},
 };
@@ -90,6 +90,70 @@ fn a_layer_s_fault_is_found_there_and_only_there() {
     assert_eq!(found(&decayed), [("weight-growth", first())]);
 }
 
+const TEN_CLASSES: DataRecord = DataRecord {
+    train: 1000,
+    validation: 100,
+    test: 100,
+    classes: 10,
+    majority_fraction: 0.1,
+    duplicates: None,
+    mean: 0.1,
+    std: 0.3,
+};
+
+fn causes(diagnosis: &Diagnosis) -> Vec<&str> {
+    diagnosis.causes.iter().map(|cause| cause.cause).collect()
+}
+
+#[test]
+fn of_small_batches_that_diverge_both_the_batch_and_the_rate_are_suspected() {
+    let run = Run { status: Status::Diverged, diverged_at_step: Some(9), ..looked_at(|_| {}) };
+    let named = |batch_size, lr| {
+        let experiment = Experiment { batch_size, lr, ..Experiment::default() };
+        let case = Case { experiment: Some(&experiment), ..Case::of(&run) };
+        causes(&diagnose(&case, DETECTORS)).join(", ")
+    };
+    assert_eq!(named(2, None), "batch-too-small, learning-rate-too-high");
+    assert_eq!(named(128, None), "learning-rate-too-high");
+    // At ten times the usual rate large batches would diverge too, and at a part as small as the batch is, the batch is not
+    // what is wrong.
+    assert_eq!(named(2, Some(1.0)), "learning-rate-too-high");
+    assert_eq!(named(2, Some(0.1 * 2.0 / 128.0)), "learning-rate-too-high");
+    // Of a loop whose rate is not known, its batches are.
+    let mut own = run.clone();
+    own.epochs[0].gradient = Some(GradientSample { set: "batch".to_owned(), samples: 4, batch_size: 4 });
+    assert_eq!(causes(&diagnose(&Case::of(&own), DETECTORS)), ["batch-too-small", "learning-rate-too-high"]);
+    assert_eq!(causes(&diagnose(&Case::of(&run), DETECTORS)), ["learning-rate-too-high"]);
+}
+
+#[test]
+fn a_layer_that_training_killed_most_of_points_to_the_rate_and_one_that_began_so_does_not() {
+    let mut run = looked_at(|layer| layer.dead_fraction = Some(0.6));
+    let diagnosis = diagnose(&Case::of(&run), DETECTORS);
+    let [finding] = &diagnosis.findings[..] else { panic!("{diagnosis}") };
+    assert_eq!((finding.severity, &*finding.layers), (Severity::Warning, &["hidden.0".to_owned()][..]));
+    assert_eq!(finding.says, "60 % of the units of hidden.0 died during training");
+    assert_eq!((finding.first_step, causes(&diagnosis)), (200, vec!["learning-rate-too-high"]));
+    run.epochs[0].layers[0].dead_fraction = Some(0.5);
+    assert!(diagnose(&Case::of(&run), DETECTORS).healthy);
+}
+
+#[test]
+fn short_steps_are_too_short_where_the_loss_falls_until_the_end() {
+    let mut run = looked_at(|_| {});
+    for layer in run.epochs.iter_mut().flat_map(|epoch| &mut epoch.layers) {
+        layer.update_to_weight_ratio = Some(3e-4);
+    }
+    let named = |losses: &[f64]| {
+        let case = Case { data: Some(&TEN_CLASSES), losses, ..Case::of(&run) };
+        causes(&diagnose(&case, DETECTORS)).join(", ")
+    };
+    let falls: Vec<f64> = (0..200).map(|step| 2.3 - 0.002 * f64::from(step)).collect();
+    assert_eq!(named(&falls), "learning-rate-too-low");
+    // At rest at a loss as high, something else is wrong.
+    assert_eq!(named(&[1.9; 200]), "");
+}
+
 #[test]
 fn one_fall_in_accuracy_is_no_oscillation_and_two_are() {
     let findings = |accuracies: &[f64]| {
@@ -133,16 +197,6 @@ fn of_more_runs_than_are_held_whole_every_one_is_diagnosed_in_full() {
 fn a_repair_keeps_what_works_and_says_so_where_nothing_does() {
     let broken =
         Experiment { activations: vec!["tanh".parse().unwrap()], init: Init::Normal(0.001), ..Experiment::default() };
-    let data = DataRecord {
-        train: 1000,
-        validation: 100,
-        test: 100,
-        classes: 10,
-        majority_fraction: 0.1,
-        duplicates: None,
-        mean: 0.1,
-        std: 0.3,
-    };
     // A training whose weights begin as small as its settings say, and that learns unless they are too small.
     let train = |experiment: &Experiment, learns: &dyn Fn(&Experiment) -> bool| {
         let good = learns(experiment);
@@ -159,7 +213,7 @@ fn a_repair_keeps_what_works_and_says_so_where_nothing_does() {
     };
     let try_with = |learns: &dyn Fn(&Experiment) -> bool| {
         let again = &mut |experiment: &Experiment, _| Ok::<_, Infallible>(train(experiment, learns));
-        repair(&broken, &train(&broken, learns), Some(&data), 5, again).unwrap()
+        repair(&broken, &train(&broken, learns), Some(&TEN_CLASSES), 5, again).unwrap()
     };
     let cured = try_with(&|experiment| experiment.init != Init::Normal(0.001));
     assert!(cured.repaired, "{cured:?}");

@@ -40,13 +40,17 @@ const EVALUATED: usize = 1000;
 /// Trainings of a repair.
 const ATTEMPTS: usize = 5;
 
+/// The first seed that is reported. What was missed of smaller ones was looked at when rules were changed: whenever that is
+/// done again, this has to move on.
+const FIRST_REPORTED: u64 = 1001;
+
 /// Which half of the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Half {
     /// Even seeds on MNIST.
     Tuning,
-    /// Odd seeds on Fashion-MNIST.
+    /// Odd seeds on Fashion-MNIST, from 1001 on.
     Report,
 }
 
@@ -59,7 +63,10 @@ impl Half {
     }
 
     fn seed(self, n: u64) -> u64 {
-        2 * n + u64::from(self == Self::Report)
+        match self {
+            Self::Tuning => 2 * n,
+            Self::Report => 2 * n + FIRST_REPORTED,
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 
 use serde::Serialize;
 
-use super::{Case, Finding, Severity, data, initial_scale, weight_growth};
+use super::{Case, Finding, Severity, data, initial_scale, noisy_gradient::SMALL_BATCH, weight_growth};
 use crate::{
     experiment::{Experiment, Init},
     record::Epoch,
@@ -78,6 +78,28 @@ impl Signs<'_> {
         !self.small_weights() && !self.large_weights() && !self.biased() && !self.unscaled()
     }
 
+    /// Whether a sound network broke as too long a step breaks it.
+    fn overstepped(&self) -> bool {
+        let broke =
+            ["divergence", "update-too-large", "oscillating-loss", "dead-units", "weight-growth", "saturated-units"];
+        self.began_sound() && !self.shrank() && broke.iter().any(|detector| self.seen(detector))
+    }
+
+    /// Whether batches are small and the rate is not too high for usual ones, but for these. Where a batch is a part of
+    /// another, so is the rate that suits it (Goyal et al. 2017, *Accurate, large minibatch SGD: training ImageNet in 1
+    /// hour*). A rate that is not known may be either.
+    fn small_batches(&self) -> bool {
+        let of_looks = self.case.looks().find_map(|epoch| epoch.gradient.as_ref()).map(|sample| sample.batch_size);
+        let Some(batch) = self.case.experiment.map(|experiment| experiment.batch_size).or(of_looks) else {
+            return false;
+        };
+        let high_for_these = self.case.experiment.is_none_or(|experiment| {
+            let part = experiment.learning_rate() / usual_rate(experiment);
+            part <= 1.0 && part > batch as f64 / USUAL_BATCH as f64
+        });
+        batch <= SMALL_BATCH && high_for_these
+    }
+
     fn shrank(&self) -> bool {
         let growth = weight_growth::growth(self.case).unwrap_or_default();
         growth.iter().any(|(_, ratio)| *ratio < weight_growth::SHRUNK)
@@ -117,6 +139,9 @@ impl Rule {
 /// Where a network learns slowly, less of a gradient's loss explains it than would be remarked otherwise: a first layer
 /// whose steps are a tenth of the last one's needs ten times as many.
 const A_TENTH: f64 = 0.1;
+
+/// Samples of a batch that default rates are made for: the default.
+const USUAL_BATCH: usize = 128;
 
 const RULES: &[Rule] = &[
     Rule {
@@ -187,10 +212,18 @@ const RULES: &[Rule] = &[
     },
     Rule {
         cause: "batch-too-small",
-        because: "a batch's gradient is mostly noise",
-        explains: &["noisy-gradient", "oscillating-loss", "slow-learning", "not-learning", "dead-units"],
+        because: "the gradient of so few samples is mostly noise, and astray at a rate that suits large batches",
+        explains: &[
+            "noisy-gradient",
+            "divergence",
+            "update-too-large",
+            "oscillating-loss",
+            "slow-learning",
+            "not-learning",
+            "dead-units",
+        ],
         named: (6, 6),
-        holds: |signs| signs.seen("noisy-gradient"),
+        holds: |signs| signs.seen("noisy-gradient") || (signs.small_batches() && signs.overstepped()),
     },
     Rule {
         cause: "learning-rate-too-low",
@@ -213,17 +246,7 @@ const RULES: &[Rule] = &[
             "not-learning",
         ],
         named: (22, 15),
-        holds: |signs| {
-            let broke = [
-                "divergence",
-                "update-too-large",
-                "oscillating-loss",
-                "dead-units",
-                "weight-growth",
-                "saturated-units",
-            ];
-            signs.began_sound() && !signs.shrank() && broke.iter().any(|detector| signs.seen(detector))
-        },
+        holds: |signs| signs.overstepped(),
     },
     Rule {
         cause: "too-deep-for-activation",
@@ -332,11 +355,11 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
             "clip the gradient's norm at 10, or at what only outliers reach, or not at all".to_owned()
         }
         "batch-too-small" => {
-            set("batch_size", 128.into());
-            "use larger batches, such as 128".to_owned()
+            set("batch_size", (USUAL_BATCH as i64).into());
+            format!("use larger batches, such as {USUAL_BATCH}, or lower the learning rate in proportion to their size")
         }
         "learning-rate-too-low" | "learning-rate-too-high" => {
-            let usual = experiment.map(|experiment| Experiment { lr: None, ..experiment.clone() }.learning_rate());
+            let usual = experiment.map(usual_rate);
             let lr = experiment.map(Experiment::learning_rate).zip(usual).map(|(now, usual)| match cause {
                 "learning-rate-too-low" => {
                     if now < usual {
@@ -375,6 +398,11 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
         _ => String::new(),
     };
     Remedy { text, settings }
+}
+
+/// The optimizer's default, which suits batches of [`USUAL_BATCH`].
+fn usual_rate(experiment: &Experiment) -> f64 {
+    Experiment { lr: None, ..experiment.clone() }.learning_rate()
 }
 
 fn strings(one: &str) -> toml::Value {

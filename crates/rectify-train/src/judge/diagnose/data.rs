@@ -92,7 +92,7 @@ fn detect(case: &Case) -> Detected {
 const FALLS: f64 = 0.05;
 
 /// Whether the loss still fell over the second half; not, where single steps were not kept.
-fn still_learns(case: &Case) -> bool {
+pub(super) fn still_learns(case: &Case) -> bool {
     let steps = case.losses.len();
     let tenth = steps.div_ceil(10);
     let Some(middle) = case.losses.get(steps / 2..(steps / 2 + tenth).min(steps)).filter(|part| !part.is_empty())

@@ -16,6 +16,8 @@ const ALL: f64 = 0.99;
 const DORMANT: f64 = 0.4;
 /// More units that died during training than this are a trend.
 const DYING: f64 = 0.1;
+/// Of a layer's units: more died during training than live on.
+const MOST: f64 = 0.5;
 
 pub const DETECTOR: Detector = Detector {
     id: "dead-units",
@@ -86,7 +88,11 @@ fn dead_or_dying<'a>(case: &Case<'a>, last: &'a Epoch) -> Detected {
             DEAD,
         )]);
     }
-    let before = case.start().ok().and_then(|start| case.over_units(start, dead)).unwrap_or(0.0);
+    let start = case.start().ok();
+    if let Some(symptom) = start.and_then(|start| most_died(case, start, end)) {
+        return Ok(vec![symptom]);
+    }
+    let before = start.and_then(|start| case.over_units(start, dead)).unwrap_or(0.0);
     if overall - before >= DYING {
         let says = format!("{} % of the hidden units died during training", percent(overall - before, 0));
         let rate = (overall - before) / end.step.max(1) as f64;
@@ -110,6 +116,21 @@ fn dead_or_dying<'a>(case: &Case<'a>, last: &'a Epoch) -> Detected {
         )]);
     }
     Ok(Vec::new())
+}
+
+/// Layers of which training killed more than it left: what they were drawn with cannot be blamed for that.
+fn most_died(case: &Case, start: &Epoch, end: &Epoch) -> Option<Symptom> {
+    let of = |epoch: &Epoch, name: &str| epoch.layers.iter().find(|layer| layer.layer == name).and_then(dead);
+    let died = |name: &str, at: &Epoch| Some(of(at, name)? - of(start, name)?);
+    let hit = |epoch: &Epoch| -> Vec<(String, f64)> {
+        let died = epoch.layers.iter().filter_map(|layer| Some((layer.layer.clone(), died(&layer.layer, epoch)?)));
+        died.filter(|(_, died)| *died > MOST).collect()
+    };
+    let (layers, parts): (Vec<String>, Vec<f64>) = hit(end).into_iter().unzip();
+    let most = parts.into_iter().reduce(f64::max)?;
+    let says = format!("{} % of the units of {} died during training", percent(most, 0), places(&layers));
+    let symptom = Symptom::new(Severity::Warning, says).in_layers(layers).since(case.since(|at| !hit(at).is_empty()));
+    Some(symptom.with("units that died", most, "", MOST))
 }
 
 fn case_dead(epoch: &Epoch, least: f64) -> bool {
