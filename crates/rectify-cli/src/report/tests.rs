@@ -210,8 +210,8 @@ fn names_cannot_become_markup() {
     assert!(page.contains("a &lt; b"));
     // Every script that begins also ends, and those are the page's own: one a figure, plotly and what draws with it.
     let own = page.matches("class=\"plot\"").count() + 2;
-    let plotly = page.split_once("</head>").unwrap().0;
-    let inside_plotly = plotly.matches("<script").count() - 1;
+    let last = page.split_once("</main>").unwrap().1;
+    let inside_plotly = last.matches("<script").count() - 2;
     assert_eq!(page.matches("<script").count() - inside_plotly, own);
     assert!(!page.split_once("<main>").unwrap().1.contains('\u{202e}'));
 
