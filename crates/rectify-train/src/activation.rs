@@ -11,7 +11,7 @@ pub use rectify::Family;
 use rectify::{
     Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, Gelu, GeluTanh, GradientRule, HardShrink,
     HardSigmoid, HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Saturates, Selu, Sigmoid,
-    Silu, SoftShrink, Softplus, Softsign, Surrogate, Swish, Tanh, TanhShrink,
+    Silu, SoftShrink, Softplus, Softsign, SquaredRelu, Surrogate, Swish, Tanh, TanhShrink, Threshold,
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,8 @@ pub const NAMES: &[&str] = &[
     "leaky-relu",
     "prelu",
     "relu6",
+    "squared-relu",
+    "threshold",
     "elu",
     "celu",
     "selu",
@@ -97,6 +99,8 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("hard-silu", "hard-swish"),
     ("gelu-approximate", "gelu-tanh"),
     ("parametric-relu", "prelu"),
+    ("relu-squared", "squared-relu"),
+    ("relu2", "squared-relu"),
 ];
 
 /// Their functions are others, or the name leaves open which one is meant.
@@ -168,9 +172,19 @@ impl FromStr for Activation {
                 false => Err(wrong(format!("the parameter must be positive, got {number}"))),
             })
         };
-        let takes_parameter =
-            ["relu", "leaky-relu", "prelu", "elu", "celu", "silu", "softplus", "hard-shrink", "soft-shrink"]
-                .contains(&name);
+        let takes_parameter = [
+            "relu",
+            "leaky-relu",
+            "prelu",
+            "threshold",
+            "elu",
+            "celu",
+            "silu",
+            "softplus",
+            "hard-shrink",
+            "soft-shrink",
+        ]
+        .contains(&name);
         let function = match name {
             "none" => Function::Identity,
             "relu" => {
@@ -183,6 +197,9 @@ impl FromStr for Activation {
             "leaky-relu" => known(LeakyRelu { negative_slope: number(0.01)? }),
             "prelu" => Function::PRelu { slope: number(0.25)? },
             "relu6" => known(Relu6),
+            "squared-relu" => known(SquaredRelu),
+            // At 0, the function's own default, it would be ReLU.
+            "threshold" => known(Threshold { threshold: number(0.5)?, value: 0.0 }),
             "elu" => known(Elu { alpha: positive(1.0)? }),
             "celu" => known(Celu { alpha: positive(1.0)? }),
             "selu" => known(Selu),

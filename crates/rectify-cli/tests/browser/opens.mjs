@@ -1,0 +1,25 @@
+// Seconds from asking for a page to its first figures being drawn: opens.mjs PAGE…
+
+import { statSync } from "node:fs";
+import { launch, open } from "./browser.mjs";
+
+const browser = await launch();
+for (const path of process.argv.slice(2)) {
+  const times = [];
+  for (let round = 0; round < 5; round++) {
+    const started = performance.now();
+    const { page, close } = await open(browser, path);
+    await page.waitForFunction(() => {
+      const seen = [...document.querySelectorAll(".plot")].filter((plot) => {
+        const box = plot.getBoundingClientRect();
+        return box.height > 0 && box.top < innerHeight && box.bottom > 0;
+      });
+      return seen.length > 0 && seen.every((plot) => plot.querySelector(".main-svg"));
+    });
+    times.push((performance.now() - started) / 1000);
+    await close();
+  }
+  times.sort((a, b) => a - b);
+  console.log(`${path}: ${(statSync(path).size / 1e6).toFixed(1)} MB, ${times[2].toFixed(2)} s (median of 5)`);
+}
+await browser.close();
