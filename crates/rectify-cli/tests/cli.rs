@@ -238,7 +238,7 @@ fn results_json_has_the_fields_that_programs_rely_on() {
     assert_eq!(results["environment"]["adapter"], Value::Null);
     assert_snapshot!(fields(&results["experiment"]).join(" "), @"activations backend batch_size dataset dropout dtype epochs hidden init lr model norm optimizer probe_every residual schedule seeds threads weight_decay");
     let run = &results["runs"][0];
-    assert_snapshot!(fields(run).join(" "), @"activation epochs parameters seed status steps wall_seconds");
+    assert_snapshot!(fields(run).join(" "), @"activation confusion epochs parameters seed status steps wall_seconds");
     assert_eq!((&run["activation"], &run["seed"], &run["status"]), (&"relu".into(), &0.into(), &"completed".into()));
     assert_eq!(run["parameters"], (SIDE * SIDE + 1) * 8 + 9 * 10);
     let epoch = &run["epochs"][1];

@@ -72,11 +72,13 @@ fn a_comparison_shows_tables_figures_settings_and_the_way_to_run_it_again() {
         "histogram-activation-2",
         "zero-0",
         "activation",
+        "confusion-2",
     ] {
         assert!(markup.contains(&format!("<div id=\"{id}\"")), "{id}");
     }
     assert!(markup.contains("<td>97.00 ± 0.97</td>"), "{markup}");
     assert!(markup.contains("<td>-1.00</td><td>-1.01 to -0.99 at 97.50 %</td>"), "{markup}");
+    assert!(markup.contains("Confusion matrix: sigmoid. Most often 4 for 9 (12)."), "summed over three seeds");
     assert!(markup.contains("0 in every layer and epoch: sigmoid, tanh."));
     assert!(markup.contains("Not measured: relu."));
     assert!(markup.contains("<dt>lr</dt><dd>0.1 (the optimizer's default)</dd>"));

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::Device;
+use burn::{module::Module, tensor::Device};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,10 +22,10 @@ use crate::{
     experiment::{Experiment, Log},
     judge,
     network::{Model, Shape},
-    record::{DataRecord, Environment, Results, Run, Status, Tuning, WHOLE_RUNS},
+    record::{Confusion, DataRecord, Environment, Results, Run, Status, Tuning, WHOLE_RUNS},
     store::{self, Checkpoint, EventWriter, Line, Mark, MetricsWriter, RunFolder, StoreError},
     train::{
-        self, Event, State, Trainer,
+        self, Event, State, Trainer, answers, confusion,
         grid::{self, Training},
     },
 };
@@ -126,6 +126,9 @@ impl LastWritten {
 
 /// `results.json` is written so seldom that writing it takes at most one in so many parts of the time.
 const SHARE: u32 = 20;
+
+/// Of more classes than this, what is taken for what is left to `rectify eval`: it is large, and no picture shows it.
+const MOST_CONFUSED: usize = 100;
 
 impl Job<'_> {
     pub(super) fn run(
@@ -289,8 +292,26 @@ impl Job<'_> {
         }
     }
 
+    /// How a network classifies the test set, by one evaluation more.
+    fn confusion(&self, model: &Model) -> Option<Confusion> {
+        let classes = self.shape.classes;
+        let Labelled { class_labels, class_names, .. } = self.labelled;
+        let name = |class: usize| match (class_names.get(class), class_labels.get(class)) {
+            (Some(name), _) => name.clone(),
+            (None, Some(label)) => label.to_string(),
+            (None, None) => class.to_string(),
+        };
+        (classes <= MOST_CONFUSED).then(|| Confusion {
+            classes: (0..classes).map(name).collect(),
+            counts: confusion(&answers(&model.valid(), &self.data.test), classes),
+        })
+    }
+
     /// Writes a run that has ended, and the results when it is time.
     fn finish(&self, i: usize, mut run: Run, model: Model) {
+        if run.status == Status::Completed {
+            run.confusion = self.confusion(&model);
+        }
         if run.status != Status::Interrupted
             && let Err(error) = self.write_run(i, &run, model)
         {
