@@ -159,11 +159,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Backends(output) => listing::backends(&output),
         Command::Data(args) => listing::data(&args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "rectify", &mut script);
-            print(&script)
-        }
+        Command::Completions { shell } => print(command::completions::script(shell)),
         Command::Man { out: Some(folder), .. } => {
             fs::create_dir_all(&folder).with_context(|| format!("--out {}", folder.display()))?;
             clap_mangen::generate_to(documented(), &folder).with_context(|| format!("--out {}", folder.display()))?;

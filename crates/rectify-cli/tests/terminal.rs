@@ -165,7 +165,37 @@ fn completions_know_claims_data_sets_and_backends() {
         }
         // Those of fish complete what follows a flag alone.
         assert!(shell == "fish" || script.contains("vanishing"), "claims are not in the completions of {shell}");
+        let paths = match shell {
+            "bash" => "compgen -f -- \"${cur}\"))",
+            "zsh" => ":SET: _alternative \"sets\\:data set\\:(mnist fashion-mnist)\" \"paths\\:path\\:_files\"'",
+            _ => "-r -F -a \"mnist",
+        };
+        // Of compare, train and eval.
+        assert_eq!(script.matches(paths).count(), 3, "{paths} in {shell}");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_data_set_is_completed_as_a_name_a_folder_or_a_file() {
+    let place = Place::new();
+    fs::write(place.path("iris table.csv"), "").unwrap();
+    fs::write(place.path("rectify.bash"), printed(&place, "completions bash")).unwrap();
+    let completed = |begun: &str| -> Vec<String> {
+        let call = format!(
+            "source rectify.bash; COMP_WORDS=(rectify train --dataset '{begun}'); COMP_CWORD=3; \
+             _rectify rectify '{begun}' --dataset; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let mut bash = Command::new("bash");
+        let output = bash.args(["--norc", "-c", &call]).current_dir(place.0.path()).output().expect("bash is here");
+        let mut words: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    assert_eq!(completed(""), ["digits", "fashion-mnist", "iris table.csv", "mnist", "rectify.bash"]);
+    assert_eq!(completed("m"), ["mnist"]);
+    assert_eq!(completed("i"), ["iris table.csv"]);
+    assert_eq!(completed("digits/t10k-l"), ["digits/t10k-labels-idx1-ubyte"]);
 }
 
 #[test]
