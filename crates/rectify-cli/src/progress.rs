@@ -98,7 +98,7 @@ impl InWork {
 impl Progress {
     /// A bar of training steps.
     pub fn new(quiet: bool) -> Self {
-        Self::of(quiet, "{bar:30} {percent:>3} %  {pos}/{len} steps  {eta} left")
+        Self::of(quiet, "{wide_bar} {percent:>3} %  {pos}/{len} steps  {eta} left")
     }
 
     /// A bar in indicatif's `template`.
