@@ -127,9 +127,6 @@ impl LastWritten {
 /// `results.json` is written so seldom that writing it takes at most one in so many parts of the time.
 const SHARE: u32 = 20;
 
-/// Of more classes than this, what is taken for what is left to `rectify eval`: it is large, and no picture shows it.
-const MOST_CONFUSED: usize = 100;
-
 impl Job<'_> {
     pub(super) fn run(
         mut self,
@@ -292,8 +289,8 @@ impl Job<'_> {
         }
     }
 
-    /// How a network classifies the test set, by one evaluation more.
-    fn confusion(&self, model: &Model) -> Option<Confusion> {
+    /// How a network classifies the test set: as the training counted it, or by one evaluation more.
+    fn confusion(&self, counted: Option<Confusion>, model: &Model) -> Option<Confusion> {
         let classes = self.shape.classes;
         let Labelled { class_labels, class_names, .. } = self.labelled;
         let name = |class: usize| match (class_names.get(class), class_labels.get(class)) {
@@ -301,16 +298,17 @@ impl Job<'_> {
             (None, Some(label)) => label.to_string(),
             (None, None) => class.to_string(),
         };
-        (classes <= MOST_CONFUSED).then(|| Confusion {
-            classes: (0..classes).map(name).collect(),
-            counts: confusion(&answers(&model.valid(), &self.data.test), classes),
-        })
+        let counts = match counted {
+            Some(counted) => counted.counts,
+            None => confusion(&answers(&model.valid(), &self.data.test), classes),
+        };
+        (classes <= Confusion::MOST_CLASSES).then(|| Confusion { classes: (0..classes).map(name).collect(), counts })
     }
 
     /// Writes a run that has ended, and the results when it is time.
     fn finish(&self, i: usize, mut run: Run, model: Model) {
         if run.status == Status::Completed {
-            run.confusion = self.confusion(&model);
+            run.confusion = self.confusion(run.confusion.take(), &model);
         }
         if run.status != Status::Interrupted
             && let Err(error) = self.write_run(i, &run, model)

@@ -12,6 +12,14 @@ pub struct Confusion {
 }
 
 impl Confusion {
+    /// Of more classes it is neither kept nor drawn.
+    pub const MOST_CLASSES: usize = 100;
+
+    /// Of classes that have no names.
+    pub fn of_numbered(counts: Vec<Vec<usize>>) -> Self {
+        Self { classes: (0..counts.len()).map(|class| class.to_string()).collect(), counts }
+    }
+
     /// What is taken for another class, the most frequent first: how many samples, their class, what they are taken for.
     ///
     /// ```

@@ -64,6 +64,36 @@ pub(super) fn evaluate_by<N: Network>(
     Some(scores.read(samples.len()))
 }
 
+/// [`evaluate_by`], with how many samples of each class, by row, are taken for each class, by column.
+pub(super) fn classify_by<N: Network>(
+    network: &N,
+    samples: &DeviceSamples,
+    classes: usize,
+    batch_size: usize,
+    stop: &AtomicBool,
+) -> Option<(Evaluation, Vec<Vec<usize>>)> {
+    let (mut scores, mut taken) = (Scores::default(), Vec::new());
+    for range in batches(samples.len(), batch_size) {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let Batch { images, labels } = samples.slice(range);
+        let outputs = outputs(network, images, &mut Trace::off());
+        taken.push(outputs.clone().argmax(1));
+        scores.add(network, outputs, labels);
+    }
+    let mut counts = vec![vec![0; classes]; classes];
+    let (taken, labels) = (Tensor::cat(taken, 0).into_data(), samples.labels().into_data());
+    for (class, taken) in labels.iter::<i64>().zip(taken.iter::<i64>()) {
+        let row = usize::try_from(class).ok().and_then(|class| counts.get_mut(class));
+        let column = usize::try_from(taken).ok();
+        if let Some(count) = row.zip(column).and_then(|(row, column)| row.get_mut(column)) {
+            *count += 1;
+        }
+    }
+    Some((scores.read(samples.len()), counts))
+}
+
 /// Loss, accuracy and every layer over all `samples`, with the gradients of the mean objective over the first of them and
 /// those of batches of a training step's size. The scores have the bits that [`evaluate_by`] gives.
 ///
