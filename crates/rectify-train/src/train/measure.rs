@@ -72,22 +72,20 @@ pub(super) fn classify_by<N: Network>(
     batch_size: usize,
     stop: &AtomicBool,
 ) -> Option<(Evaluation, Vec<Vec<usize>>)> {
-    let (mut scores, mut taken) = (Scores::default(), Vec::new());
+    let (mut scores, mut codes) = (Scores::default(), Vec::new());
     for range in batches(samples.len(), batch_size) {
         if stop.load(Ordering::Relaxed) {
             return None;
         }
         let Batch { images, labels } = samples.slice(range);
         let outputs = outputs(network, images, &mut Trace::off());
-        taken.push(outputs.clone().argmax(1));
+        // Both classes in one number, for one wait for the device.
+        codes.push(labels.clone() * classes as i64 + outputs.clone().argmax(1).flatten::<1>(0, 1));
         scores.add(network, outputs, labels);
     }
     let mut counts = vec![vec![0; classes]; classes];
-    let (taken, labels) = (Tensor::cat(taken, 0).into_data(), samples.labels().into_data());
-    for (class, taken) in labels.iter::<i64>().zip(taken.iter::<i64>()) {
-        let row = usize::try_from(class).ok().and_then(|class| counts.get_mut(class));
-        let column = usize::try_from(taken).ok();
-        if let Some(count) = row.zip(column).and_then(|(row, column)| row.get_mut(column)) {
+    for code in Tensor::cat(codes, 0).into_data().iter::<i64>().filter_map(|code| usize::try_from(code).ok()) {
+        if let Some(count) = counts.get_mut(code / classes).and_then(|row| row.get_mut(code % classes)) {
             *count += 1;
         }
     }
