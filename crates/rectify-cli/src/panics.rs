@@ -10,6 +10,8 @@ use std::{
 use anyhow::anyhow;
 use rectify_train::backend;
 
+use crate::interrupt;
+
 /// What the first panic said. Those that follow from it do not say what went wrong.
 static FIRST: OnceLock<String> = OnceLock::new();
 
@@ -33,11 +35,12 @@ pub fn caught<T>(run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     }));
     panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         let what = FIRST.get().map_or("no message", String::as_str);
-        Err(anyhow!("{}\n{KEPT}", explained(what, backend::remote_server())))
+        let kept = if interrupt::listens() { KEPT } else { "" };
+        Err(anyhow!("{}{kept}", explained(what, backend::remote_server())))
     })
 }
 
-const KEPT: &str = "what was trained is kept up to the last state that was saved; --resume goes on from it";
+const KEPT: &str = "\nwhat was trained is kept up to the last state that was saved; --resume goes on from it";
 
 /// What a panic was about.
 fn explained(what: &str, server: Option<&str>) -> String {
@@ -104,6 +107,7 @@ mod tests {
         drop(panic::take_hook());
         let text = outcome.unwrap_err().to_string();
         assert!(text.starts_with("the device was lost: Parent device is lost"), "{text}");
-        assert!(text.ends_with(KEPT), "{text}");
+        // Nothing was to be trained.
+        assert!(!text.contains("--resume"), "{text}");
     }
 }

@@ -482,6 +482,17 @@ fn steps_patience_softmax_regression_and_cnn_do_what_they_say() {
 }
 
 #[test]
+fn a_pipe_gets_at_most_a_hundred_lines_of_a_training_and_its_last_epoch() {
+    let place = Place::new();
+    let assert =
+        place.run("train --dataset digits --hidden none --probe-every off --epochs 103 --seeds 1 --out out").success();
+    let text = stderr(&assert);
+    let epochs: Vec<&str> = text.lines().filter(|line| line.contains(": epoch ")).collect();
+    assert!((50..=100).contains(&epochs.len()), "{text}");
+    assert!(epochs.last().is_some_and(|line| line.contains(": epoch 103 of 103,")), "{text}");
+}
+
+#[test]
 fn without_out_each_run_gets_a_new_folder() {
     let place = Place::new();
     for _ in 0..2 {

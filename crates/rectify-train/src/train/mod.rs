@@ -114,13 +114,7 @@ pub fn train<N: Network>(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event<N>),
 ) -> (N, Run) {
-    let mut trainer = Trainer::new(network, activation, seed, experiment, data);
-    loop {
-        match trainer.epoch(stop, observe) {
-            ControlFlow::Continue(next) => trainer = next,
-            ControlFlow::Break(done) => return done,
-        }
-    }
+    Trainer::new(network, activation, seed, experiment, data).run(stop, observe)
 }
 
 /// What a training is resumed from.
@@ -202,6 +196,16 @@ impl<'a, N: Network> Trainer<'a, N> {
     /// Epochs that are still to come, unless something ends the training before.
     pub fn epochs_left(&self) -> usize {
         (self.total_steps - self.run.steps.min(self.total_steps)).div_ceil(self.steps_an_epoch())
+    }
+
+    /// Trains to the end: the network, and all that was measured.
+    pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> (N, Run) {
+        loop {
+            match self.epoch(stop, observe) {
+                ControlFlow::Continue(next) => self = next,
+                ControlFlow::Break(done) => return done,
+            }
+        }
     }
 
     /// Trains for an epoch, or what is left of one, and measures. The first one measures before, too. When that was the
