@@ -245,7 +245,7 @@ const RULES: &[Rule] = &[
             "exploding-gradient",
             "not-learning",
         ],
-        named: (22, 15),
+        named: (23, 16),
         holds: |signs| signs.overstepped(),
     },
     Rule {
