@@ -114,6 +114,12 @@ fn a_wrong_parameter_is_told_with_the_name_as_given() {
     for (text, reason) in [
         ("leaky-relu:steep", "`steep` is not a finite number"),
         ("leaky-relu:", "`` is not a finite number"),
+        ("leaky-relu:leaky=0.5", "no piece of it is flat"),
+        ("hard-tanh:bsilu", "surrogates are made for ReLU"),
+        ("hard-tanh:heaviside=2", "at_zero must be in 0..=1"),
+        ("soft-shrink:0.5:steep", "unknown gradient rule `steep`"),
+        ("relu6:6", "`relu6` takes no parameter"),
+        ("tanh:guided", "`tanh` takes no parameter"),
         ("prelu:inf", "`inf` is not a finite number"),
         ("elu:NaN", "`NaN` is not a finite number"),
         ("elu:0", "must be positive, got 0"),

@@ -48,6 +48,9 @@ macro_rules! on_every_backend {
 
 mod drop_in;
 mod operands;
+mod ruled;
+
+use ruled::{a_fused_layer_has_the_same_rule, each_rule_of_each_function_is_right};
 
 const RULES: [GradientRule; 9] = [
     GradientRule::Heaviside { at_zero: 0.0 },
@@ -444,6 +447,8 @@ on_every_backend! {
     checkpointing_gives_the_same_gradient
     dtypes_that_the_device_lacks_are_refused
     gradients_agree_with_differences
+    each_rule_of_each_function_is_right
+    a_fused_layer_has_the_same_rule
 }
 
 #[cfg(feature = "wgpu")]
