@@ -482,6 +482,20 @@ fn steps_patience_softmax_regression_and_cnn_do_what_they_say() {
 }
 
 #[test]
+fn a_network_of_two_hundred_layers_is_measured_diagnosed_and_reported() {
+    let place = Place::new();
+    let hidden = vec!["4"; 200].join(",");
+    let flags = format!("train --dataset digits --hidden {hidden} --epochs 1 --activation relu --out out");
+    place.run(&flags).success();
+    let layers = &place.results("out").runs[0].epochs[1].layers;
+    assert!(layers.len() == 201 && layers.iter().all(|layer| layer.weight_grad_rms.is_some()), "{}", layers.len());
+    let text = stdout(&place.run("diagnose out").success());
+    // It has ReLU already.
+    assert!(text.contains("too-deep-for-activation") && text.contains("residual = true"), "{text}");
+    place.run("report out").success();
+}
+
+#[test]
 fn a_pipe_gets_at_most_a_hundred_lines_of_a_training_and_its_last_epoch() {
     let place = Place::new();
     let assert =
