@@ -484,7 +484,7 @@ fn steps_patience_softmax_regression_and_cnn_do_what_they_say() {
 #[test]
 fn a_network_of_two_hundred_layers_is_measured_diagnosed_and_reported() {
     let place = Place::new();
-    let hidden = vec!["4"; 200].join(",");
+    let hidden = vec!["32"; 200].join(",");
     let flags = format!("train --dataset digits --hidden {hidden} --epochs 1 --activation relu --out out");
     place.run(&flags).success();
     let layers = &place.results("out").runs[0].epochs[1].layers;
