@@ -309,7 +309,10 @@ fn long(out: &str) -> String {
 #[cfg(target_os = "linux")]
 fn ctrl_c_leaves_a_terminal_as_it_was_and_says_how_to_go_on() {
     let place = Place::new();
-    let (shown, code) = typed(&place, &long("stopped"), |shown| shown.contains("epoch 2/").then_some("\x03"));
+    let (shown, code) = typed(&place, &long("stopped"), |shown| {
+        // Drawn some times: not every epoch is.
+        (shown.matches(" left").count() > 5).then_some("\x03")
+    });
     assert_eq!(code, Some(130), "{shown}");
     assert_eq!(shown.matches("\x1b[?25l").count(), shown.matches("\x1b[?25h").count(), "the cursor is seen: {shown}");
     // What comes after the last line that was taken away stays.

@@ -110,6 +110,10 @@ const HINTS: &[(&str, &[&str])] = &[
     ("leaky", &["leaky-relu"]),
     ("lrelu", &["leaky-relu"]),
     ("rrelu", &["leaky-relu", "prelu"]),
+    // Of two inputs: modules of the library.
+    ("glu", &["sigmoid"]),
+    ("swiglu", &["silu"]),
+    ("geglu", &["gelu"]),
     ("quick-gelu", &["gelu-tanh"]),
     ("gelu-new", &["gelu-tanh"]),
     ("heaviside", &["relu:heaviside=0.5"]),

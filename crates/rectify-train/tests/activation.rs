@@ -121,6 +121,8 @@ fn a_wrong_parameter_is_told_with_the_name_as_given() {
         ("relu6:6", "`relu6` takes no parameter"),
         ("tanh:guided", "`tanh` takes no parameter"),
         ("prelu:inf", "`inf` is not a finite number"),
+        ("leaky=0.1", "as in `relu:leaky=0.1`"),
+        ("LeakyReLU = 0.1", "as in `leaky-relu:0.1`"),
         ("elu:NaN", "`NaN` is not a finite number"),
         ("elu:0", "must be positive, got 0"),
         ("celu:-1", "must be positive, got -1"),

@@ -17,6 +17,9 @@ impl FromStr for Activation {
     type Err = ActivationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(reason) = misplaced(text) {
+            return Err(ActivationError::Parameter { name: text.to_owned(), reason });
+        }
         if is_formula(text) {
             let formula = Formula::new(text)?;
             if let Some(name) = formula.name().filter(|name| VOCABULARY.find(name).is_some()) {
@@ -135,4 +138,17 @@ fn is_formula(text: &str) -> bool {
     let has_x = || text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "x");
     text.contains(['(', ')', '*', '^', ';'])
         || (!text.contains(':') && (text.contains(['/', '+', '<', '>', '=']) || has_x()))
+}
+
+/// Where a number follows an equals sign behind a name that is known, or a rule stands by itself: what was meant. As a
+/// formula it would be a constant of that name.
+fn misplaced(text: &str) -> Option<String> {
+    let (name, value) = text.split_once('=')?;
+    let (name, value) = (name.trim(), value.trim());
+    value.parse::<f64>().ok()?;
+    if let Some(known) = VOCABULARY.find(name) {
+        return Some(format!("a parameter follows a colon, as in `{known}:{value}`"));
+    }
+    let rule = format!("{}={value}", name.to_lowercase());
+    rule.parse::<GradientRule>().ok().map(|rule| format!("a gradient rule follows its function, as in `relu:{rule}`"))
 }

@@ -396,6 +396,10 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
             }
             "add the input of a layer to its output (residual connections), or use fewer layers".to_owned()
         }
+        "too-deep-for-activation" if experiment.is_some_and(|experiment| !draws_its_own(experiment, case)) => {
+            set("init", Init::Auto.to_string().into());
+            "draw the initial weights as the activation's own moments ask, or use ReLU".to_owned()
+        }
         "too-deep-for-activation" | "activation-saturates" => {
             set("activations", strings("relu"));
             set("init", "auto".into());
@@ -414,6 +418,12 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
 /// Whether the activation is the one that is advised where another is at fault.
 fn rectifies(case: &Case) -> bool {
     case.run.activation.parse().is_ok_and(|activation: Activation| activation.relu_rule().is_some())
+}
+
+/// Whether the weights begin as `auto` would draw them.
+fn draws_its_own(experiment: &Experiment, case: &Case) -> bool {
+    let auto = |activation: Activation| experiment.init.resolve(&activation) == Init::Auto.resolve(&activation);
+    case.run.activation.parse().is_ok_and(auto)
 }
 
 /// The optimizer's default, which suits batches of [`USUAL_BATCH`].
@@ -439,6 +449,8 @@ mod tests {
         let deep = || Experiment { hidden: Some(vec![32; 200]), ..Experiment::default() };
         let sigmoid = too_deep("sigmoid", deep());
         assert_eq!((sigmoid.get("activations"), sigmoid.get("init")), (Some(&strings("relu")), Some(&"auto".into())));
+        let xavier = too_deep("sigmoid", Experiment { init: Init::XavierNormal, ..deep() });
+        assert_eq!((xavier.len(), xavier.get("init")), (1, Some(&"auto".into())));
         let relu = too_deep("relu", deep());
         assert_eq!((relu.len(), relu.get("residual")), (1, Some(&true.into())));
         // No two layers are of one width, or it has them.
