@@ -32,18 +32,18 @@ impl FromStr for Activation {
             None => (text, None),
         };
         let name = VOCABULARY.find(name).ok_or_else(|| ActivationError::Unknown(text.to_owned()))?;
-        // A rule is a word like any other.
-        let takes_rule = name == "relu" || BENT.contains(&name);
-        let parameter = if takes_rule { parameter.map(|rule| rule.to_lowercase()) } else { parameter };
+        // A rule is a word like any other; a number stays as it was given.
         let (parameter, rule) = match parameter {
+            Some(rule) if name == "relu" => (Some(rule.to_lowercase()), None),
             Some(parameter) if BENT.contains(&name) => match parameter.split_once(':') {
-                Some((number, rule)) => (Some(number.to_owned()), Some(rule.to_owned())),
-                // An infinite number is one, and is refused as such.
-                None if parameter.parse::<f64>().is_ok() => (Some(parameter), None),
-                None if parameter.parse::<GradientRule>() == Err(ConfigError::UnknownRule(parameter.clone())) => {
-                    (Some(parameter), None)
+                Some((number, rule)) => (Some(number.to_owned()), Some(rule.to_lowercase())),
+                None => {
+                    let rule = parameter.to_lowercase();
+                    match rule.parse::<GradientRule>() {
+                        Err(ConfigError::UnknownRule(_)) => (Some(parameter), None),
+                        _ => (None, Some(rule)),
+                    }
                 }
-                None => (None, Some(parameter)),
             },
             parameter => (parameter, None),
         };
