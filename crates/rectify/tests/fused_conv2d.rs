@@ -39,15 +39,6 @@ fn phi(z: Tensor<4>, activation: FusedActivation) -> Tensor<4> {
     }
 }
 
-/// Where φ′ jumps, so that an input rounded to the other side has another gradient, and a right one.
-fn kinks(activation: FusedActivation) -> &'static [f64] {
-    match activation {
-        FusedActivation::Relu(_) => &[0.0],
-        FusedActivation::Function(Activation::HardTanh(_)) => &[-0.75, 0.5],
-        _ => &[],
-    }
-}
-
 fn devices() -> Vec<Device> {
     vec![
         #[cfg(feature = "flex")]
@@ -119,8 +110,7 @@ fn output_and_gradients_are_those_of_conv2d_and_then_the_activation_at_odd_sizes
                             rounding::wide(&weigh).abs(),
                         ));
                         let z = exact.forward(rounding::wide(&x)).into_data();
-                        let near = |(z, bound): (f64, &f64)| kinks(activation).iter().any(|k| (z - k).abs() <= *bound);
-                        if !z.iter::<f64>().zip(&bounds[0]).any(near) {
+                        if !rounding::is_near_kink(&z, &bounds[0], activation) {
                             let forward = |x| phi(exact.forward(x), activation);
                             let exact = run(forward, rounding::wide(&x), &exact, rounding::wide(&weigh));
                             break (conv, x, weigh, exact, bounds);

@@ -4,6 +4,7 @@ use burn::{
     module::Param,
     tensor::{DType, Device, Tensor, TensorData},
 };
+use rectify::{Activation, FusedActivation};
 
 /// `x` in f64, on the device of the reference.
 pub fn wide<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
@@ -24,6 +25,21 @@ pub fn bounds(magnitudes: &[TensorData; 4]) -> [Vec<f64>; 4] {
     let largest = magnitudes[0].iter::<f64>().fold(0.0, f64::max);
     let units = 4.0 * f64::from(f32::EPSILON) * (1.0 + largest);
     magnitudes.each_ref().map(|of| of.iter::<f64>().map(|magnitude| units * (1.0 + magnitude)).collect())
+}
+
+/// Where φ′ jumps, so that an input rounded to the other side has another gradient, and a right one.
+fn kinks(activation: FusedActivation) -> &'static [f64] {
+    match activation {
+        FusedActivation::Relu(_) => &[0.0],
+        FusedActivation::Function(Activation::HardTanh(_)) => &[-0.75, 0.5],
+        _ => &[],
+    }
+}
+
+/// Whether any of the pre-activations may have been rounded to the other side of a kink.
+pub fn is_near_kink(z: &TensorData, bounds: &[f64], activation: FusedActivation) -> bool {
+    let near = |(z, bound): (f64, &f64)| kinks(activation).iter().any(|kink| (z - kink).abs() <= *bound);
+    z.iter::<f64>().zip(bounds).any(near)
 }
 
 pub fn assert_rounded(found: &[TensorData; 4], exact: &[TensorData; 4], bounds: &[Vec<f64>; 4], what: &str) {
