@@ -110,16 +110,15 @@ const HINTS: &[(&str, &[&str])] = &[
     ("leaky", &["leaky-relu"]),
     ("lrelu", &["leaky-relu"]),
     ("rrelu", &["leaky-relu", "prelu"]),
-    // Of two inputs: modules of the library.
-    ("glu", &["sigmoid"]),
-    ("swiglu", &["silu"]),
-    ("geglu", &["gelu"]),
     ("quick-gelu", &["gelu-tanh"]),
     ("gelu-new", &["gelu-tanh"]),
     ("heaviside", &["relu:heaviside=0.5"]),
     ("bsilu", &["relu:bsilu"]),
     ("nelu", &["relu:nelu=0.1"]),
 ];
+
+/// Gated units, each with the activation of its gate. They halve the width, so none stands where an activation does.
+const GATED: &[(&str, &str)] = &[("glu", "sigmoid"), ("swiglu", "silu"), ("geglu", "gelu")];
 
 const VOCABULARY: Vocabulary = Vocabulary { kind: "activation", names: NAMES, aliases: ALIASES, hints: HINTS };
 
@@ -129,6 +128,19 @@ pub enum ActivationError {
     /// No such function.
     #[error("{}, or a formula such as x*sigmoid(x)", VOCABULARY.unknown(.0))]
     Unknown(String),
+    /// A gated unit, which is a module of its own.
+    #[error(
+        "`{name}` is a gated unit and no activation: it multiplies one half of its input by {gate} of the other, and gives \
+         half of the width. Programs have it as the module `rectify::Gated::{unit}()`; its gate alone is `{gate}`"
+    )]
+    Gated {
+        /// The name as given.
+        name: String,
+        /// The unit.
+        unit: &'static str,
+        /// The activation of its gate.
+        gate: &'static str,
+    },
     /// A text that looks like a formula and is none.
     #[error(transparent)]
     Formula(#[from] FormulaError),

@@ -80,6 +80,19 @@ fn an_unknown_name_is_told_with_all_that_are_known() {
 }
 
 #[test]
+fn a_gated_unit_is_told_to_be_a_module_that_halves_the_width() {
+    for (text, module, gate) in
+        [("glu", "Gated::glu()", "sigmoid"), ("SwiGLU", "Gated::swiglu()", "silu"), ("ge-glu", "Gated::geglu()", "gelu")]
+    {
+        let message = error(text);
+        for part in [&format!("`{text}`"), module, &format!("its gate alone is `{gate}`"), "half of the width"] {
+            assert!(message.contains(part), "`{part}` is not in: {message}");
+        }
+        assert!(!message.contains("did you mean"), "{message}");
+    }
+}
+
+#[test]
 fn spelling_does_not_matter_and_the_name_is_the_usual_one() {
     for (text, name) in [
         ("ReLU", "relu"),

@@ -45,7 +45,7 @@ pub fn opening(report: &Report) -> Option<Markup> {
     let values = positive(OverEpochs::of(report, &report.layers, geometric, metric));
     values.all().next()?;
     let all: Vec<usize> = (0..report.groups.len()).collect();
-    let (id, title) = ("opening", "Gradient by layer, over training");
+    let (id, title) = ("opening", "Gradient of the weights by layer, over training");
     let few = all.len() <= MOST_TOGETHER;
     let figure = if few {
         let pale = (0..=MOST_PALE).map(|part| part * values.epochs.len() / (MOST_PALE + 1)).collect();
@@ -83,8 +83,9 @@ pub fn section(report: &Report) -> Section {
                  axis and is left out."
                 @if let Some(sample) = sample(report.runs()) { " " (sample) }
                 @if theory.iter().any(|ratios| !ratios.is_empty()) {
-                    " Broken lines are mean-field theory, relative to the last hidden layer: dashed for these weights, \
-                     dotted for Xavier's, the textbook's case of a gradient that vanishes."
+                    " Broken lines are mean-field theory's gradient of the pre-activations before training, scaled to the \
+                     measured one of the last hidden layer: dashed for these weights, dotted for Xavier's, the textbook's \
+                     case of a gradient that vanishes."
                 }
             }
             div class="grid three" { @for (id, title, metric) in KINDS { (by_layer(report, &theory, id, title, metric)) } }

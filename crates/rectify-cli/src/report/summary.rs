@@ -18,8 +18,8 @@ pub fn section(report: &Report, sentences: &[String]) -> Section {
             (report.numbers("Summary", &header, &rows))
             p class="note" {
                 "Test accuracy is the mean over seeds with its 95 % interval, truncated to 0 and 100 %; with one seed there \
-                 is no interval. The gradient ratio is the root mean square of the first hidden layer's weight \
-                 gradient over that of the last hidden layer, before and after training: far below 1, gradients \
+                 is no interval. The weight gradient ratio is the root mean square of the first hidden layer's \
+                 weight gradient over that of the last hidden layer, before and after training: far below 1, gradients \
                  vanish on their way back; far above 1, they explode. Zero, saturated and dead are means over the \
                  hidden layers after training."
                 @if diverged {

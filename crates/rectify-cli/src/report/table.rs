@@ -18,8 +18,8 @@ const COLUMNS: [Column; 8] = [
     Column { header: "activation", kind: Kind::Name, rank: 0 },
     Column { header: "test accuracy %", kind: Kind::Number, rank: 1 },
     Column { header: "s/epoch", kind: Kind::Number, rank: 8 },
-    Column { header: "gradient ratio, start", kind: Kind::Number, rank: 4 },
-    Column { header: "gradient ratio, end", kind: Kind::Number, rank: 5 },
+    Column { header: "weight gradient ratio, start", kind: Kind::Number, rank: 4 },
+    Column { header: "weight gradient ratio, end", kind: Kind::Number, rank: 5 },
     Column { header: "zero %", kind: Kind::Number, rank: 7 },
     Column { header: "saturated %", kind: Kind::Number, rank: 6 },
     Column { header: "dead %", kind: Kind::Number, rank: 3 },
@@ -165,8 +165,9 @@ mod tests {
     fn a_comparison_is_one_row_an_activation_with_dashes_for_missing_figures() {
         let expected = "\
 ┌────────────┬──────────────┬─────────┬──────────┬──────────┬──────┬───────────┬──────┐
-│ activation ┆         test ┆ s/epoch ┆ gradient ┆ gradient ┆ zero ┆ saturated ┆ dead │
-│            ┆   accuracy % ┆         ┆   ratio, ┆   ratio, ┆    % ┆         % ┆    % │
+│ activation ┆         test ┆ s/epoch ┆   weight ┆   weight ┆ zero ┆ saturated ┆ dead │
+│            ┆   accuracy % ┆         ┆ gradient ┆ gradient ┆    % ┆         % ┆    % │
+│            ┆              ┆         ┆   ratio, ┆   ratio, ┆      ┆           ┆      │
 │            ┆              ┆         ┆    start ┆      end ┆      ┆           ┆      │
 ╞════════════╪══════════════╪═════════╪══════════╪══════════╪══════╪═══════════╪══════╡
 │ relu       ┆ 97.51 ± 0.21 ┆    1.23 ┆    0.853 ┆     1.24 ┆ 54.3 ┆         – ┆  0.0 │

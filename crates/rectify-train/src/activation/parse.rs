@@ -8,7 +8,8 @@ use rectify::{
     Softplus, Softsign, SquaredRelu, Swish, Tanh, TanhShrink, Threshold,
 };
 
-use super::{Activation, ActivationError, Function, VOCABULARY};
+use super::{Activation, ActivationError, Function, GATED, VOCABULARY};
+use crate::words::Vocabulary;
 
 /// Those of straight pieces, beside ReLU: they take a gradient rule.
 const BENT: &[&str] = &["leaky-relu", "relu6", "threshold", "hard-sigmoid", "hard-tanh", "hard-shrink", "soft-shrink"];
@@ -31,7 +32,7 @@ impl FromStr for Activation {
             Some((name, parameter)) => (name, Some(parameter.split_whitespace().collect::<String>())),
             None => (text, None),
         };
-        let name = VOCABULARY.find(name).ok_or_else(|| ActivationError::Unknown(text.to_owned()))?;
+        let name = VOCABULARY.find(name).ok_or_else(|| unknown(name, text))?;
         // A rule is a word like any other; a number stays as it was given.
         let (parameter, rule) = match parameter {
             Some(rule) if name == "relu" => (Some(rule.to_lowercase()), None),
@@ -126,6 +127,17 @@ impl FromStr for Activation {
         };
         let name = [Some(name.to_owned()), parameter, rule].into_iter().flatten().collect::<Vec<_>>().join(":");
         Ok(Self { name, function })
+    }
+}
+
+/// What is said of a text whose name is no activation's.
+fn unknown(name: &str, text: &str) -> ActivationError {
+    let names: Vec<&str> = GATED.iter().map(|(name, _)| *name).collect();
+    let gated = Vocabulary { kind: "gated unit", names: &names, aliases: &[], hints: &[] };
+    let found = gated.find(name).and_then(|found| GATED.iter().find(|(name, _)| *name == found));
+    match found {
+        Some(&(unit, gate)) => ActivationError::Gated { name: text.to_owned(), unit, gate },
+        None => ActivationError::Unknown(text.to_owned()),
     }
 }
 

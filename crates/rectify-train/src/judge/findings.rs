@@ -200,5 +200,5 @@ fn gradient(runs: &[&Run]) -> Option<String> {
         _ => return None,
     };
     let of = if mean < 1.0 { " of" } else { "" };
-    Some(format!("With {name}, the gradient {what}{of} that at the last, after training."))
+    Some(format!("With {name}, the weight gradient {what}{of} that at the last, after training."))
 }

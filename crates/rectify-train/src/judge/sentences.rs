@@ -241,7 +241,7 @@ fn against_baseline(results: &Results) -> Option<String> {
     Some(format!("Compared with {baseline} in test accuracy, seed by seed: {}.{holm}", told.join("; ")))
 }
 
-/// The weakest and the strongest first-to-last gradient ratio before training, or whose gradient does not arrive.
+/// The weakest and the strongest first-to-last ratio of weight gradients before training, or whose gradient does not arrive.
 fn gradients(results: &Results) -> Option<String> {
     let of = |name: &str| -> Vec<f64> {
         let start = |run: &Run| {
@@ -268,7 +268,7 @@ fn gradients(results: &Results) -> Option<String> {
     ratios.sort_by(|a, b| a.1.total_cmp(&b.1));
     let (weakest, lowest) = *ratios.first()?;
     let sentence = format!(
-        "Before training, {weakest}'s gradient at the first hidden layer is {} of the one at the last",
+        "Before training, {weakest}'s weight gradient at the first hidden layer is {} of the one at the last",
         ratio(lowest)
     );
     Some(match ratios.last() {
@@ -295,8 +295,8 @@ fn textbook(results: &Results) -> Option<String> {
     });
     let (name, first) = vanished.min_by(|a, b| a.1.total_cmp(&b.1))?;
     Some(format!(
-        "With Xavier's weights, the textbook's case, {} of {name}'s gradient would arrive there, by mean-field theory \
-         (pre-activations; `--init {TEXTBOOK}` tries it).",
+        "With Xavier's weights, the textbook's case, {} of {name}'s pre-activation gradient would arrive at the first \
+         hidden layer, by mean-field theory; `--init {TEXTBOOK}` tries it.",
         ratio(first)
     ))
 }

@@ -2,7 +2,10 @@
 
 use crate::{
     experiment::Experiment,
-    judge::statistics::hidden,
+    judge::{
+        number::{self, list},
+        statistics::hidden,
+    },
     record::{DataRecord, Epoch, Layer, Run},
 };
 
@@ -22,6 +25,9 @@ pub struct Case<'a> {
 /// Why a detector cannot run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotMeasured(pub &'static str);
+
+/// Layers that are named where there are at least two more.
+const NAMED: usize = 3;
 
 /// Part of the steps, at the end of a training, over which its loss is taken.
 const TAIL: f64 = 0.1;
@@ -67,6 +73,24 @@ impl<'a> Case<'a> {
     pub fn hidden(&self, epoch: &'a Epoch) -> Result<Vec<&'a Layer>, NotMeasured> {
         let hidden = hidden(epoch);
         if hidden.is_empty() { Err(NotMeasured("the network has no hidden layer")) } else { Ok(hidden) }
+    }
+
+    /// What people call a layer: in a network of ours `layer 1` for `hidden.0`. A module of one's own has names that its
+    /// author gave.
+    pub fn called(&self, layer: &str) -> String {
+        let ours = self.experiment.is_some() && layer.contains('.');
+        let mut layers = self.looks().next().into_iter().flat_map(|epoch| &epoch.layers);
+        let place = layers.position(|other| other.layer == layer).filter(|_| ours);
+        place.map_or(layer.to_owned(), number::layer)
+    }
+
+    /// Several of them: `layer 1, layer 2, layer 3 and 4 more layers`.
+    pub fn places(&self, layers: &[String]) -> String {
+        let called = |layers: &[String]| layers.iter().map(|layer| self.called(layer)).collect::<Vec<_>>();
+        match layers.len().saturating_sub(NAMED) {
+            0 | 1 => list(&called(layers)),
+            more => format!("{} and {more} more layers", called(&layers[..NAMED]).join(", ")),
+        }
     }
 
     /// The loss of guessing by the frequencies of the classes: of those, only the largest and how many there are is

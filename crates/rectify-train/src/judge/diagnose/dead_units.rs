@@ -1,6 +1,6 @@
 //! Units that are exactly zero on every sample, and layers of them.
 
-use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places, when};
+use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, when};
 use crate::{
     judge::number::percent,
     record::{Epoch, Layer},
@@ -68,7 +68,7 @@ fn dead_or_dying<'a>(case: &Case<'a>, last: &'a Epoch) -> Detected {
     let first = |least: f64| case.since(|epoch| case_dead(epoch, least));
     if !whole.is_empty() {
         let step = case.since(|epoch| epoch.layers.iter().any(|layer| layer.dead_fraction.is_some_and(|d| d >= ALL)));
-        let says = format!("{} has no living unit {}: nothing passes it", places(&whole), when(step));
+        let says = format!("{} has no living unit {}: nothing passes it", case.places(&whole), when(step));
         return Ok(vec![
             Symptom::new(Severity::Critical, says)
                 .in_layers(whole)
@@ -107,7 +107,7 @@ fn dead_or_dying<'a>(case: &Case<'a>, last: &'a Epoch) -> Detected {
     // A few in one layer: a number, no alarm.
     let most = hidden.iter().filter_map(|layer| dead(layer)).fold(0.0, f64::max);
     if most >= DEAD {
-        let says = format!("{} % of the units of {} are dead", percent(most, 0), places(&layers(DEAD)));
+        let says = format!("{} % of the units of {} are dead", percent(most, 0), case.places(&layers(DEAD)));
         return Ok(vec![Symptom::new(Severity::Info, says).in_layers(layers(DEAD)).since(end.step).with(
             "dead units",
             most,
@@ -128,7 +128,7 @@ fn most_died(case: &Case, start: &Epoch, end: &Epoch) -> Option<Symptom> {
     };
     let (layers, parts): (Vec<String>, Vec<f64>) = hit(end).into_iter().unzip();
     let most = parts.into_iter().reduce(f64::max)?;
-    let says = format!("{} % of the units of {} died during training", percent(most, 0), places(&layers));
+    let says = format!("{} % of the units of {} died during training", percent(most, 0), case.places(&layers));
     let symptom = Symptom::new(Severity::Warning, says).in_layers(layers).since(case.since(|at| !hit(at).is_empty()));
     Some(symptom.with("units that died", most, "", MOST))
 }

@@ -1,6 +1,6 @@
 //! The training ended because a number was no longer finite, or the loss far beyond any use.
 
-use super::{Case, Detected, Detector, Severity, Symptom, places};
+use super::{Case, Detected, Detector, Severity, Symptom};
 use crate::record::Status;
 
 pub const DETECTOR: Detector = Detector {
@@ -25,7 +25,7 @@ fn detect(case: &Case) -> Detected {
     });
     let mut layers: Vec<String> = broken.map(|layer| layer.layer.clone()).collect();
     layers.dedup();
-    let from = if layers.is_empty() { String::new() } else { format!("; not finite in {}", places(&layers)) };
+    let from = if layers.is_empty() { String::new() } else { format!("; not finite in {}", case.places(&layers)) };
     let how = run.divergence.map_or("its loss is not finite", |divergence| divergence.words());
     let symptom = Symptom::new(Severity::Critical, format!("the training diverged at step {step}: {how}{from}"))
         .in_layers(layers)

@@ -44,10 +44,11 @@ fn detect(case: &Case) -> Detected {
     }
     let first = hidden(epoch)[0].layer.clone();
     let says = format!(
-        "the gradient explodes: at {first} it is {} times that at the last hidden layer, {}",
+        "the pre-activation gradient explodes: at {} it is {} times that at the last hidden layer, {}",
+        case.called(&first),
         number(found),
         when(epoch.step)
     );
     let symptom = Symptom::new(Severity::Warning, says).in_layers(vec![first]).since(epoch.step);
-    Ok(vec![symptom.with("first over last layer's gradient", found, "", EXPLODED)])
+    Ok(vec![symptom.with("first over last layer's pre-activation gradient", found, "", EXPLODED)])
 }

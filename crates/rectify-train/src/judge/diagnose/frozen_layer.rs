@@ -1,6 +1,6 @@
 //! A layer that does not move while others do.
 
-use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places};
+use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom};
 use crate::record::{Epoch, Layer};
 
 /// A layer moves if a step changes its weights at all.
@@ -46,7 +46,7 @@ fn detect(case: &Case) -> Detected {
     if frozen.is_empty() {
         return Ok(Vec::new());
     }
-    let says = format!("{} does not learn: its weights stay as they were, while others move", places(&frozen));
+    let says = format!("{} does not learn: its weights stay as they were, while others move", case.places(&frozen));
     let symptom = Symptom::new(Severity::Warning, says).in_layers(frozen).since(looks[0].step);
     Ok(vec![symptom.with("update over weight", 0.0, "", MOVED)])
 }

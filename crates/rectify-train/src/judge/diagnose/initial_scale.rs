@@ -110,14 +110,14 @@ fn detect(case: &Case) -> Detected {
         let (what, limit) =
             if backward < 1.0 { ("shrinks", 1.0 / SIX_DEPTH_SCALES) } else { ("grows", SIX_DEPTH_SCALES) };
         let says = format!(
-            "before training the gradient {what} over {} hidden layers to {} of its size",
+            "before training the pre-activation gradient {what} over {} hidden layers to {} of its size",
             hidden.len(),
             ratio(backward)
         );
         found.push(
             Symptom::new(Severity::Warning, says)
                 .in_layers(names.clone())
-                .with("first over last layer's gradient", backward, "", limit)
+                .with("first over last layer's pre-activation gradient", backward, "", limit)
                 .with_context("χ, a layer's factor of the gradient's mean square", chi, "")
                 .with_context("depth scale ξ", 1.0 / chi.ln().abs(), "layers"),
         );

@@ -60,9 +60,8 @@ pub use self::{
     case::{Case, NotMeasured},
     cause::Cause,
 };
-use crate::record::Layer;
 
-use super::number::{self, list, number, percent};
+use super::number::{number, percent};
 
 /// Every detector of this crate.
 pub const DETECTORS: &[Detector] = &[
@@ -313,7 +312,6 @@ pub fn diagnose(case: &Case, detectors: &[Detector]) -> Diagnosis {
             Err(NotMeasured(reason)) => skipped.push(Skipped { detector: id, reason }),
             Ok(symptoms) => findings.extend(symptoms.into_iter().map(|symptom| {
                 let Symptom { severity, says, layers, first_step, evidence } = symptom;
-                let says = counted(says, case);
                 Finding { detector: id, severity, says, layers, first_step, evidence, explanation, remedies, reference }
             })),
         }
@@ -327,28 +325,6 @@ pub fn diagnose(case: &Case, detectors: &[Detector]) -> Diagnosis {
         causes: cause::causes(case, &findings),
         findings,
         skipped,
-    }
-}
-
-/// What is said of a network of ours, with its layers counted from 1 as people count them: `layer 1` for `hidden.0`. A
-/// module of one's own has names that its author gave.
-fn counted(says: String, case: &Case) -> String {
-    let layers = case.looks().next().map_or(&[][..], |epoch| &epoch.layers);
-    if case.experiment.is_none() {
-        return says;
-    }
-    let hidden = layers.iter().enumerate().filter(|(_, layer)| layer.layer.contains('.'));
-    // From the last on: `hidden.1` is the beginning of `hidden.10`.
-    hidden.rev().fold(says, |says, (index, Layer { layer, .. })| says.replace(layer.as_str(), &number::layer(index)))
-}
-
-/// `hidden.0, hidden.1 and 3 more`.
-fn places(layers: &[String]) -> String {
-    match layers {
-        [first, second, third, rest @ ..] if rest.len() > 1 => {
-            format!("{first}, {second}, {third} and {} more layers", rest.len())
-        }
-        _ => list(layers),
     }
 }
 

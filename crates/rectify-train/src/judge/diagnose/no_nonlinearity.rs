@@ -1,6 +1,6 @@
 //! A deep network that is linear on its data: no activation, or one of whose sides all samples are.
 
-use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places};
+use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom};
 use crate::{activation::Activation, record::Layer};
 
 /// Units of a piecewise linear function that are 0 on some samples and not on others are all that bends a network.
@@ -27,7 +27,7 @@ fn detect(case: &Case) -> Detected {
     let identity = hidden.iter().filter(is_identity).count();
     if identity == hidden.len() {
         let layers: Vec<String> = hidden.iter().map(|layer| layer.layer.clone()).collect();
-        let says = format!("no activation follows {}: the network is a linear model", places(&layers));
+        let says = format!("no activation follows {}: the network is a linear model", case.places(&layers));
         return Ok(vec![Symptom::new(Severity::Warning, says).in_layers(layers).with(
             "bent hidden layers",
             0.0,

@@ -1,6 +1,6 @@
 //! Representations that vary in a single direction.
 
-use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places};
+use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom};
 use crate::{judge::number::number, record::Layer};
 
 /// Effective rank. In one direction two classes can be told apart by a threshold; C classes that are all told apart
@@ -36,7 +36,7 @@ fn detect(case: &Case) -> Detected {
     }
     let least = collapsed.iter().filter_map(|layer| layer.effective_rank).fold(f64::INFINITY, f64::min);
     let layers: Vec<String> = collapsed.iter().map(|layer| layer.layer.clone()).collect();
-    let says = format!("the activations of {} vary in {} directions only", places(&layers), number(least));
+    let says = format!("the activations of {} vary in {} directions only", case.places(&layers), number(least));
     // One that learns in spite of it has put its classes on a line.
     let severity = if case.remaining().is_ok_and(|left| left < 0.5) { Severity::Info } else { Severity::Warning };
     Ok(vec![Symptom::new(severity, says).in_layers(layers).since(end.step).with("effective rank", least, "", RANK)])

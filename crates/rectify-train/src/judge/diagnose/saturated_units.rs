@@ -1,6 +1,6 @@
 //! Activations on the flat parts of their function.
 
-use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places, when};
+use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, when};
 use crate::{
     activation::{Activation, Family},
     judge::number::percent,
@@ -56,7 +56,7 @@ fn detect(case: &Case) -> Detected {
         }
         let step =
             case.since(|epoch| epoch.layers.iter().any(|layer| saturated(layer).is_some_and(|s| s >= ONE_SIDED)));
-        let says = format!("{} % of the activations of {} are on the flat side", percent(most, 0), places(&layers));
+        let says = format!("{} % of the activations of {} are on the flat side", percent(most, 0), case.places(&layers));
         let symptom = Symptom::new(Severity::Warning, says).in_layers(layers).since(step);
         return Ok(vec![symptom.with("saturated activations", most, "", ONE_SIDED)]);
     }
@@ -69,7 +69,7 @@ fn detect(case: &Case) -> Detected {
     let says = format!(
         "up to {} % of the activations of {} are saturated, {}: at most {} % of a gradient passes all hidden layers",
         percent(most, 0),
-        places(&layers),
+        case.places(&layers),
         when(step),
         percent(left, 1)
     );

@@ -1,6 +1,6 @@
 //! Steps that change weights by too much of themselves.
 
-use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places};
+use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom};
 use crate::{judge::number::number, record::Layer};
 
 /// ‖Δw‖/‖w‖ of one step. About 10⁻³ is right (Karpathy 2015, CS231n, *Babysitting the learning process*); ten steps of
@@ -37,7 +37,7 @@ fn detect(case: &Case) -> Detected {
         .filter(|layer| ratio(layer).is_some_and(|ratio| ratio >= LARGE))
         .map(|layer| layer.layer.clone())
         .collect();
-    let says = format!("one step changes {} by {} times its size", places(&layers), number(most));
+    let says = format!("one step changes {} by {} times its size", case.places(&layers), number(most));
     let symptom = Symptom::new(Severity::Warning, says).in_layers(layers).since(step);
     Ok(vec![symptom.with("update over weight", most, "", LARGE)])
 }

@@ -41,9 +41,9 @@ fn detect(case: &Case) -> Detected {
     let first = hidden(end)[0].layer.clone();
     if none_arrives(end) {
         let step = case.since(none_arrives);
-        let says = format!("no gradient at all reaches {first}, {}", when(step));
+        let says = format!("no gradient at all reaches {}, {}", case.called(&first), when(step));
         return Ok(vec![Symptom::new(Severity::Critical, says).in_layers(vec![first]).since(step).with(
-            "first over last layer's gradient",
+            "first over last layer's weight gradient",
             0.0,
             "",
             VANISHED,
@@ -52,15 +52,16 @@ fn detect(case: &Case) -> Detected {
     let Some(found) = gradient_ratio(end).filter(|ratio| *ratio < VANISHED) else { return Ok(Vec::new()) };
     let step = case.since(|epoch| gradient_ratio(epoch).is_some_and(|ratio| ratio < VANISHED));
     let says = format!(
-        "the gradient vanishes, {}{}: at {first} it is {} of that at the last hidden layer",
+        "the weight gradient vanishes, {}{}: at {} it is {} of that at the last hidden layer",
         when(step),
         if end.step > step { format!(", and at step {}", end.step) } else { String::new() },
+        case.called(&first),
         ratio(found)
     );
     // Where it learns all the same, what is lost are the first layers.
     let severity = if case.remaining().is_ok_and(|left| left < 0.5) { Severity::Warning } else { Severity::Critical };
     Ok(vec![Symptom::new(severity, says).in_layers(vec![first]).since(step).with(
-        "first over last layer's gradient",
+        "first over last layer's weight gradient",
         found,
         "",
         VANISHED,

@@ -1,6 +1,6 @@
 //! Weights that grow without bound, or are decayed away.
 
-use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom, places};
+use super::{Case, Detected, Detector, NotMeasured, Severity, Symptom};
 use crate::{
     judge::number::{number, ratio},
     record::Layer,
@@ -45,7 +45,7 @@ fn detect(case: &Case) -> Detected {
     // One small layer may well grow: the output's weights do where the targets are sure.
     if 2 * grown.len() >= growth.len() {
         let most = growth.iter().map(|(_, ratio)| *ratio).fold(0.0, f64::max);
-        let says = format!("the weights of {} grew to up to {} times their size", places(&grown), number(most));
+        let says = format!("the weights of {} grew to up to {} times their size", case.places(&grown), number(most));
         found.push(Symptom::new(Severity::Warning, says).in_layers(grown).since(end).with(
             "growth of the weights",
             most,
@@ -56,7 +56,7 @@ fn detect(case: &Case) -> Detected {
     let shrunk = of(&|ratio| ratio < SHRUNK);
     if !shrunk.is_empty() {
         let least = growth.iter().map(|(_, ratio)| *ratio).fold(f64::INFINITY, f64::min);
-        let says = format!("the weights of {} shrank to {} of their size", places(&shrunk), ratio(least));
+        let says = format!("the weights of {} shrank to {} of their size", case.places(&shrunk), ratio(least));
         found.push(Symptom::new(Severity::Warning, says).in_layers(shrunk).since(end).with(
             "growth of the weights",
             least,
