@@ -4,6 +4,18 @@ use std::{io, path::PathBuf};
 
 use super::find::{DATA_VARIABLE, names, vocabulary};
 
+/// So few samples, of which a fifth of each class is drawn to test with where no test set is there, do not do.
+pub(super) fn too_few(samples: &str, train: usize, test: usize, apart: &str) -> String {
+    format!(
+        "too few {samples}: {train} to train on and {test} to test with, and at least 2 and 1 are needed. Without a test set \
+         a fifth of each class is drawn, so one class needs 5; or give both {apart}"
+    )
+}
+
+/// What a path may lead to.
+pub(super) const EXPECTED: &str = "a set of your own is a folder with a folder of PNG or JPEG files for each class, a table \
+                                   in .csv, or a folder with four IDX files";
+
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -26,7 +38,10 @@ pub enum DataError {
         reason: String,
     },
     /// A file is sound but not the one that was published.
-    #[error("{}: SHA-256 of the uncompressed contents: expected {expected}, found {found}", .path.display())]
+    #[error(
+        "{}: SHA-256 of the uncompressed contents: expected {expected}, found {found}; fetch the file anew, or give the \
+         folder by its path, by which any set is read", .path.display()
+    )]
     Checksum {
         /// The file.
         path: PathBuf,
@@ -50,7 +65,7 @@ pub enum DataError {
     },
     /// Neither a known set nor a folder.
     #[error(
-        "data set `{name}`: neither a known set ({known}) nor a folder{hint}{question}",
+        "data set `{name}`: neither a known set ({known}) nor a folder{hint}; {EXPECTED}{question}",
         known = names().join(", "),
         question = vocabulary(&names()).question(.name)
     )]

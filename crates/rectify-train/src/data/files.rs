@@ -65,7 +65,7 @@ impl Dataset {
     fn has_pictures(&self, field: &'static str) -> Result<(), DataError> {
         match self.train.pixels().is_empty() {
             true => {
-                let reason = "a table has no pictures".to_owned();
+                let reason = "a table has no pictures; leave it out".to_owned();
                 Err(DataError::File { path: self.source.clone(), field, reason })
             }
             false => Ok(()),

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::DataError;
+use super::{DataError, error::EXPECTED, pictures, table};
 use crate::words::Vocabulary;
 
 /// The environment variable with a folder of data sets, `$RECTIFY_DATA/mnist` and so on.
@@ -201,6 +201,8 @@ struct Listing {
     families: BTreeMap<String, BTreeMap<Role, PathBuf>>,
     /// The names of other files that look like parts of a data set.
     near: Vec<String>,
+    /// The first file that is a table.
+    table: Option<PathBuf>,
     folders: Vec<PathBuf>,
 }
 
@@ -217,6 +219,7 @@ impl Listing {
                 _ if !path.is_file() => {}
                 Some(name) if Role::of(name).is_some() => listing.add(name.to_owned(), path),
                 Some(name) if comes_near(name) => listing.near.push(name.to_owned()),
+                _ if table::is_table(&path) => listing.table = listing.table.or(Some(path)),
                 _ => {}
             }
         }
@@ -271,15 +274,22 @@ impl Listing {
                 let inside = self.folders.iter().flat_map(|folder| [folder.clone(), folder.join("raw")]);
                 let has_set = |folder: &PathBuf| {
                     let listing = Self::of(folder).unwrap_or_default();
-                    listing.families.keys().any(|prefix| listing.family(prefix).is_ok())
+                    let idx = listing.families.keys().any(|prefix| listing.family(prefix).is_ok());
+                    idx || pictures::is_pictures(folder) || table::is_table(folder)
                 };
                 let found = inside.filter(has_set).map(|folder| format!("`{}`", folder.display()));
                 let found: Vec<_> = found.take(SHOWN).collect();
-                let hint = match found.is_empty() {
-                    true => self.hint(),
-                    false => format!("; there are some in {}", found.join(", ")),
-                };
-                Err(format!("there are none of {} (each may end in `.gz`){hint}", FILES.join(", ")))
+                if !found.is_empty() {
+                    return Err(format!("there is no data set in it, and one in {}: give that path", found.join(", ")));
+                }
+                if let Some(reason) = pictures::without_class(folder) {
+                    return Err(reason);
+                }
+                if let Some(table) = &self.table {
+                    return Err(format!("there is a table in it: give the path of that, `{}`", table.display()));
+                }
+                let none = format!("there are none of {} (each may end in `.gz`)", FILES.join(", "));
+                Err(format!("{none}{}; {EXPECTED}", self.hint()))
             }
             [only] => self.family(only),
             ["", ..] => self.family("").map_err(|error| {

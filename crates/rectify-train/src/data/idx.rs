@@ -28,6 +28,9 @@ const INT: u8 = 0x0c;
 /// Columns of QMNIST's labels: the class, then who wrote the digit and where it is in the archives.
 const QMNIST_COLUMNS: usize = 8;
 
+/// What helps where a file is damaged.
+const FETCH: &str = "the file is damaged: fetch or copy it anew";
+
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdxContent {
@@ -120,7 +123,9 @@ impl From<io::Error> for Wrong {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             // Only `Gunzip` gives these: plain reads stop at the end without an error.
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::new("gzip stream", error.to_string()),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+                Self::new("gzip stream", format!("{error}; {FETCH}"))
+            }
             _ => Self::new("contents", format!("cannot be read: {error}")),
         }
     }
@@ -139,7 +144,10 @@ fn decode(
     }
     let gzipped = begin.starts_with(&gzip::MAGIC);
     if called_gzip && !gzipped && !begin.starts_with(&[0, 0]) {
-        return Err(Wrong::new("gzip stream", format!("not in gzip format: begins with {}", hexadecimal(begin))));
+        return Err(Wrong::new(
+            "gzip stream",
+            format!("not in gzip format: begins with {}; {FETCH}", hexadecimal(begin)),
+        ));
     }
     if !gzipped {
         return Ok((parse(file, file_length, content)?, None));
@@ -166,7 +174,7 @@ fn known_mistake(begin: &[u8]) -> Option<&'static str> {
         (b"\x28\xb5\x2f\xfd", "is compressed by Zstandard, which is not read: unpack it with `zstd -d`"),
     ];
     if begin.is_empty() {
-        return Some("the file is empty, expected {expected}");
+        return Some("the file is empty, expected {expected}: fetch or copy it anew");
     }
     let text = begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begin).trim_ascii_start();
     let text = |prefix: &str| text.get(..prefix.len()).is_some_and(|text| text.eq_ignore_ascii_case(prefix.as_bytes()));
@@ -182,7 +190,7 @@ fn hexadecimal(begin: &[u8]) -> String {
 fn parse(mut file: impl Read, capacity: u64, content: IdxContent) -> Result<Idx, Wrong> {
     let magic = read_up_to(&mut file, 4)?;
     let [zero_0, zero_1, dtype, dimensions] = magic[..] else {
-        return Err(Wrong::new("magic", format!("expected 4 bytes, the file has {}", magic.len())));
+        return Err(Wrong::new("magic", format!("expected 4 bytes, the file has {}; {FETCH}", magic.len())));
     };
     if [zero_0, zero_1] != [0, 0] {
         let found = format!("expected an IDX file, which begins with 00 00, found {}", hexadecimal(&magic));
@@ -219,11 +227,14 @@ fn parse(mut file: impl Read, capacity: u64, content: IdxContent) -> Result<Idx,
     let header = read_up_to(&mut file, 4 * usize::from(dimensions))?;
     let (lengths, rest) = header.as_chunks();
     if lengths.len() < usize::from(dimensions) || !rest.is_empty() {
-        return Err(Wrong::new("dimensions", format!("the file ends in its header, after {} bytes", 4 + header.len())));
+        return Err(Wrong::new(
+            "dimensions",
+            format!("the file ends in its header, after {} bytes; {FETCH}", 4 + header.len()),
+        ));
     }
     let dims: Vec<usize> = lengths.iter().map(|&length| u32::from_be_bytes(length) as usize).collect();
     if dims.contains(&0) {
-        return Err(Wrong::new("dimensions", format!("{dims:?} has no elements")));
+        return Err(Wrong::new("dimensions", format!("{dims:?} has no elements; each must be at least 1")));
     }
     if let (IdxContent::Labels, [_, columns]) = (content, &dims[..]) {
         // Of other tables, such as one with a column for each class, the first column is not the class.
@@ -239,21 +250,25 @@ fn parse(mut file: impl Read, capacity: u64, content: IdxContent) -> Result<Idx,
         .iter()
         .try_fold(element_size, |product: usize, &length| product.checked_mul(length))
         .filter(|&length| length <= MAX_ELEMENTS)
-        .ok_or_else(|| Wrong::new("dimensions", format!("{dims:?} is more than {MAX_ELEMENTS} bytes")))?;
+        .ok_or_else(|| {
+            Wrong::new("dimensions", format!("{dims:?} is more than {MAX_ELEMENTS} bytes; fewer samples are read"))
+        })?;
 
     let declared = (magic.len() + header.len() + length) as u64;
     if declared > capacity {
-        let found = format!("the header declares {declared} bytes, the file cannot hold more than {capacity}");
+        let found = format!("the header declares {declared} bytes, the file cannot hold more than {capacity}; {FETCH}");
         return Err(Wrong::new("length", found));
     }
     // One byte more than declared tells whether something follows.
     let bytes = read_up_to(&mut file, length + 1)?;
     match bytes.len() {
         found if found < length => {
-            Err(Wrong::new("length", format!("the header declares {length} bytes of elements, the file has {found}")))
+            let reason = format!("the header declares {length} bytes of elements, the file has {found}; {FETCH}");
+            Err(Wrong::new("length", reason))
         }
         found if found > length => {
-            Err(Wrong::new("length", format!("bytes follow the {length} of elements that the header declares")))
+            let reason = format!("bytes follow the {length} of elements that the header declares; {FETCH}");
+            Err(Wrong::new("length", reason))
         }
         _ => Ok(Idx { dtype, dims, bytes, notes: Vec::new() }),
     }
@@ -261,9 +276,9 @@ fn parse(mut file: impl Read, capacity: u64, content: IdxContent) -> Result<Idx,
 
 fn read_up_to(file: &mut impl Read, length: usize) -> Result<Vec<u8>, Wrong> {
     let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(length)
-        .map_err(|error| Wrong::new("length", format!("no memory for {length} bytes: {error}")))?;
+    bytes.try_reserve_exact(length).map_err(|error| {
+        Wrong::new("length", format!("no memory for {length} bytes: {error}; fewer samples take less"))
+    })?;
     file.take(length as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

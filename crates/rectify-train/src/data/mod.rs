@@ -186,19 +186,26 @@ impl Dataset {
         let refuse = |field, reason: &str| DataError::File { path: path.to_owned(), field, reason: reason.to_owned() };
         if !is_known && table::is_table(path) {
             if image_size.is_some() {
-                return Err(refuse("image_size", "only folders of PNG and JPEG files are resized; this is a table"));
+                return Err(refuse(
+                    "image_size",
+                    "only folders of PNG and JPEG files are resized, and this is a table: leave it out",
+                ));
             }
             return Self::of_table(name_or_path, table::read(path, label_column.as_deref())?, *train_size);
         }
         if label_column.is_some() {
-            return Err(refuse("label_column", "only tables in CSV or Parquet have columns; this set has pictures"));
+            return Err(refuse(
+                "label_column",
+                "only tables in CSV or Parquet have columns, and this set has pictures: leave it out",
+            ));
         }
         if !is_known && pictures::is_pictures(path) {
             return Self::of_pictures(name_or_path, pictures::read(path, *image_size)?, *train_size);
         }
         let source = Source::find(name_or_path)?;
         if image_size.is_some() {
-            let reason = "only folders of PNG and JPEG files are resized; this set has IDX files".to_owned();
+            let reason =
+                "only folders of PNG and JPEG files are resized, and this set has IDX files: leave it out".to_owned();
             return Err(DataError::File { path: source.folder, field: "image_size", reason });
         }
         let read = |file: usize| {
@@ -224,7 +231,9 @@ impl Dataset {
         let [channels, height, width] = train_layout.size();
         if test_layout.size() != train_layout.size() {
             let [test, train] = [test_layout, train_layout].map(|layout| size_in_words(layout.size()));
-            let reason = format!("images are {test}, those for training are {train}");
+            let reason = format!(
+                "images are {test}, those for training are {train}; give files of one set, or resize them to one size"
+            );
             return Err(DataError::File { path: test_path.clone(), field: "dimensions", reason });
         }
         let mut train = pair(train_images, train_layout, train_labels, train_labels_path)?;
@@ -233,14 +242,17 @@ impl Dataset {
             return Err(DataError::File {
                 path: train_labels_path.clone(),
                 field: "samples",
-                reason: "1 is too few: one is needed for training and one for validation".to_owned(),
+                reason: "1 is too few: at least 2 are needed, one for training and one for validation".to_owned(),
             });
         }
 
         // Before the split, so that it makes no difference which samples are kept.
         let classes = Classes::of(&train.labels);
         if classes.len() > MOST_CLASSES {
-            let reason = format!("{} different labels; a set has at most {MOST_CLASSES} classes", classes.len());
+            let reason = format!(
+                "{} different labels; a set has at most {MOST_CLASSES} classes: leave samples of the others out",
+                classes.len()
+            );
             return Err(DataError::File { path: train_labels_path.clone(), field: "label", reason });
         }
         notes.extend(classes.note().map(|note| format!("{}: {note}", train_labels_path.display())));
@@ -250,7 +262,8 @@ impl Dataset {
             path: test_labels_path.clone(),
             field: "label",
             reason: format!(
-                "sample {sample} (from 0) has label {label}, which no training sample has; they have {}",
+                "sample {sample} (from 0) has label {label}, which no training sample has; they have {}: leave such samples out of \
+                 the test files, or add some to the training files",
                 label_ranges(&class_labels)
             ),
         })?;
@@ -405,7 +418,13 @@ fn layout(images: &Idx, path: &Path) -> Result<Layout, DataError> {
 fn pair(images: Idx, layout: Layout, labels: Idx, labels_path: &Path) -> Result<Samples, DataError> {
     let wrong = |field, reason| DataError::File { path: labels_path.to_owned(), field, reason };
     if images.dims[0] != labels.dims[0] {
-        return Err(wrong("samples", format!("{} labels for {} images", labels.dims[0], images.dims[0])));
+        return Err(wrong(
+            "samples",
+            format!(
+                "{} labels for {} images; each image has one label: give files of one set, whole ones",
+                labels.dims[0], images.dims[0]
+            ),
+        ));
     }
     let labels = labels.into_labels().map_err(|reason| wrong("label", reason))?;
     let mut pixels = images.bytes;

@@ -8,7 +8,7 @@ use std::{
 use image::{ColorType, DynamicImage, imageops::FilterType};
 use rayon::prelude::*;
 
-use super::{DataError, MAX_ELEMENTS, MOST_CLASSES, Samples, samples::Features, shuffled};
+use super::{DataError, MAX_ELEMENTS, MOST_CLASSES, Samples, error::too_few, samples::Features, shuffled};
 
 /// Seed of the order of samples, and of the test set where none is there. Fixed, so that every experiment has the same.
 const SEED: u64 = 0x7069_6374_7572_6573;
@@ -38,6 +38,18 @@ pub fn is_pictures(folder: &Path) -> bool {
     holds(folder) || holds(&folder.join("train"))
 }
 
+/// What helps where pictures lie in a folder itself; `None` where none do.
+pub fn without_class(folder: &Path) -> Option<String> {
+    let pictures: Vec<PathBuf> = files(folder).ok()?.into_iter().filter(|file| is_picture(file)).collect();
+    let example = folder.join("CLASS").join(pictures.first()?.file_name()?);
+    Some(format!(
+        "{} in the folder itself, where nothing tells their classes; put those of each class into a folder of its own, as \
+         in `{}`",
+        if pictures.len() == 1 { "1 picture lies".to_owned() } else { format!("{} pictures lie", pictures.len()) },
+        example.display()
+    ))
+}
+
 /// Reads the pictures of a folder, all of them `side` pixels wide and high, or as they are.
 ///
 /// # Errors
@@ -48,6 +60,17 @@ pub fn read(folder: &Path, side: Option<usize>) -> Result<Pictures, DataError> {
     let wrong = |path: &Path, field, reason| DataError::File { path: path.to_owned(), field, reason };
     let mut notes = Vec::new();
     let (train_folder, test_folder) = (folder.join("train"), folder.join("test"));
+    for (there, absent) in [(&train_folder, &test_folder), (&test_folder, &train_folder)] {
+        if !absent.is_dir() && folders(there).is_ok_and(|inside| !inside.is_empty()) {
+            let reason = format!(
+                "it is not there, and {} is; make it, with a folder of pictures for each class, or move the classes' \
+                 folders up into {}, and a fifth of each is drawn to test with",
+                there.display(),
+                folder.display()
+            );
+            return Err(wrong(absent, "folder", reason));
+        }
+    }
     let (train, test) = match train_folder.is_dir() && test_folder.is_dir() {
         true => (listing(&train_folder)?, listing(&test_folder)?),
         false => {
@@ -64,11 +87,14 @@ pub fn read(folder: &Path, side: Option<usize>) -> Result<Pictures, DataError> {
     let names = |listing: &Listing| listing.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     let class_names = names(&train);
     if let Some(foreign) = names(&test).into_iter().find(|name| !class_names.contains(name)) {
-        let reason = format!("there is no class `{foreign}` in train/; it has {}", class_names.join(", "));
+        let reason = format!(
+            "there is no class `{foreign}` in train/; it has {}: take it away, or put some of it into train/",
+            class_names.join(", ")
+        );
         return Err(wrong(&test_folder.join(foreign), "class", reason));
     }
     if class_names.len() > MOST_CLASSES {
-        return Err(wrong(folder, "classes", format!("at most {MOST_CLASSES}, found {}", class_names.len())));
+        return Err(wrong(folder, "classes", format!("at most {MOST_CLASSES} folders, found {}", class_names.len())));
     }
     let labelled = |listing: Listing| -> Vec<(PathBuf, u16)> {
         let class = |name: &str| class_names.iter().position(|other| other == name).unwrap_or(0) as u16;
@@ -76,7 +102,8 @@ pub fn read(folder: &Path, side: Option<usize>) -> Result<Pictures, DataError> {
     };
     let (train, test) = (labelled(train), labelled(test));
     if train.len() < 2 || test.is_empty() {
-        let reason = format!("{} pictures to train on and {} to test with are too few", train.len(), test.len());
+        let reason =
+            too_few("pictures", train.len(), test.len(), "in train/ and test/, each with the classes' folders");
         return Err(wrong(folder, "samples", reason));
     }
     // Whoever takes the first of them takes some of every class.
@@ -130,9 +157,11 @@ fn decode(path: &Path, side: Option<usize>) -> Result<DynamicImage, DataError> {
     // By its contents, as names lie.
     let reader = image::io::Reader::open(path).and_then(image::io::Reader::with_guessed_format).map_err(io)?;
     let wrong = |reason: String| DataError::File { path: path.to_owned(), field: "picture", reason };
-    let image = reader.decode().map_err(|error| wrong(format!("not a sound PNG or JPEG: {error}")))?;
+    let image = reader
+        .decode()
+        .map_err(|error| wrong(format!("not a sound PNG or JPEG: {error}; save it anew, or take it away")))?;
     if matches!(image.color(), ColorType::Rgb32F | ColorType::Rgba32F) {
-        return Err(wrong("its pixels are floats; 8 or 16 bits a channel are read".to_owned()));
+        return Err(wrong("its pixels are floats; save it with 8 or 16 bits a channel".to_owned()));
     }
     Ok(match side {
         // An area under a triangle is averaged where it shrinks.
@@ -152,19 +181,22 @@ fn listing(folder: &Path) -> Result<Listing, DataError> {
             reason: reason.to_owned(),
         };
         let name = class.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| wrong(&class, "class", "its name is not UTF-8"))?.to_owned();
+        let name = name.ok_or_else(|| wrong(&class, "class", "its name is not UTF-8; give it another"))?.to_owned();
         let files = files(&class).map_err(|cause| io(&class, cause))?;
         if let Some(odd) = files.iter().find(|file| !is_picture(file)) {
             return Err(wrong(
                 odd,
                 "picture",
-                "a class folder holds PNG and JPEG files only; hidden ones are passed over",
+                "a class folder holds PNG and JPEG files only, and hidden ones are passed over: take it away",
             ));
         }
         if files.is_empty() {
-            return Err(wrong(&class, "samples", "this class has no picture"));
+            return Err(wrong(&class, "samples", "this class has no picture; put some into it, or take it away"));
         }
         classes.push((name, files));
+    }
+    if let (true, Some(reason)) = (classes.is_empty(), without_class(folder)) {
+        return Err(DataError::File { path: folder.to_owned(), field: "files", reason });
     }
     Ok(classes)
 }

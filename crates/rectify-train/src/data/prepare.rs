@@ -73,11 +73,13 @@ pub struct Prepared {
 ///
 /// What is wrong with it, without its name.
 pub fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let unsound = |error: ImageError| format!("not a sound PNG or JPEG: {error}");
+    let unsound = |error: ImageError| format!("not a sound PNG or JPEG: {error}; save it anew as one of them");
     let reader = || Reader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| unsound(error.into()));
     let (width, height) = reader()?.into_dimensions().map_err(unsound)?;
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
-        return Err(format!("says that it has {width} × {height} pixels; at most {MOST_PIXELS} are read"));
+        return Err(format!(
+            "says that it has {width} × {height} pixels; at most {MOST_PIXELS} are read: make it smaller"
+        ));
     }
     reader()?.decode().map_err(unsound)
 }

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataError, MAX_ELEMENTS, MOST_CLASSES, Samples, samples::Features, shuffled};
+use super::{DataError, MAX_ELEMENTS, MOST_CLASSES, Samples, error::too_few, samples::Features, shuffled};
 
 /// Seed of the order of samples, and of the test set where none is there. Fixed, so that every experiment has the same.
 const SEED: u64 = 0x7461_626c_6573_0000;
@@ -72,7 +72,11 @@ pub fn read(path: &Path, label_column: Option<&str>) -> Result<Table, DataError>
             let all = File::read(&train, label_column)?;
             let second = File::read(&test, label_column)?;
             if second.columns != all.columns {
-                let reason = format!("[{}], and train has [{}]", list(&second.columns), list(&all.columns));
+                let reason = format!(
+                    "[{}], and train has [{}]; both need the same, in one order",
+                    list(&second.columns),
+                    list(&all.columns)
+                );
                 return Err(wrong(&test, "columns", reason));
             }
             (all, Some((test, second)))
@@ -127,7 +131,10 @@ pub fn read(path: &Path, label_column: Option<&str>) -> Result<Table, DataError>
         None => samples(&all.numbers, &labels, &tested),
         Some((path, file)) => {
             let labels = classes(&file).map_err(|foreign| {
-                let reason = format!("`{foreign}` is in no training row; classes are {}", list(&class_names));
+                let reason = format!(
+                    "`{foreign}` is in no training row; classes are {}: leave such rows out, or add some to train",
+                    list(&class_names)
+                );
                 wrong(&path, "class", reason)
             })?;
             samples(&file.numbers, &labels, &all_rows(labels.len()))
@@ -135,7 +142,7 @@ pub fn read(path: &Path, label_column: Option<&str>) -> Result<Table, DataError>
     };
     if train.labels.len() < 2 || test.labels.is_empty() {
         let reason =
-            format!("{} rows to train on and {} to test with are too few", train.labels.len(), test.labels.len());
+            too_few("rows", train.labels.len(), test.labels.len(), "in files of their own, train.csv and test.csv");
         return Err(wrong(path, "samples", reason));
     }
     Ok(Table { class_names, feature_names: all.columns, train, test, notes })
@@ -198,7 +205,9 @@ impl File {
             Some("parquet") => read_parquet(path)?,
             _ => csv::rows(path)?,
         };
-        let first = rows.next().ok_or_else(|| wrong("samples", "there is no row".to_owned()))??;
+        let first = rows
+            .next()
+            .ok_or_else(|| wrong("samples", "there is no row; each sample is one, numbers and a label".to_owned()))??;
         let width = header.as_ref().map_or(first.1.len(), Vec::len);
         let rows = iter::once(Ok(first)).chain(rows);
         let columns: Vec<String> = match &header {
@@ -244,7 +253,10 @@ impl File {
                 file.numbers.push(number);
             }
             if cells[label].is_empty() {
-                return Err(wrong("label", format!("{place} has none in column `{}`", columns[label])));
+                return Err(wrong(
+                    "label",
+                    format!("{place} has none in column `{}`; fill it, or leave the row out", columns[label]),
+                ));
             }
             let next = places.len();
             let name = &cells[label];
@@ -254,7 +266,9 @@ impl File {
             }
             file.labels.push(known);
             if size_of_val(&*file.numbers) > MAX_ELEMENTS {
-                let reason = format!("{place}: the numbers take more than {MAX_ELEMENTS} bytes of memory");
+                let reason = format!(
+                    "{place}: the numbers take more than {MAX_ELEMENTS} bytes of memory; fewer rows or columns are read"
+                );
                 return Err(wrong("samples", reason));
             }
         }
@@ -280,7 +294,7 @@ fn find_label(columns: &[String], asked: Option<&str>) -> Result<usize, String> 
         same.or_else(|| columns.iter().position(|column| column.eq_ignore_ascii_case(name)))
     };
     match asked {
-        _ if columns.is_empty() => Err("there is no column".to_owned()),
+        _ if columns.is_empty() => Err("there is no column; numbers and a label are expected".to_owned()),
         None => Ok(LABELS.into_iter().find_map(named).unwrap_or(columns.len() - 1)),
         Some(asked) => {
             let place = asked.parse::<usize>().ok().filter(|place| (1..=columns.len()).contains(place));

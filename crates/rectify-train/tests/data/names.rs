@@ -146,6 +146,7 @@ fn a_folder_without_the_files_says_what_comes_near() {
     let folder = TempDir::new().expect("there is a temporary folder");
     holds(&message(folder.path()), &[folder.path().to_str().expect("UTF-8"), "none of", FILES[0], FILES[3], ".gz"]);
     assert!(!message(folder.path()).contains("there is `"));
+    holds(&message(folder.path()), &["a folder of PNG or JPEG files for each class", "a table in .csv"]);
 
     for name in ["train_images.npy", "train-images-idx3-ubyte.gz.part", "notes.txt", "train-images-idx3-ubyte.xz"] {
         fs::write(folder.path().join(name), b"").expect("writable");
@@ -161,7 +162,7 @@ fn a_folder_without_the_files_says_what_comes_near() {
     let raw = folder.path().join("MNIST/raw");
     fs::create_dir_all(&raw).expect("writable");
     write(&sound_files(), &raw);
-    holds(&message(folder.path()), &["there are some in", raw.to_str().expect("UTF-8")]);
+    holds(&message(folder.path()), &["and one in", raw.to_str().expect("UTF-8"), "give that path"]);
 }
 
 #[test]
@@ -169,7 +170,10 @@ fn what_is_no_folder_is_one_clear_error() {
     let folder = folder_of(&sound_files());
     let file = folder.path().join(FILES[0]);
     holds(&message(&file), &[FILES[0], "it is a file", "the folder is", folder.path().to_str().expect("UTF-8")]);
-    holds(&message(&folder.path().join("absent")), &["absent", "neither a known set", "nor a folder"]);
+    holds(
+        &message(&folder.path().join("absent")),
+        &["absent", "neither a known set", "nor a folder", "a set of your own is"],
+    );
     holds(&message(&folder.path().join("absent/too")), &["absent/too", "neither a known set"]);
     holds(&message(Path::new("fashion-minst")), &["did you mean `fashion-mnist`?"]);
     for odd in ["", "..", "."] {

@@ -106,21 +106,62 @@ fn what_is_no_picture_is_named() {
         move |folder: &Path| fs::write(folder.join(name), bytes).expect("it can be written")
     };
     for (found, parts) in [
-        (error(&write("cat/notes.txt", b"")), ["notes.txt: picture: ", "PNG and JPEG files only"]),
-        (error(&write("cat/z.png", b"no picture")), ["z.png: picture: ", "not a sound PNG or JPEG"]),
-        (error(&write("cat/z.png", b"\x89PNG\r\n\x1a\n")), ["z.png: picture: ", "not a sound PNG or JPEG"]),
-        (error(&|folder| fs::create_dir(folder.join("empty")).expect("it can")), ["empty: samples: ", "no picture"]),
+        (error(&write("cat/notes.txt", b"")), ["notes.txt: picture: ", "PNG and JPEG files only", "take it away"]),
+        (error(&write("cat/z.png", b"no picture")), ["z.png: picture: ", "not a sound PNG or JPEG", "save it anew"]),
+        (
+            error(&write("cat/z.png", b"\x89PNG\r\n\x1a\n")),
+            ["z.png: picture: ", "not a sound PNG or JPEG", "save it anew"],
+        ),
+        (
+            error(&|folder| fs::create_dir(folder.join("empty")).expect("it can")),
+            ["empty: samples: ", "no picture", "put some into it"],
+        ),
         (
             error(&|folder| {
                 fs::create_dir(folder.join("train")).expect("it can");
                 fs::rename(folder.join("cat"), folder.join("train/cat")).expect("it can");
                 grey(&folder.join("test/cow/0.png"), [2, 3], 0);
             }),
-            ["cow: class: ", "there is no class `cow` in train/; it has cat"],
+            ["cow: class: ", "there is no class `cow` in train/; it has cat", "take it away"],
+        ),
+        (
+            error(&|folder| {
+                fs::create_dir(folder.join("train")).expect("it can");
+                for class in ["cat", "dog"] {
+                    fs::rename(folder.join(class), folder.join("train").join(class)).expect("it can");
+                }
+            }),
+            ["test: folder: it is not there", "make it", "move the classes' folders up"],
         ),
     ] {
         assert!(parts.iter().all(|part| found.contains(part)), "{found}");
     }
+    let folder = TempDir::new().expect("there is a temporary folder");
+    for place in 0..6 {
+        grey(&folder.path().join(format!("{place}.png")), [2, 3], 0);
+    }
+    let flat = load(folder.path(), None).expect_err("nothing tells the classes");
+    let class = folder.path().join("CLASS/0.png");
+    for part in ["6 pictures lie in the folder itself", "a folder of its own", class.to_str().expect("UTF-8")] {
+        assert!(flat.contains(part), "`{part}` is not in: {flat}");
+    }
+    for split in ["train", "test"] {
+        grey(&folder.path().join(format!("split/{split}/0.png")), [2, 3], 0);
+    }
+    let split = load(&folder.path().join("split"), None).expect_err("nothing tells the classes");
+    assert!(split.contains("train: files: 1 picture lies in the folder itself"), "{split}");
+    fs::remove_dir_all(folder.path().join("split")).expect("it is there");
+    for class in ["cat", "dog"] {
+        (0..3).for_each(|place| grey(&folder.path().join(format!("few/{class}/{place}.png")), [2, 3], 0));
+    }
+    let few = load(&folder.path().join("few"), None).expect_err("none are left to test with");
+    for part in
+        ["too few pictures: 6 to train on and 0 to test with", "at least 2 and 1 are needed", "one class needs 5"]
+    {
+        assert!(few.contains(part), "`{part}` is not in: {few}");
+    }
+    let inside = load(&folder.path().join("."), None).expect_err("it has a folder of classes");
+    assert!(inside.contains("and one in") && inside.contains("few"), "{inside}");
     let idx = Dataset::load_with("mnist", &DataOptions { image_size: Some(14), ..DataOptions::default() })
         .expect_err("bytes are not resized")
         .to_string();

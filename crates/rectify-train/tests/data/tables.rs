@@ -93,10 +93,19 @@ fn a_folder_with_two_files_has_its_own_split() {
     assert!(!set.notes.iter().any(|note| note.contains("drawn")), "{:?}", set.notes);
     write("test.csv", "size,petal,species\n1,0.5,tulip\n");
     let message = load(folder.path(), None).expect_err("no such class");
-    assert!(message.contains("test.csv") && message.contains("`tulip` is in no training row"), "{message}");
+    assert!(
+        message.contains("test.csv")
+            && message.contains("`tulip` is in no training row")
+            && message.contains("leave such rows out"),
+        "{message}"
+    );
     write("test.csv", "petal,size,species\n1,0.5,rose\n");
     let message = load(folder.path(), None).expect_err("other columns");
-    assert!(message.contains("[petal, size], and train has [size, petal]"), "{message}");
+    assert!(message.contains("[petal, size], and train has [size, petal]; both need the same"), "{message}");
+    fs::remove_file(folder.path().join("test.csv")).expect("it is there");
+    let message = load(folder.path(), None).expect_err("one table makes no folder of two");
+    let train = folder.path().join("train.csv");
+    assert!(message.contains("give the path of that") && message.contains(train.to_str().expect("UTF-8")), "{message}");
 }
 
 #[test]
@@ -109,19 +118,25 @@ fn what_is_wrong_is_named_with_its_line() {
         &["line 3", "column `petal`", "`red` is no finite number"],
     );
     refuses(&format!("{names}1,2,rose\n3,inf,iris\n"), None, &["line 3", "`inf` is no finite number"]);
-    refuses(&format!("{names}1,2,rose\n3,4\n"), None, &["line 3 has 2 cells, and the first has 3"]);
-    refuses(&format!("{names}1,2,\n"), None, &["line 2 has none in column `species`"]);
-    refuses(names, None, &["there is no row"]);
+    refuses(
+        &format!("{names}1,2,rose\n3,4\n"),
+        None,
+        &["line 3 has 2 cells, and the first has 3", "every row needs as many"],
+    );
+    refuses(&format!("{names}1,2,\n"), None, &["line 2 has none in column `species`", "fill it, or leave the row out"]);
+    refuses(names, None, &["there is no row; each sample is one"]);
     refuses("", None, &["there is no row"]);
     refuses("<html><body>\nnot found\n", None, &["1 column"]);
-    refuses(&format!("{names}1,2,rose\n"), None, &["too few"]);
+    let too_few =
+        ["too few rows: 1 to train on", "at least 2 and 1 are needed", "one class needs 5", "train.csv and test.csv"];
+    refuses(&format!("{names}1,2,rose\n"), None, &too_few);
     let many: String = (0..1001).map(|i| format!("1,2,flower{i}\n")).collect();
     refuses(&format!("{names}{many}"), None, &["1001 different values in column `species`", "--label-column"]);
     let folder = TempDir::new().expect("there is a temporary folder");
     let path = folder.path().join("table.csv");
     fs::write(&path, b"a,label\n1,caf\xe9\n").expect("it can be written");
     let message = load(&path, None).expect_err("it is Latin-1");
-    assert!(message.contains("line 2 is not UTF-8"), "{message}");
+    assert!(message.contains("line 2 is not UTF-8; save the file as that"), "{message}");
 }
 
 #[test]

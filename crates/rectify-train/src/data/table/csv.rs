@@ -50,9 +50,13 @@ fn wrong(path: &Path, error: csv::Error) -> DataError {
     let line = |position: &Option<csv::Position>| position.as_ref().map_or(0, csv::Position::line);
     let reason = match error.kind() {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            format!("line {} has {len} cells, and the first has {expected_len}", line(pos))
+            format!(
+                "line {} has {len} cells, and the first has {expected_len}; every row needs as many, and a cell with a comma \
+                 in it stands between quotes",
+                line(pos)
+            )
         }
-        ErrorKind::Utf8 { pos, .. } => format!("line {} is not UTF-8", line(pos)),
+        ErrorKind::Utf8 { pos, .. } => format!("line {} is not UTF-8; save the file as that", line(pos)),
         _ => {
             let text = error.to_string();
             return match error.into_kind() {

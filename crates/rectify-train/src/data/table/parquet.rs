@@ -23,7 +23,7 @@ pub fn rows(path: &Path) -> Result<Rows<'static>, DataError> {
         let reason = match text.contains("Disabled feature") {
             // pandas compresses by Snappy, polars by Zstandard unless it is told otherwise.
             true => format!("{text}: Snappy is read, as in write_parquet(…, compression=\"snappy\")"),
-            false => format!("no sound Parquet: {text}"),
+            false => format!("no sound Parquet: {text}; write it anew"),
         };
         DataError::File { path: path.to_owned(), field: "file", reason }
     };
@@ -39,7 +39,7 @@ pub fn rows(path: &Path) -> Result<Rows<'static>, DataError> {
         let place = format!("row {}", i + 1);
         let cells = row.get_column_iter().map(|(name, field)| {
             cell(field).ok_or_else(|| {
-                let reason = format!("{place}, column `{name}`: more than one value, or one that is no number or text");
+                let reason = format!("{place}, column `{name}`: more than one value, or one that is no number or text; leave the column out");
                 DataError::File { path: owner.clone(), field: "cell", reason }
             })
         });
