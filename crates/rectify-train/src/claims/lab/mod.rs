@@ -1,8 +1,15 @@
 //! What a claim's experiment works with: a device, data sets, rates, and trainings side by side.
+//!
+//! A piece of work that is kept is known by the paths of the types here, among other things: a type that moves to another
+//! module is worked on anew in folders of before.
+
+#[cfg(test)]
+mod tests;
+mod training;
+mod words;
 
 use std::{
     any::type_name,
-    cell::RefCell,
     collections::HashMap,
     fmt::{self, Debug},
     path::Path,
@@ -10,7 +17,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use burn::{module::Module, tensor::Device};
@@ -21,43 +28,19 @@ use crate::{
     activation::Activation,
     backend::{self, BackendError},
     data::{DataError, Dataset, DeviceDataset, DeviceSamples},
-    experiment::{Dtype, Experiment, ProbeEvery},
-    network::{Mlp, Model, Network, Shape},
-    record::{Epoch, Run, Status, StepProbe},
+    experiment::{Dtype, Experiment},
+    record::{Epoch, Status},
     store::{Evidence, StoreError},
     train::{
-        Event, Progress, SAVE_EVERY, State, Trainer, evaluate,
+        SAVE_EVERY, evaluate,
         grid::{Training, jobs},
         schedule::side_by_side,
     },
 };
-
-thread_local! {
-    /// The piece of work that is kept and that this thread is at, and how many of its trainings have begun.
-    static PIECE: RefCell<Option<(String, usize)>> = const { RefCell::new(None) };
-}
-
-fn begin_piece(work: Option<String>) {
-    PIECE.set(work.map(|work| (work, 0)));
-}
-
-/// The piece that this thread is at, and which of its trainings begins now: by that, a training is the same in another
-/// process.
-fn next_training() -> Option<(String, usize)> {
-    PIECE.with_borrow_mut(|piece| {
-        let (work, begun) = piece.as_mut()?;
-        *begun += 1;
-        Some((work.clone(), *begun))
-    })
-}
-
-/// What is kept of a training beside its modules and what was seen of it.
-#[derive(Serialize, Deserialize)]
-struct Meta {
-    progress: Progress,
-    epochs: Vec<Epoch>,
-    probes: Vec<StepProbe>,
-}
+use training::begin_piece;
+pub use training::trained;
+pub(super) use words::flags;
+pub use words::{describe, rates_in_words};
 
 /// How much is spent on each claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,8 +163,6 @@ type DataKey = (String, Option<usize>, Dtype);
 
 /// Test samples of a quick experiment.
 const QUICK_TEST: usize = 1000;
-/// Samples that a network is evaluated on between epochs, where nothing is read from that.
-const UNUSED: usize = 100;
 /// Training samples that the final loss is the mean over.
 const LOSS_SAMPLE: usize = 2000;
 /// How often a grid of rates is widened, each time by one factor.
@@ -291,160 +272,6 @@ impl<'a> Lab<'a> {
     /// What is odd about the files of the data sets that were read so far: [`Dataset::notes`], each once.
     pub fn data_notes(&self) -> Vec<String> {
         lock(&self.notes).clone()
-    }
-
-    /// A network with fresh weights that tracks gradients.
-    pub fn network(&self, training: &Training, data: &DeviceDataset) -> Model {
-        self.network_of(training, data.shape())
-    }
-
-    /// The same with another number of outputs, or for other images.
-    pub fn network_of(&self, training: &Training, shape: Shape) -> Model {
-        let device = self.device.clone().autodiff();
-        Model::new(&training.experiment, &training.activation, shape, training.seed, &device)
-    }
-
-    /// A fully connected network with fresh weights that tracks gradients, to build another one from.
-    ///
-    /// # Panics
-    ///
-    /// Where the experiment's model is not `mlp`: claims set it themselves.
-    pub fn mlp(&self, training: &Training, data: &DeviceDataset) -> Mlp {
-        match self.network(training, data) {
-            Model::Mlp(mlp) => mlp,
-            Model::Cnn(_) => panic!("the experiment asks for a CNN"),
-        }
-    }
-
-    /// Trains a network.
-    ///
-    /// What is evaluated between epochs is a few samples, unless the experiment is probed: then the layers are measured on
-    /// the whole validation set.
-    ///
-    /// In a piece of work that is [kept](Self::keeping), a long training is saved as it goes on, and begins where it was
-    /// saved.
-    ///
-    /// # Errors
-    ///
-    /// [`ClaimError::Interrupted`], [`ClaimError::Store`].
-    pub fn train<N: Network>(
-        &self,
-        network: N,
-        training: &Training,
-        data: &DeviceDataset,
-    ) -> Result<(N, Run), ClaimError> {
-        let (network, run, ()) = self.train_observed(network, training, data, (), &mut |(), _| {})?;
-        Ok((network, run))
-    }
-
-    /// [`train`](Self::train), of which `observe` gathers in `seen` what it sees: all that it remembers, since it is saved
-    /// with the training.
-    ///
-    /// # Errors
-    ///
-    /// As [`train`](Self::train).
-    pub fn train_observed<N: Network, S: Serialize + DeserializeOwned>(
-        &self,
-        network: N,
-        training: &Training,
-        data: &DeviceDataset,
-        seen: S,
-        observe: &mut dyn FnMut(&mut S, Event<N>),
-    ) -> Result<(N, Run, S), ClaimError> {
-        self.train_until(None, network, training, data, seen, observe)
-    }
-
-    /// [`train_observed`](Self::train_observed) that also ends, soon after what was seen is `enough`, as if it had been
-    /// meant to.
-    ///
-    /// # Errors
-    ///
-    /// As [`train`](Self::train).
-    pub fn train_until<N: Network, S: Serialize + DeserializeOwned>(
-        &self,
-        enough: Option<fn(&S) -> bool>,
-        network: N,
-        training: &Training,
-        data: &DeviceDataset,
-        mut seen: S,
-        observe: &mut dyn FnMut(&mut S, Event<N>),
-    ) -> Result<(N, Run, S), ClaimError> {
-        let Training { experiment, activation, seed } = training;
-        let data = light(data, experiment);
-        let mut trainer = Trainer::new(network, activation, *seed, experiment, &data).save_every(self.save_every);
-        let kept = self.evidence.as_ref().zip(next_training());
-        if let Some((evidence, (work, nth))) = &kept
-            && let Some((meta, before, records)) = evidence.load_state::<Meta, S>((work, *nth))?
-        {
-            let Meta { progress, epochs, probes } = meta;
-            seen = before;
-            trainer = trainer
-                .resume(State { progress, records, epochs, probes })
-                .map_err(|error| StoreError::damaged(&evidence.path(work), error))?;
-        }
-
-        let began = Instant::now();
-        let (reached, mut failed) = (AtomicBool::new(false), None);
-        let stopped = || self.stop.load(Ordering::Relaxed);
-        let halt = if enough.is_some() { &AtomicBool::new(stopped()) } else { self.stop };
-        let mut watch = |event: Event<N>| {
-            match &event {
-                Event::Epoch(epoch) => self.tell(training, Some(*epoch)),
-                // What is sooner done again than saved is not saved.
-                Event::Save(snapshot) if stopped() || began.elapsed() >= self.save_every => {
-                    if let Some((evidence, (work, nth))) = &kept
-                        && !reached.load(Ordering::Relaxed)
-                    {
-                        let (epochs, probes) = (snapshot.epochs.to_vec(), snapshot.probes.to_vec());
-                        let meta = Meta { progress: snapshot.progress.clone(), epochs, probes };
-                        let saved = evidence.save_state((work, *nth), &meta, &seen, &|| snapshot.records());
-                        failed = failed.take().or(saved.err());
-                    }
-                }
-                _ => {}
-            }
-            observe(&mut seen, event);
-            if let Some(enough) = enough {
-                reached.fetch_or(enough(&seen), Ordering::Relaxed);
-                halt.fetch_or(stopped() || reached.load(Ordering::Relaxed), Ordering::Relaxed);
-            }
-        };
-        let (network, run) = trainer.run(halt, &mut watch);
-        self.tell(training, None);
-        match failed {
-            Some(error) => Err(error.into()),
-            None if run.status == Status::Interrupted && !reached.load(Ordering::Relaxed) => {
-                Err(ClaimError::Interrupted)
-            }
-            None => Ok((network, run, seen)),
-        }
-    }
-
-    /// [`train`](Self::train), and what it came to on the whole test set.
-    ///
-    /// # Errors
-    ///
-    /// As [`train`](Self::train).
-    pub fn fit<N: Network>(
-        &self,
-        network: N,
-        training: &Training,
-        data: &DeviceDataset,
-    ) -> Result<(N, Run, Trained), ClaimError> {
-        let (network, run) = self.train(network, training, data)?;
-        let trained = trained(&network, &run, data);
-        Ok((network, run, trained))
-    }
-
-    /// The network that the settings name, trained.
-    ///
-    /// # Errors
-    ///
-    /// As [`data`](Self::data) and [`train`](Self::train).
-    pub fn fit_setup(&self, setup: &Setup, seed: u64) -> Result<(Run, Trained), ClaimError> {
-        let (training, data) = (setup.training(seed), self.data(&setup.experiment)?);
-        let (_, run, trained) = self.fit(self.network(&training, &data), &training, &data)?;
-        Ok((run, trained))
     }
 
     /// The learning rate of each setup with the highest validation accuracy, mean over pilot seeds; setups that were
@@ -587,45 +414,9 @@ impl<'a> Lab<'a> {
     }
 }
 
-/// Data, model, optimizer and length in words; the rate, where it is not chosen for each activation.
-pub fn describe(experiment: &Experiment) -> String {
-    let size = experiment.train_size.map_or("all".to_owned(), |size| size.to_string());
-    let hidden = experiment.hidden();
-    let widths = match hidden.as_slice() {
-        [] => "no hidden layer".to_owned(),
-        [width, rest @ ..] if rest.iter().all(|other| other == width) => format!("{} × {width}", hidden.len()),
-        widths => widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    };
-    let length = match experiment.steps {
-        Some(steps) => format!("{steps} steps"),
-        None => format!("{} epochs", experiment.epochs()),
-    };
-    let rate = experiment.lr.map_or(String::new(), |rate| format!(" {rate}"));
-    format!(
-        "{}, {size} training samples, {} {widths}, {}{rate} ({}), batches of {}, {length}",
-        experiment.dataset, experiment.model, experiment.optimizer, experiment.schedule, experiment.batch_size,
-    )
-}
-
 /// The first samples, as many as `count` or all.
 pub fn first(samples: &DeviceSamples, count: usize) -> DeviceSamples {
     samples.slice(0..samples.len().min(count)).into()
-}
-
-/// The data of a training between whose epochs nothing is read from validation and test set, unless it is probed.
-fn light(data: &DeviceDataset, experiment: &Experiment) -> DeviceDataset {
-    let validated = if experiment.probe_every == ProbeEvery::Off { UNUSED } else { usize::MAX };
-    DeviceDataset { validation: first(&data.validation, validated), test: first(&data.test, UNUSED), ..data.clone() }
-}
-
-/// What a training came to.
-pub fn trained<N: Network>(network: &N, run: &Run, data: &DeviceDataset) -> Trained {
-    if run.status == Status::Diverged {
-        return Trained { accuracy: 0.0, loss: f64::INFINITY, diverged: true };
-    }
-    let network = network.valid();
-    let loss = evaluate(&network, &first(&data.train, LOSS_SAMPLE)).loss.unwrap_or(f64::INFINITY);
-    Trained { accuracy: evaluate(&network, &data.test).accuracy.unwrap_or(0.0), loss, diverged: false }
 }
 
 /// The rate of the highest score; of equal ones the smallest.
@@ -637,71 +428,4 @@ fn best(tried: &[(f64, f64)]) -> f64 {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What the locks guard is whole even if what is done while one is held panics.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The flags that make another lab like one of this plan on this backend.
-pub(super) fn flags(plan: &Plan, backend: &str) -> String {
-    let effort = plan.choose(" --quick", "", " --thorough");
-    match backend {
-        "flex" => effort.to_owned(),
-        backend => format!("{effort} --backend {backend}"),
-    }
-}
-
-/// As in `relu 0.1, tanh 0.05`.
-pub fn rates_in_words<'a>(names: impl IntoIterator<Item = &'a str>, rates: &[Rate]) -> String {
-    let one =
-        |(name, rate): (&str, &Rate)| format!("{name} {}{}", rate.rate, if rate.at_end { " (grid's end)" } else { "" });
-    names.into_iter().zip(rates).map(one).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lab<'a>(stop: &'a AtomicBool, effort: Effort) -> Lab<'a> {
-        let plan = Plan { effort, datasets: vec!["mnist".to_owned()] };
-        Lab::new(plan, "flex", Some(1), stop, &|_, _| {}).unwrap()
-    }
-
-    #[test]
-    fn work_that_is_kept_is_not_done_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let work = |until: usize| {
-            let done = &done;
-            move |item: &usize| match *item < until {
-                true => {
-                    done.fetch_add(1, Ordering::Relaxed);
-                    Ok(*item as f64 / 3.0)
-                }
-                false => Err(ClaimError::Interrupted),
-            }
-        };
-        let items = [0, 1, 2, 3];
-        let lab = || {
-            stop.store(false, Ordering::Relaxed);
-            lab(&stop, Effort::Quick).keeping(folder.path())
-        };
-        assert!(matches!(lab().side_by_side(&items, &work(2)), Err(ClaimError::Interrupted)));
-        assert_eq!(done.load(Ordering::Relaxed), 2);
-        let outcomes = lab().side_by_side(&items, &work(4)).unwrap();
-        assert_eq!((outcomes, done.load(Ordering::Relaxed)), (items.map(|item| item as f64 / 3.0).to_vec(), 4));
-    }
-
-    #[test]
-    fn the_best_rate_is_found_beyond_the_grid_and_marked_where_it_is_not_found() {
-        let stop = AtomicBool::new(false);
-        let lab = lab(&stop, Effort::Default);
-        // Best at 0.1, at 1.6 (two factors beyond the grid's 0.4), and at no rate however high.
-        let optimum = [0.1f64, 1.6, f64::INFINITY];
-        let score = |best: &f64, rate: f64, _| Ok(if best.is_finite() { -(rate / best).ln().abs() } else { rate });
-        let rates = lab.best_rates("test", &optimum, &score).unwrap();
-        assert_eq!([rates[0].rate, rates[1].rate], [0.1, 1.6]);
-        assert_eq!(rates.iter().map(|rate| rate.at_end).collect::<Vec<_>>(), [false, false, true]);
-        assert_eq!(
-            rates[1].tried.iter().map(|(rate, _)| *rate).collect::<Vec<_>>(),
-            [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
-        );
-    }
 }
