@@ -220,10 +220,9 @@ function values(plot) {
   const plain = (text) => new DOMParser().parseFromString(text, "text/html").body.textContent;
   const { xaxis, yaxis } = plot.layout;
   const tick = (x) => (xaxis.ticktext && !plot.data[0].z ? plain(xaxis.ticktext[xaxis.tickvals.indexOf(x)] ?? String(x)) : x);
+  const { powers } = drawing(plot);
+  const value = (z) => (powers && z !== null ? 10 ** z : z);
   const points = plot.data.flatMap((trace) => {
-    // A scale of powers of ten shows their exponents.
-    const power = trace.colorbar?.tickprefix === "10<sup>";
-    const value = (z) => (power && z !== null ? 10 ** z : z);
     if (trace.z) return trace.z.flatMap((row, i) => row.map((z, j) => [plain(trace.y[i]), plain(String(trace.text?.[j] ?? trace.x[j])), value(z)]));
     return trace.name ? Array.from(trace.x, (x, i) => [plain(trace.name), tick(x), trace.y[i]]) : [];
   });

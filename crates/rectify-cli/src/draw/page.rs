@@ -188,6 +188,9 @@ struct Drawing {
     layout: Layout,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     frames: Vec<Frame>,
+    /// Whether a heat map's values are exponents of ten.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    powers: bool,
 }
 
 impl Figure<'_> {
@@ -198,6 +201,16 @@ impl Figure<'_> {
 
     /// The figure at the epoch that the page's slider is at. Its traces are of the last one.
     pub fn over_epochs(self, frames: Vec<Frame>) -> Markup {
+        self.drawn(frames, false)
+    }
+
+    /// [`over_epochs`](Self::over_epochs) of a heat map whose values are exponents of ten, and are saved as what they stand
+    /// for.
+    pub fn of_powers(self, frames: Vec<Frame>) -> Markup {
+        self.drawn(frames, true)
+    }
+
+    fn drawn(self, frames: Vec<Frame>, powers: bool) -> Markup {
         let layout = Layout::new()
             .x_axis(self.x)
             .y_axis(match self.zoom {
@@ -212,7 +225,7 @@ impl Figure<'_> {
         self.traces.into_iter().for_each(|trace| data.push(trace));
         // `<` stands in strings alone. Escaped, it can neither end the element nor begin a comment.
         let moves = frames.len() > 1;
-        let drawing = serde_json::to_string(&Drawing { data, layout, frames }).expect("traces are plain data");
+        let drawing = serde_json::to_string(&Drawing { data, layout, frames, powers }).expect("traces are plain data");
         let data = drawing.replace('<', "\\u003c");
         html! {
             figure {

@@ -224,7 +224,7 @@ fn heat_map(report: &Report, values: &OverEpochs, id: &str, title: &str) -> Mark
         zoom: None,
         height: 120 + 22 * all.len(),
     };
-    figure.over_epochs(frames)
+    figure.of_powers(frames)
 }
 
 /// With the weights that were drawn and with the textbook's. Each is an integral a layer.

@@ -83,9 +83,17 @@ pub fn text(results: &Results, sentences: &[String]) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// The comparison as a table of at most `width` characters, without colour.
+/// The comparison as a table of at most `width` characters, without colour. A formula without a name of its own stands in
+/// full, or beneath the table where it does not fit.
 pub fn comparison(results: &Results, width: usize) -> String {
-    let Comparison { header, rows } = comparison_cells(results);
+    let Comparison { header, mut rows } = comparison_cells(results);
+    for name in rows.iter_mut().filter_map(|row| row.first_mut()) {
+        let activation = results.experiment.activations.iter().find(|activation| activation.name() == name);
+        let formula = activation.and_then(|activation| activation.formula()).filter(|formula| formula.name().is_none());
+        if let Some(formula) = formula {
+            formula.text().clone_into(name);
+        }
+    }
     let columns: Vec<Column> = columns().take(header.len()).collect();
     table(&columns, &rows, width)
 }
@@ -203,6 +211,24 @@ mod tests {
             shown.push(rows[0].len());
         }
         assert!(shown.is_sorted() && shown[4] == 9, "{shown:?}");
+    }
+
+    #[test]
+    fn a_formula_is_whole_in_its_row_or_beneath_the_table_and_a_named_one_has_its_name() {
+        let long = "max(0.1*x, x*sigmoid(1.702*x)) + 0*x";
+        let formulas = [long, "swish2 = x*sigmoid(b*x); b=2"];
+        let mut results = two_activations();
+        results.experiment.activations = formulas.map(|text| text.parse().unwrap()).to_vec();
+        for (summary, text) in results.summary.iter_mut().zip(formulas) {
+            summary.activation = text.to_owned();
+        }
+        let shown = results.labelled();
+        for width in [60, 80, 100, 200] {
+            let text = comparison(&shown, width);
+            let names: Vec<String> = body(&text, width).into_iter().map(|cells| cells[0].clone()).collect();
+            assert!(names[0].starts_with("max(0.1*x,") && names[1] == "swish2", "{text}");
+            assert!(text.contains(long), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Tables and text for a terminal: as wide as it is, broken between words, never inside one.
 
+use std::collections::HashSet;
+
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use rectify_train::judge::number::ABSENT;
 
@@ -7,6 +9,8 @@ use rectify_train::judge::number::ABSENT;
 const WITHOUT_TERMINAL: usize = 80;
 /// What a name is shortened to, at the least.
 const SHORTEST_NAME: usize = 12;
+/// At most so much is left of names that a shorter beginning would not tell apart.
+const LONGEST_BEGINNING: usize = 28;
 /// The narrowest that a column of words is made, unless it needs less.
 const NARROWEST_WORDS: usize = 12;
 /// Between two columns stand a line and a space at each side of it, and around the table as much.
@@ -15,7 +19,7 @@ const BORDER: usize = 3;
 /// What a column holds, which decides how it may be made narrower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Names, on the left; long ones end in `…`. The table's first column is always there.
+    /// Names, on the left; long ones end in `…` and are listed whole beneath. The table's first column is always there.
     Name,
     /// Numbers, on the right; they are whole or not there. Only an interval in parentheses may have a line of its own.
     Number,
@@ -45,7 +49,7 @@ fn terminal() -> Option<usize> {
     Table::new().width().map(usize::from).filter(|width| *width > 0)
 }
 
-/// A table of at most `width` characters, and beneath it which columns there was no room for.
+/// A table of at most `width` characters, and beneath it which columns there was no room for and which names it shortened.
 ///
 /// Rows are as long as `columns`. Columns are taken by rank while they fit, those without any number last. Only a
 /// terminal too narrow for the first column gets more than its width.
@@ -120,12 +124,29 @@ pub fn table(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
             .filter(|index| !chosen.contains(index) && cells(*index).any(|cell| cell != ABSENT))
             .map(|index| columns[index].header)
             .collect();
-    match left_out[..] {
-        [] => drawn.to_string(),
-        _ => {
-            format!("{drawn}\n{}", paragraph(&format!("Not shown for want of width: {}.", left_out.join("; ")), width))
+    let mut beneath = match left_out[..] {
+        [] => Vec::new(),
+        _ => vec![format!("Not shown for want of width: {}.", left_out.join("; "))],
+    };
+    for (&index, &width) in chosen.iter().zip(&widths).filter(|(index, _)| columns[**index].kind == Kind::Name) {
+        for whole in cells(index).filter(|cell| length(cell) > width) {
+            let line = format!("{} is {whole}", shorten(whole, width));
+            if !beneath.contains(&line) {
+                beneath.push(line);
+            }
         }
     }
+    beneath.iter().fold(drawn.to_string(), |text, line| format!("{text}\n{}", broken(line, width)))
+}
+
+/// A paragraph whose longer words, as formulas may be, are broken too.
+fn broken(text: &str, width: usize) -> String {
+    let lines = paragraph(text, width);
+    let pieces = lines.lines().flat_map(|line| {
+        let line: Vec<char> = line.chars().collect();
+        line.chunks(width.max(1)).map(|piece| piece.iter().collect()).collect::<Vec<String>>()
+    });
+    pieces.collect::<Vec<_>>().join("\n")
 }
 
 /// A text broken between words into lines of at most `width` characters; longer words have a line of their own. Lines that
@@ -172,7 +193,13 @@ impl Sizes {
         let header = longest_word(column.header);
         let widest = cells.clone().map(length).max().unwrap_or(0);
         match column.kind {
-            Kind::Name => Self { least: widest.min(SHORTEST_NAME).max(header), most: widest.max(header) },
+            Kind::Name => {
+                let distinct =
+                    |width: usize| cells.clone().map(|cell| shorten(cell, width)).collect::<HashSet<_>>().len();
+                let tells_apart = |width: &usize| distinct(*width) == distinct(usize::MAX);
+                let least = (SHORTEST_NAME..LONGEST_BEGINNING).find(tells_apart).unwrap_or(SHORTEST_NAME);
+                Self { least: widest.min(least).max(header), most: widest.max(header) }
+            }
             Kind::Number => {
                 let parts = cells.flat_map(parts).map(|part| length(&part)).max().unwrap_or(0);
                 Self { least: parts.max(header), most: widest.max(header) }
@@ -288,6 +315,9 @@ pub(crate) mod tests {
             }
             assert_eq!(text.contains("Not shown"), columns < 4, "{text}");
             shown.push(columns);
+            let beneath: String = text.rsplit('┘').next().unwrap_or("").split_whitespace().collect();
+            let whole = body[1][0] == rows[1][0] || beneath.ends_with(&format!("…is{}", rows[1][0]));
+            assert!(whole, "a shortened name is whole beneath:\n{text}");
         }
         assert_eq!((shown[0], shown[6]), (1, 4), "{shown:?}");
         assert!(shown.is_sorted(), "{shown:?}");
@@ -298,6 +328,15 @@ pub(crate) mod tests {
         let rows = [row(&"n".repeat(60), "1", "2", "three")];
         assert!(table(&COLUMNS, &rows, 80).contains("n…"));
         assert!(table(&COLUMNS, &rows, 200).contains(&"n".repeat(60)));
+    }
+
+    #[test]
+    fn shortened_names_are_told_apart_where_their_beginnings_can() {
+        let rows = ["x*sigmoid(1.5*x)", "x*sigmoid(1.702*x)", "relu"].map(|name| row(name, "1", "2", "three"));
+        let text = table(&COLUMNS, &rows, 50);
+        let names: Vec<String> = body(&text, 50).into_iter().map(|cells| cells[0].clone()).collect();
+        assert_eq!(names, ["x*sigmoid(1.5…", "x*sigmoid(1.7…", "relu"]);
+        assert!(text.ends_with("x*sigmoid(1.5… is x*sigmoid(1.5*x)\nx*sigmoid(1.7… is x*sigmoid(1.702*x)"), "{text}");
     }
 
     #[test]

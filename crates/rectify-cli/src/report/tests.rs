@@ -187,6 +187,9 @@ fn twelve_activations_of_twenty_layers_have_a_page() {
     // The opening picture has a row for each on one scale.
     let opening = data(&page, "opening");
     assert_eq!(opening["data"][0]["z"].as_array().unwrap().len(), 12);
+    // The script saves what the exponents stand for.
+    assert_eq!(opening["powers"], true);
+    assert!(data(&page, "gradient-weight-11")["powers"].is_null());
     assert_eq!(opening["frames"][10]["values"]["z"][0].as_array().unwrap().len(), 12);
 }
 

@@ -93,6 +93,8 @@ impl Results {
         }
         results.runs.iter_mut().for_each(|run| run.activation = of(&run.activation));
         results.summary.iter_mut().for_each(|summary| summary.activation = of(&summary.activation));
+        results.tuning.iter_mut().for_each(|tuning| tuning.activation = of(&tuning.activation));
+        results.ranking.iter_mut().for_each(|ranked| ranked.activation = of(&ranked.activation));
         for pair in &mut results.paired_differences {
             (pair.activation, pair.baseline) = (of(&pair.activation), of(&pair.baseline));
         }
