@@ -67,7 +67,7 @@ pub enum Command {
     #[command(before_help = examples::COMPARE, after_help = EXIT_CODES)]
     Compare(TrainArgs),
     /// Train one network and keep a checkpoint of it
-    #[command(before_help = examples::TRAIN, after_help = EXIT_CODES)]
+    #[command(before_help = examples::TRAIN, after_help = EXIT_CODES, mut_args = experiment::of_one_training)]
     Train(TrainArgs),
     /// What a trained network takes a picture for, and why
     #[command(before_help = examples::PREDICT, after_help = predict::PREPARATION)]
@@ -91,13 +91,13 @@ pub enum Command {
     #[command(before_help = examples::PLOT)]
     Plot(PlotArgs),
     /// Hold explicit gradients against numeric ones
-    #[command(before_help = examples::GRADCHECK)]
+    #[command(before_help = examples::GRADCHECK, mut_arg("quiet", never_talks))]
     Gradcheck(GradcheckArgs),
     /// Serve a device to other machines' --backend remote:HOST:PORT
     #[command(before_help = examples::SERVE, after_help = SERVE, hide = cfg!(not(feature = "remote")))]
     Serve(ServeArgs),
     /// What this machine can run on
-    #[command(before_help = examples::BACKENDS)]
+    #[command(before_help = examples::BACKENDS, mut_arg("quiet", never_talks))]
     Backends(Output),
     /// Which data sets are here; some of their pictures as files
     #[command(before_help = examples::DATA)]
@@ -119,6 +119,11 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+}
+
+/// Of a command that has neither progress nor notes: scripts may say `--quiet` to all, and help need not offer it.
+fn never_talks(quiet: clap::Arg) -> clap::Arg {
+    quiet.hide(true)
 }
 
 /// How results are printed.
@@ -304,11 +309,18 @@ impl TrainArgs {
     ///
     /// # Errors
     ///
-    /// A value out of range.
-    pub fn over(&self, there: Experiment) -> anyhow::Result<Experiment> {
-        let mut settings = toml::Table::try_from(there)?;
-        merge(&mut settings, self.flags()?);
-        Ok(settings.try_into::<Experiment>()?)
+    /// A value out of range, a flag without effect, several trainings where there can be but one.
+    pub fn over(&self, there: Experiment, trainings: Trainings) -> anyhow::Result<Experiment> {
+        let (mut settings, flags) = (toml::Table::try_from(there)?, self.flags()?);
+        merge(&mut settings, flags.clone());
+        let experiment = settings.try_into::<Experiment>()?;
+        if let Some(idle) = without_effect(&experiment).into_iter().find(|idle| flags.contains_key(idle.field)) {
+            return Err(idle.into());
+        }
+        if trainings == Trainings::One {
+            one_training(&experiment)?;
+        }
+        Ok(experiment)
     }
 
     fn flags(&self) -> anyhow::Result<toml::Table> {
@@ -344,9 +356,7 @@ impl TrainArgs {
         if trainings == Trainings::One {
             one_training(&experiment)?;
         }
-        // What has no effect at one point of a sweep may have one at another.
-        let idle = if experiment.sweep.is_none() { experiment.without_effect() } else { Vec::new() };
-        for idle in idle {
+        for idle in without_effect(&experiment) {
             if flags.contains_key(idle.field) {
                 return Err(idle.into());
             }
@@ -364,12 +374,22 @@ impl TrainArgs {
     }
 }
 
+/// Settings without effect. What has none at one point of a sweep may have one at another.
+fn without_effect(experiment: &Experiment) -> Vec<ExperimentError> {
+    if experiment.sweep.is_none() { experiment.without_effect() } else { Vec::new() }
+}
+
 /// Whether an experiment is one training.
 fn one_training(experiment: &Experiment) -> Result<(), ExperimentError> {
     let several = |field, what, count| {
         let reason = format!("`train` trains one network, got {count} {what}; `rectify compare` trains several");
         Err(ExperimentError { field, reason })
     };
+    if experiment.shard.is_some() {
+        let reason =
+            "`train` trains one network, which has no parts; `rectify compare` deals its trainings out".to_owned();
+        return Err(ExperimentError { field: "shard", reason });
+    }
     if let Some(sweep) = &experiment.sweep {
         return several("sweep", "points", sweep.len());
     }

@@ -129,6 +129,8 @@ fn a_training_goes_on_from_a_checkpoint_with_its_settings() {
     // Killed before its first state, or resumed with more: what it began with is part of the settings.
     place.run("train --resume second --epochs 3").success();
     assert_eq!(place.results("second").runs[0].epochs.len(), 4);
+    place.refuses("train --resume second --seeds 2", 2, &["seeds", "one network, got 2", "rectify compare"]);
+    place.refuses("train --resume second --momentum 0.5", 2, &["momentum: 0.5 has no effect with optimizer sgd"]);
     place.refuses("train --from first --hidden 9", 2, &["from", "another network", "hidden.0.linear"]);
     place.refuses("train --from nothing", 2, &["nothing", "No such file or folder"]);
     place.refuses("compare --dataset digits --from first", 2, &["from", "3 activations"]);

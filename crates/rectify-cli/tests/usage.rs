@@ -134,6 +134,7 @@ fn a_setting_without_effect_is_refused_as_a_flag_and_noted_in_a_file() {
         (&["--momentum", "0.5", "--optimizer", "adam"], &["has no effect with optimizer adam"]),
         (&["--hidden", "8,4", "--residual"], &["residual: no fully connected hidden layer is as wide"]),
         (&["--steps", "3", "--epochs", "3"], &["epochs: 3 has no effect beside steps 3"]),
+        (&["--keep-last"], &["keep_last: true has no effect without patience"]),
     ] {
         refuses(&[&["compare"], flags].concat(), parts);
         refuses(&[&["train"], flags].concat(), parts);
@@ -161,6 +162,21 @@ fn a_setting_without_effect_is_refused_as_a_flag_and_noted_in_a_file() {
 }
 
 #[test]
+fn a_flag_of_another_task_of_the_command_is_refused() {
+    for (arguments, parts) in [
+        (&["diagnose", "runs", "--jobs", "2"][..], ["'--jobs <N>' cannot be used with", "DIR"]),
+        (&["diagnose", "runs", "--seeds", "3"], ["'--seeds <N>' cannot be used with", "DIR"]),
+        (&["diagnose", "runs", "--only", "rate"], ["'--only <TEXT>' cannot be used with", "DIR"]),
+        (&["diagnose", "--self-test", "--attempts", "3"], ["--attempts <N>", "cannot be used with"]),
+        (&["diagnose", "--self-test", "--strict"], ["--strict", "cannot be used with"]),
+        (&["claims", "--list", "--quick"], ["--quick", "cannot be used with"]),
+        (&["claims", "--list", "--out", "folder"], ["--out <DIR>", "cannot be used with"]),
+    ] {
+        refuses(arguments, &parts);
+    }
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused_with_advice() {
     for (arguments, parts) in [
         (&["compare", "--hidden", "none"][..], &["hidden", "no activation to compare"][..]),
@@ -168,6 +184,8 @@ fn what_cannot_be_meant_is_refused_with_advice() {
         (&["train", "--activations", "relu,tanh"], &["activations", "one network, got 2", "rectify compare"]),
         (&["train", "--seeds", "2"], &["seeds", "one network, got 2", "rectify compare"]),
         (&["train", "--seed", "3,5"], &["seed: ", "one network, got 2"]),
+        (&["train", "--sweep", "lr=0.1,0.2"], &["sweep: ", "one network, got 2 points", "rectify compare"]),
+        (&["train", "--shard", "0/1"], &["shard: ", "one network", "rectify compare"]),
         (&["compare", "--activations", "relu,ReLU"], &["`relu` is named twice"]),
         (&["compare", "--activations", "leaky-relu,leaky-relu:0.01"], &["the same function"]),
         (&["compare", "--activations", "relu,,tanh"], &["--activations", "a comma is too many"]),

@@ -81,9 +81,11 @@ fn an_unknown_name_is_told_with_all_that_are_known() {
 
 #[test]
 fn a_gated_unit_is_told_to_be_a_module_that_halves_the_width() {
-    for (text, module, gate) in
-        [("glu", "Gated::glu()", "sigmoid"), ("SwiGLU", "Gated::swiglu()", "silu"), ("ge-glu", "Gated::geglu()", "gelu")]
-    {
+    for (text, module, gate) in [
+        ("glu", "Gated::glu()", "sigmoid"),
+        ("SwiGLU", "Gated::swiglu()", "silu"),
+        ("ge-glu", "Gated::geglu()", "gelu"),
+    ] {
         let message = error(text);
         for part in [&format!("`{text}`"), module, &format!("its gate alone is `{gate}`"), "half of the width"] {
             assert!(message.contains(part), "`{part}` is not in: {message}");

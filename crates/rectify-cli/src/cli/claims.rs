@@ -18,7 +18,7 @@ pub struct ClaimsArgs {
     #[arg(value_name = "ID", value_parser = value::among(&ids()), hide_possible_values = true)]
     pub ids: Vec<String>,
     /// Say what each claim says, by what it is judged and why, and do nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["quick", "thorough", "budget", "out", "resume", "backend", "jobs", "verbose"])]
     pub list: bool,
     /// Two seeds on little data, within a minute: what each leans to
     #[arg(long, conflicts_with = "thorough")]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use clap::Args;
+use clap::{Arg, Args};
 use rectify_train::{
     backend, data,
     experiment::{Dtype, Experiment, Init, Log, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule, Shard, Tune},
@@ -37,7 +37,7 @@ pub struct ExperimentFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     label_column: Option<String>,
     /// Begin with the weights of a checkpoint (the folder of a run, of its checkpoint, or of an experiment with one), or of
-    /// a .safetensors file with the names of PyTorch's nn.Sequential; `train` takes the checkpoint's settings as defaults
+    /// a .safetensors file with the names of PyTorch's nn.Sequential
     #[arg(long, value_name = "CHECKPOINT", value_parser = value::text())]
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
@@ -62,7 +62,7 @@ pub struct ExperimentFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     dropout: Option<f64>,
     /// Names or formulas, as in relu,leaky-relu:0.1,'x*sigmoid(b*x); b=2', or all of them: all [default:
-    /// relu,sigmoid,tanh; train: relu]
+    /// relu,sigmoid,tanh]
     #[arg(
         long,
         visible_alias = "activation",
@@ -130,7 +130,7 @@ pub struct ExperimentFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_last: bool,
-    /// How many seeds: 0, 1, 2, … [default: 3; train: 1]
+    /// How many seeds: 0, 1, 2, … [default: 3]
     #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     seeds: Option<usize>,
@@ -193,6 +193,34 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "SETTING=A,B,…", value_parser = sweep::axis())]
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "sweep::serialize_all")]
     sweep: Vec<Axis>,
+}
+
+/// What `train` says of a flag, where it is not what `compare` does. Those that ask for several trainings are not offered;
+/// where they are given all the same, what refuses them names `compare`.
+pub fn of_one_training(flag: Arg) -> Arg {
+    match flag.get_id().as_str() {
+        // `None` takes back the aliases that there are.
+        "activations" => flag
+            .visible_alias(None::<&str>)
+            .long("activation")
+            .visible_alias("activations")
+            .value_name("NAME")
+            .help("A name or a formula, as in relu, leaky-relu:0.1 or 'x*sigmoid(b*x); b=2' [default: relu]"),
+        "from" => flag.help(
+            "Begin with the weights of a checkpoint (the folder of a run, of its checkpoint, or of an experiment with one), \
+             whose settings are taken where no others are given; or of a .safetensors file with the names of PyTorch's \
+             nn.Sequential",
+        ),
+        "tune" => flag.help(
+            "Train at the best value of lr, of weight-decay, or of both between commas, by validation accuracy on two seeds \
+             that are not reported; as in lr, lr=0.01..1, lr,weight-decay=1e-5..1e-2",
+        ),
+        "seed" => flag.value_name("N").help("The seed [default: 0]"),
+        "jobs" => flag.help("With --tune: trainings side by side; results do not depend on it [default: one a core; GPU: 1]"),
+        "resume" => flag.help("Go on in a folder with its settings; with more --epochs, that much longer"),
+        "seeds" | "shard" | "sweep" => flag.hide(true),
+        _ => flag,
+    }
 }
 
 /// The settings that a training goes on with from a checkpoint, unless it is given others: those of the checkpoint, but for

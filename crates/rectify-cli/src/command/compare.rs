@@ -47,7 +47,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
     let compare = match &args.resume {
         Some(folder) if is_sweep(folder).with_context(|| resuming(folder))? => {
             let mut run = SweepRun::resume(folder).with_context(|| resuming(folder))?;
-            let asked = args.over(run.experiment().clone())?;
+            let asked = args.over(run.experiment().clone(), trainings)?;
             if args.print_config {
                 return print(commented(&asked.resolve()?)?);
             }
@@ -57,7 +57,7 @@ fn run(args: &TrainArgs, command: &str, trainings: Trainings, defaults: Experime
         Some(folder) => {
             let resume = || resuming(folder);
             let mut compare = Compare::resume(folder).with_context(resume)?;
-            let asked = args.over(compare.experiment().clone())?;
+            let asked = args.over(compare.experiment().clone(), trainings)?;
             if args.print_config {
                 return print(commented(&asked.resolve()?)?);
             }

@@ -6,8 +6,8 @@ use rectify_train::data;
 
 use crate::cli::Cli;
 
-/// The script. A data set is a name or a path, and clap's scripts complete either known words or paths. Elvish and
-/// PowerShell complete no values.
+/// The script. A data set is a name or a path, and clap's scripts complete either known words or paths; what could complete
+/// both is its dynamic engine, which is not stable yet. Elvish and PowerShell complete no values.
 pub fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "rectify", &mut script);

@@ -245,6 +245,7 @@ impl Experiment {
             lr: Some(self.learning_rate()),
             momentum: (self.optimizer == OptimizerKind::Momentum).then(|| self.momentum()),
             epochs: self.steps.is_none().then(|| self.epochs()),
+            keep_last: self.keep_last && self.patience.is_some(),
             seeds: self.seeds().len(),
             ..self
         })

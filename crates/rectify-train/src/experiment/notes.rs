@@ -28,6 +28,10 @@ impl Experiment {
         if self.norm != NormKind::None && self.has_no_activation() {
             has_none("norm", format!("{} has no effect without hidden layers", self.norm));
         }
+        if self.keep_last && self.patience.is_none() {
+            let reason = "true has no effect without patience, which alone would keep an earlier network";
+            has_none("keep_last", reason.to_owned());
+        }
         if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
             has_none("epochs", format!("{epochs} has no effect beside steps {steps}; give one of the two"));
         }

@@ -61,7 +61,7 @@ pub use self::{
     cause::Cause,
 };
 
-use super::number::{number, percent};
+use super::number::{number, percent, ratio};
 
 /// Every detector of this crate.
 pub const DETECTORS: &[Detector] = &[
@@ -232,7 +232,7 @@ impl Evidence {
     fn words(&self) -> String {
         // Without a unit it is a ratio or a fraction.
         let (unit, words): (_, fn(f64) -> String) = match self.unit {
-            "" => (String::new(), number::ratio),
+            "" => (String::new(), ratio),
             unit => (format!(" {unit}"), number),
         };
         let threshold = self.threshold.map_or(String::new(), |at| format!(" (threshold {})", words(at)));

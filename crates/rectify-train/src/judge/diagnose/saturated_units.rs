@@ -56,7 +56,8 @@ fn detect(case: &Case) -> Detected {
         }
         let step =
             case.since(|epoch| epoch.layers.iter().any(|layer| saturated(layer).is_some_and(|s| s >= ONE_SIDED)));
-        let says = format!("{} % of the activations of {} are on the flat side", percent(most, 0), case.places(&layers));
+        let says =
+            format!("{} % of the activations of {} are on the flat side", percent(most, 0), case.places(&layers));
         let symptom = Symptom::new(Severity::Warning, says).in_layers(layers).since(step);
         return Ok(vec![symptom.with("saturated activations", most, "", ONE_SIDED)]);
     }
