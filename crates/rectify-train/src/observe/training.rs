@@ -31,8 +31,7 @@ pub type Statistics = Vec<(ParamId, Tensor<1>)>;
 /// Set the generators apart from each other, and from those of other uses of a training's seed.
 const DROPOUT: u64 = 0x6472_6f70_6f75_7421;
 const SLOPES: u64 = 0x736c_6f70_6573_2121;
-/// Streams of the generator that a step has: a network has at most 1000 hidden layers, and two
-/// convolutions.
+/// Streams of a generator that a step has: a network has at most 1000 hidden layers, and two convolutions.
 const LAYERS: u64 = 1 << 10;
 /// Words that the generator gives.
 const WORDS: f64 = (1u64 << 32) as f64;

@@ -62,7 +62,7 @@ pub trait Number:
     fn cos(self) -> Self;
     /// tanh x.
     fn tanh(self) -> Self;
-    /// selfᵒᵗʰᵉʳ. With a constant that is a whole number the tensors' kernels multiply.
+    /// self to the power of other. Where that is a constant and a whole number, the kernels of tensors multiply.
     fn pow(self, other: Self) -> Self;
     /// Φ and its derivative: the normal distribution's probability and density.
     fn normal(self) -> (Self, Self);
