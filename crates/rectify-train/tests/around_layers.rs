@@ -1,5 +1,7 @@
 //! What stands around a layer's activation: normalisation against Burn's own, dropout, skips.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::{
     module::{Module, Param},
     nn::{BatchNormConfig, GroupNormConfig, Initializer, LayerNormConfig, LinearConfig},
@@ -24,7 +26,14 @@ fn norm(kind: NormKind, units: usize) -> Norm {
     Norm::new(kind, units, 0.0, (&device().autodiff(), DType::F32)).expect("it normalises")
 }
 
+/// Flex has one generator for the whole process: whoever draws by a seed must not share its numbers with another test.
+fn drawing() -> MutexGuard<'static, ()> {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    DRAWING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn values<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    let _drawing = drawing();
     Tensor::random(shape, Distribution::Normal(2.0, 3.0), &device()).autodiff()
 }
 
@@ -84,6 +93,7 @@ fn normalisation_gives_what_burns_own_gives_forward_and_backward() {
 }
 
 fn model(experiment: &Experiment) -> Model {
+    let _drawing = drawing();
     Model::new(experiment, &experiment.activations[0], SHAPE, 0, &device().autodiff())
 }
 
@@ -92,6 +102,7 @@ fn experiment() -> Experiment {
 }
 
 fn batch(samples: usize) -> Batch {
+    let _drawing = drawing();
     let labels: Vec<i32> = (0..samples).map(|i| (i % 3) as i32).collect();
     Batch {
         images: Tensor::random([samples, 36], Distribution::Normal(0.0, 1.0), &device()),
