@@ -62,10 +62,11 @@ fn write_logits(place: &Place, flags: &str) {
     fs::write(place.path("expected.json"), expected.to_string()).expect("it can be written");
 }
 
-const NETWORKS: [&str; 5] = [
+const NETWORKS: [&str; 6] = [
     "--hidden 12,9",
     "--hidden 12,9 --activation prelu --norm batch --dropout 0.1",
     "--hidden 12,9 --activation elu:0.5 --norm layer",
+    "--hidden 12,9 --activation rrelu:0.1:0.4",
     "--model cnn --hidden 7 --activation tanh",
     "--model cnn --hidden 7 --activation leaky-relu:0.1 --norm batch",
 ];

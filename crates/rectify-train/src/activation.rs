@@ -12,7 +12,7 @@ use burn::{
 pub use rectify::Family;
 use rectify::{
     Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, GradientRule, HardShrink, LeakyRelu, Relu,
-    Saturates, SoftShrink, Softplus, Surrogate,
+    Rrelu, Saturates, SoftShrink, Softplus, Surrogate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ use crate::words::Vocabulary;
 
 /// An activation, parsed from the name that the command line and the config file use.
 ///
-/// A parameter follows a colon: `leaky-relu:0.1`, `relu:nelu=0.1`. The name, in the spelling of [`NAMES`], with the
+/// A parameter follows a colon: `leaky-relu:0.1`, `rrelu:0.1:0.3`, `relu:nelu=0.1`. The name, in the spelling of [`NAMES`], with the
 /// parameter as given is what [`Display`](fmt::Display) gives back and what `results.json` holds. What is made of straight
 /// pieces takes a gradient rule, too, behind its number if that is given: `hard-tanh:leaky=1`, `leaky-relu:0.1:guided`.
 ///
@@ -55,6 +55,7 @@ enum Function {
     PRelu {
         slope: f64,
     },
+    Rrelu(Rrelu),
     /// One of the crate's, which says of itself what there is to know.
     Known(Known),
     Formula(Formula),
@@ -66,6 +67,7 @@ pub const NAMES: &[&str] = &[
     "relu",
     "leaky-relu",
     "prelu",
+    "rrelu",
     "relu6",
     "squared-relu",
     "threshold",
@@ -101,6 +103,8 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("hard-silu", "hard-swish"),
     ("gelu-approximate", "gelu-tanh"),
     ("parametric-relu", "prelu"),
+    ("randomized-relu", "rrelu"),
+    ("randomized-leaky-relu", "rrelu"),
     ("relu-squared", "squared-relu"),
     ("relu2", "squared-relu"),
 ];
@@ -109,7 +113,6 @@ pub const ALIASES: &[(&str, &str)] = &[
 const HINTS: &[(&str, &[&str])] = &[
     ("leaky", &["leaky-relu"]),
     ("lrelu", &["leaky-relu"]),
-    ("rrelu", &["leaky-relu", "prelu"]),
     ("quick-gelu", &["gelu-tanh"]),
     ("gelu-new", &["gelu-tanh"]),
     ("heaviside", &["relu:heaviside=0.5"]),
@@ -254,23 +257,24 @@ impl Activation {
         Self { name: rule.map_or(&*self.name, |(name, _)| name).to_owned(), function: self.plain() }
     }
 
-    /// The function's parameter, given or the default; `None` where it has none.
-    pub(crate) fn parameter(&self) -> Option<f64> {
+    /// The function's parameters, given or the defaults.
+    pub(crate) fn parameters(&self) -> Vec<f64> {
         match self.plain() {
-            Function::PRelu { slope } => Some(slope),
-            Function::Known(Known::LeakyRelu(function)) => Some(function.negative_slope),
-            Function::Known(Known::Elu(function)) => Some(function.alpha),
-            Function::Known(Known::Celu(function)) => Some(function.alpha),
-            Function::Known(Known::Softplus(function)) => Some(function.beta),
-            Function::Known(Known::HardShrink(function)) => Some(function.lambda),
-            Function::Known(Known::SoftShrink(function)) => Some(function.lambda),
+            Function::PRelu { slope } => vec![slope],
+            Function::Rrelu(Rrelu { lower, upper }) => vec![lower, upper],
+            Function::Known(Known::LeakyRelu(function)) => vec![function.negative_slope],
+            Function::Known(Known::Elu(function)) => vec![function.alpha],
+            Function::Known(Known::Celu(function)) => vec![function.alpha],
+            Function::Known(Known::Softplus(function)) => vec![function.beta],
+            Function::Known(Known::HardShrink(function)) => vec![function.lambda],
+            Function::Known(Known::SoftShrink(function)) => vec![function.lambda],
             Function::Relu(relu) => match relu.rule() {
-                GradientRule::Heaviside { at_zero } => Some(at_zero),
-                GradientRule::Leaky { slope } => Some(slope),
-                GradientRule::Surrogate(Surrogate::NeLu { alpha }) => Some(alpha),
-                GradientRule::Surrogate(Surrogate::BSilu) | GradientRule::Guided | GradientRule::Deconv => None,
+                GradientRule::Heaviside { at_zero } => vec![at_zero],
+                GradientRule::Leaky { slope } => vec![slope],
+                GradientRule::Surrogate(Surrogate::NeLu { alpha }) => vec![alpha],
+                GradientRule::Surrogate(Surrogate::BSilu) | GradientRule::Guided | GradientRule::Deconv => vec![],
             },
-            _ => None,
+            _ => vec![],
         }
     }
 
@@ -281,6 +285,7 @@ impl Activation {
             Function::Identity => return Some("Identity()".to_owned()),
             Function::Relu(_) => return Some("ReLU()".to_owned()),
             Function::PRelu { slope } => return Some(format!("PReLU(init={slope})")),
+            Function::Rrelu(Rrelu { lower, upper }) => return Some(format!("RReLU({lower}, {upper})")),
             Function::Formula(_) => return None,
             Function::Known(function) => function,
         };
@@ -314,22 +319,30 @@ impl Activation {
         matches!(self.function, Function::PRelu { .. })
     }
 
+    /// The bounds of the slopes that a training step draws, where it draws any.
+    pub(crate) fn random_slopes(&self) -> Option<Rrelu> {
+        match self.function {
+            Function::Rrelu(rrelu) => Some(rrelu),
+            _ => None,
+        }
+    }
+
     /// The family whose initialisation `--init auto` takes.
     pub fn family(&self) -> Family {
         match self.function {
             Function::Identity => Family::Sigmoidal,
             Function::Known(function) => function.family(),
-            Function::Relu(_) | Function::PRelu { .. } | Function::Formula(_) => Family::Rectifier,
+            Function::Relu(_) | Function::PRelu { .. } | Function::Rrelu(_) | Function::Formula(_) => Family::Rectifier,
         }
     }
 
-    /// The function as part of a fused layer; `None` for what has parameters or text of its own.
+    /// The function as part of a fused layer; `None` for what has parameters, random slopes or text of its own.
     pub fn fused(&self) -> Option<FusedActivation> {
         match self.function {
             Function::Identity => Some(FusedActivation::Identity),
             Function::Relu(relu) => Some(relu.fused()),
             Function::Known(function) => Some(function.into()),
-            Function::PRelu { .. } | Function::Formula(_) => None,
+            Function::PRelu { .. } | Function::Rrelu(_) | Function::Formula(_) => None,
         }
     }
 
@@ -351,12 +364,12 @@ impl Activation {
 
     /// Whether *saturated* says something: the function is curved and flattens out.
     ///
-    /// For the piecewise linear functions without an upper bound (identity, ReLU, leaky ReLU, PReLU) a flat half is
+    /// For the piecewise linear functions without an upper bound (identity, ReLU, leaky ReLU, PReLU, RReLU) a flat half is
     /// not saturation but sparsity, which `zero_fraction` and `dead_fraction` measure. Of formulas that is told from φ′
     /// (see [`Formula::is_piecewise_linear`]) and from its values at ±10⁶.
     pub fn saturates(&self) -> bool {
         match &self.function {
-            Function::Identity | Function::Relu(_) | Function::PRelu { .. } => false,
+            Function::Identity | Function::Relu(_) | Function::PRelu { .. } | Function::Rrelu(_) => false,
             Function::Known(function) => function.saturates() != Saturates::Nowhere,
             Function::Formula(formula) => {
                 let unbounded = formula.slope(FAR) > 0.0 || formula.slope(-FAR) < 0.0;
@@ -404,7 +417,8 @@ impl ActivationLayer {
         &self.activation
     }
 
-    /// φ(x), element by element.
+    /// φ(x), element by element, as it is evaluated: RReLU with the mean of its slopes. Those that a training step takes are
+    /// drawn by the network that it trains; in a model of your own [`Rrelu`] draws them.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match self.activation.function {
             Function::Formula(ref formula) => formula.forward(x),
@@ -414,6 +428,7 @@ impl ActivationLayer {
                 Some(prelu) => rectify::prelu(x, prelu.alpha.val()),
                 None => x,
             },
+            Function::Rrelu(rrelu) => rrelu.mean().forward(x),
             Function::Known(function) => function.forward(x),
         }
     }

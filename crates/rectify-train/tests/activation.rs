@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use proptest::prelude::*;
 use rectify_train::activation::{Activation, ActivationError, NAMES};
 
-const WITH_PARAMETER: [&str; 7] = ["leaky-relu", "prelu", "elu", "celu", "silu", "softplus", "relu"];
+const WITH_PARAMETER: [&str; 8] = ["leaky-relu", "prelu", "rrelu", "elu", "celu", "silu", "softplus", "relu"];
 
 fn parameter_of(name: &'static str) -> BoxedStrategy<String> {
     match name {
@@ -17,6 +17,9 @@ fn parameter_of(name: &'static str) -> BoxedStrategy<String> {
             Just("relu:deconv".to_owned()),
         ]
         .boxed(),
+        "rrelu" => {
+            (-2.0..2.0_f64, 0.0..1.0_f64).prop_map(|(lower, more)| format!("rrelu:{lower}:{}", lower + more)).boxed()
+        }
         "leaky-relu" | "prelu" => (-2.0..2.0_f64).prop_map(move |slope| format!("{name}:{slope}")).boxed(),
         _ => (1e-3..1e3_f64).prop_map(move |parameter| format!("{name}:{parameter}")).boxed(),
     }
@@ -112,6 +115,8 @@ fn spelling_does_not_matter_and_the_name_is_the_usual_one() {
         ("logistic", "sigmoid"),
         ("hard_silu", "hard-swish"),
         ("parametric-relu:0.1", "prelu:0.1"),
+        ("RReLU : 0.10 : 0.3", "rrelu:0.10:0.3"),
+        ("randomized_relu", "rrelu"),
     ] {
         let activation: Activation = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(activation.name(), name);
@@ -123,6 +128,7 @@ fn spelling_does_not_matter_and_the_name_is_the_usual_one() {
 fn one_function_by_two_names_is_known_as_one() {
     let same = |one: &str, other: &str| one.parse::<Activation>().unwrap().same_function(&other.parse().unwrap());
     assert!(same("leaky-relu", "leaky-relu:0.01") && same("relu", "relu:heaviside=0") && same("elu:1", "elu:1.0"));
+    assert!(same("rrelu", "rrelu:0.125:0.3333333333333333") && !same("rrelu", "rrelu:0:1"));
     assert!(!same("leaky-relu", "leaky-relu:0.1") && !same("relu", "relu:heaviside=1") && !same("elu", "celu"));
 }
 
@@ -138,6 +144,10 @@ fn a_wrong_parameter_is_told_with_the_name_as_given() {
         ("relu6:6", "`relu6` takes no number"),
         ("tanh:guided", "`tanh` takes no parameter"),
         ("prelu:inf", "`inf` is not a finite number"),
+        ("rrelu:0.1", "`0.1` is not two numbers, the least slope and the largest, as in `rrelu:0.1:0.3`"),
+        ("rrelu:0.1:0.2:0.3", "is not two numbers"),
+        ("rrelu:0.3:0.1", "upper must be at least lower and finite, got 0.1"),
+        ("rrelu:-inf:0.1", "lower must be finite, got -inf"),
         ("leaky=0.1", "as in `relu:leaky=0.1`"),
         ("LeakyReLU = 0.1", "as in `leaky-relu:0.1`"),
         ("elu:NaN", "`NaN` is not a finite number"),
@@ -185,10 +195,13 @@ fn activations_have_the_values_of_their_textbook_formulas() {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let softplus = |x: f64| (1.0 + x.exp()).ln();
     let points = [-4.0, -2.0, -0.7, 0.0, 0.3, 1.0, 2.2, 7.0];
-    let formulas: [(&str, &dyn Fn(f64) -> f64); 17] = [
+    let formulas: [(&str, &dyn Fn(f64) -> f64); 19] = [
         ("none", &|x| x),
         ("relu", &|x| x.max(0.0)),
         ("leaky-relu:0.1", &|x| if x > 0.0 { x } else { 0.1 * x }),
+        // As it is evaluated.
+        ("rrelu", &|x| if x > 0.0 { x } else { 11.0 / 48.0 * x }),
+        ("rrelu:0:0.5", &|x| if x > 0.0 { x } else { 0.25 * x }),
         ("relu6", &|x| x.clamp(0.0, 6.0)),
         ("elu:0.5", &|x| if x > 0.0 { x } else { 0.5 * (x.exp() - 1.0) }),
         ("celu:2", &|x| x.max(0.0) + (2.0 * ((x / 2.0).exp() - 1.0)).min(0.0)),

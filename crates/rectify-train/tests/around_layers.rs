@@ -1,14 +1,17 @@
 //! What stands around a layer's activation: normalisation against Burn's own, dropout, skips.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::{
-    module::Module,
-    nn::{BatchNormConfig, GroupNormConfig, LayerNormConfig},
+    module::{Module, Param},
+    nn::{BatchNormConfig, GroupNormConfig, Initializer, LayerNormConfig, LinearConfig},
     tensor::{DType, Device, Distribution, Int, Tensor, TensorData, Tolerance},
 };
 use rectify_train::{
+    activation::Activation,
     data::Batch,
     experiment::{Experiment, ModelKind, NormKind},
-    network::{Model, Network, Norm, Shape, backward, needs_graph},
+    network::{Dense, Model, Network, Norm, Shape, backward, needs_graph},
     observe::{Trace, Training, weights},
     train::Learner,
 };
@@ -23,7 +26,14 @@ fn norm(kind: NormKind, units: usize) -> Norm {
     Norm::new(kind, units, 0.0, (&device().autodiff(), DType::F32)).expect("it normalises")
 }
 
+/// Flex has one generator for the whole process: whoever draws by a seed must not share its numbers with another test.
+fn drawing() -> MutexGuard<'static, ()> {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    DRAWING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn values<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    let _drawing = drawing();
     Tensor::random(shape, Distribution::Normal(2.0, 3.0), &device()).autodiff()
 }
 
@@ -83,6 +93,7 @@ fn normalisation_gives_what_burns_own_gives_forward_and_backward() {
 }
 
 fn model(experiment: &Experiment) -> Model {
+    let _drawing = drawing();
     Model::new(experiment, &experiment.activations[0], SHAPE, 0, &device().autodiff())
 }
 
@@ -91,6 +102,7 @@ fn experiment() -> Experiment {
 }
 
 fn batch(samples: usize) -> Batch {
+    let _drawing = drawing();
     let labels: Vec<i32> = (0..samples).map(|i| (i % 3) as i32).collect();
     Batch {
         images: Tensor::random([samples, 36], Distribution::Normal(0.0, 1.0), &device()),
@@ -216,5 +228,70 @@ fn what_stands_around_layers_takes_gradients_by_autodiff_and_nothing_else_does()
         assert_eq!(needs_graph(&network), by_autodiff);
         let pass = backward(&network, batch(9), 1.0, &mut in_training());
         assert!(pass.objective.into_scalar::<f32>().is_finite());
+    }
+}
+
+#[test]
+fn rrelu_draws_slopes_in_training_by_seed_step_and_place_and_takes_their_mean_in_evaluation() {
+    for kind in [ModelKind::Mlp, ModelKind::Cnn] {
+        let with = |activation: &str| -> Experiment {
+            let activations = vec![activation.parse().expect("known")];
+            Experiment { model: kind, hidden: Some(vec![20]), activations, ..experiment() }
+        };
+        let (network, mean) = (model(&with("rrelu:0.1:0.5")).valid(), model(&with("leaky-relu:0.3")));
+        let images = batch(50).images;
+        same(
+            network.forward(images.clone(), &mut Trace::off()),
+            mean.valid().forward(images.clone(), &mut Trace::off()),
+        );
+
+        let drawn = |seed, step, first| -> Vec<f32> {
+            let mut trace = Trace::off().in_training(Training::new(seed, step, first));
+            network.forward(images.clone().slice(first..50), &mut trace).into_data().iter().collect()
+        };
+        assert_eq!(drawn(3, 5, 0), drawn(3, 5, 0));
+        assert_ne!(drawn(3, 5, 0), outputs(&network, &images));
+        assert!([(4, 5), (3, 6)].iter().all(|(seed, step)| drawn(*seed, *step, 0) != drawn(3, 5, 0)));
+        // A part of a batch draws what the whole draws of it.
+        for (part, whole) in drawn(3, 5, 20).iter().zip(&drawn(3, 5, 0)[20 * 3..]) {
+            assert!((part - whole).abs() < 1e-5, "{part} and {whole}");
+        }
+    }
+    // A layer whose pre-activations are -1 gives its slopes, and the next one others.
+    let mut linear = LinearConfig::new(36, 100).with_initializer(Initializer::Zeros).init(&device());
+    linear.bias = Some(Param::from_tensor(Tensor::full([100], -1.0, &device())));
+    let activation: Activation = "rrelu:0.1:0.5".parse().expect("known");
+    let layer = Dense::new(linear, activation.init(&device()));
+    let mut trace = in_training();
+    let [slopes, others] = [(); 2].map(|()| -> Vec<f64> {
+        let output = layer.forward("", Tensor::zeros([200, 36], &device()), &mut trace);
+        output.into_data().iter::<f64>().map(|value| -value).collect()
+    });
+    assert_ne!(slopes, others);
+    assert!(slopes.iter().all(|slope| (0.1..=0.5).contains(slope)));
+    // Four standard errors of 20 000 uniform numbers.
+    let mean = slopes.iter().sum::<f64>() / slopes.len() as f64;
+    assert!((mean - 0.3).abs() < 4.0 * 0.4 / (12.0 * 20_000.0_f64).sqrt(), "{mean}");
+}
+
+#[test]
+fn a_training_with_rrelu_has_the_same_bits_again_and_threads_draw_what_one_draws() {
+    let rrelu = Experiment { activations: vec!["rrelu".parse().expect("known")], dropout: 0.2, ..experiment() };
+    let batches = [(); 3].map(|()| batch(12));
+    let after = |experiment: &Experiment, seed| -> Vec<f64> {
+        let mut learner = Learner::new(model(experiment), experiment).with_seed(seed);
+        for batch in &batches {
+            learner = learner.step(batch.clone(), None, false).0;
+        }
+        let weights = weights(learner.network());
+        weights.into_iter().flat_map(|(_, weight)| weight.into_data().iter::<f64>().collect::<Vec<_>>()).collect()
+    };
+    let alone = after(&rrelu, 7);
+    assert_eq!(after(&rrelu, 7), alone);
+    assert_ne!(after(&rrelu, 8), alone);
+    let mean = Experiment { activations: vec!["rrelu:0.2291666:0.2291667".parse().expect("known")], ..rrelu.clone() };
+    assert!(after(&mean, 7).iter().zip(&alone).any(|(mean, drawn)| (mean - drawn).abs() > 1e-4), "slopes were drawn");
+    for (shared, alone) in after(&Experiment { threads: 3, ..rrelu }, 7).iter().zip(&alone) {
+        assert!((shared - alone).abs() < 1e-6, "{shared} and {alone}");
     }
 }

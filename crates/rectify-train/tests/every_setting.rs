@@ -20,7 +20,7 @@ const CLASSES: usize = 3;
 const SAMPLES: usize = 8;
 
 /// Every rule of ReLU's, and parameters at the ends of what is usual.
-const WITH_PARAMETER: [&str; 10] = [
+const WITH_PARAMETER: [&str; 11] = [
     "relu:heaviside=0.5",
     "relu:leaky=0.1",
     "relu:bsilu",
@@ -29,6 +29,7 @@ const WITH_PARAMETER: [&str; 10] = [
     "relu:deconv",
     "leaky-relu:0.3",
     "prelu:0.1",
+    "rrelu:0:0.1",
     "celu:0.1",
     "softplus:10",
 ];

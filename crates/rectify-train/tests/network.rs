@@ -169,7 +169,7 @@ fn a_loss_or_objective_of_its_own_is_what_a_network_learns_by() {
 
 #[test]
 fn what_a_stack_cannot_differentiate_is_left_to_autodiff() {
-    for activation in ["prelu", "x*sigmoid(x)"] {
+    for activation in ["prelu", "rrelu", "x*sigmoid(x)"] {
         assert!(needs_graph(&model(ModelKind::Mlp, activation)), "{activation} is no part of a layer");
         assert!(needs_graph(&model(ModelKind::Cnn, activation)), "{activation} is no part of a layer");
     }

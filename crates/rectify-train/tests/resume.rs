@@ -134,6 +134,8 @@ fn optimizers_clipping_patience_probes_types_and_threads_are_resumed_too() {
         Experiment { model: ModelKind::Cnn, ..small() },
         Experiment { activations: vec!["gelu".parse().expect("known")], threads: 2, ..small() },
         Experiment { activations: vec!["prelu".parse().expect("known")], ..small() },
+        Experiment { activations: vec!["rrelu".parse().expect("known")], dropout: 0.2, threads: 2, ..small() },
+        Experiment { activations: vec!["rrelu".parse().expect("known")], model: ModelKind::Cnn, ..small() },
         Experiment { probe_every: ProbeEvery::Off, ..small() },
         Experiment { backend: "ndarray".to_owned(), optimizer: OptimizerKind::Adam, ..small() },
         Experiment { keep_last: true, ..patient.clone() },

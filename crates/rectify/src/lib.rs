@@ -86,7 +86,8 @@
 //! # Ok::<(), rectify::ConfigError>(())
 //! ```
 //!
-//! [`Prelu`], whose slope learns, [`Rrelu`], whose slope is random, and the gated [`Gated`] stand beside them.
+//! [`Prelu`], whose slope learns, [`Rrelu`], whose slope is random, and the gated [`Gated`] stand beside them. One of your
+//! own is a [`Function`], φ and φ′, or a text, and either is a [`Formula`].
 //!
 //! # Checking a gradient
 //!
@@ -122,11 +123,12 @@ mod operands;
 mod relu;
 
 pub use activation::{
-    Activation, Celu, Elu, Family, Gated, Gelu, GeluTanh, HardShrink, HardSigmoid, HardSwish, HardTanh, LeakyRelu,
-    LogSigmoid, Mish, Prelu, PreluConfig, Relu6, Rrelu, Ruled, Saturates, Selu, Sigmoid, Silu, SoftShrink, Softplus,
-    Softsign, SquaredRelu, Swish, Tanh, TanhShrink, Threshold, celu, elu, geglu, gelu, gelu_tanh, glu, hard_shrink,
-    hard_sigmoid, hard_swish, hard_tanh, leaky_relu, log_sigmoid, mish, prelu, relu6, rrelu, selu, sigmoid, silu,
-    soft_shrink, softplus, softsign, squared_relu, swiglu, swish, tanh, tanh_shrink, threshold,
+    Activation, Celu, Elu, Family, Function, Gated, Gelu, GeluTanh, HardShrink, HardSigmoid, HardSwish, HardTanh,
+    LeakyRelu, LogSigmoid, Mish, Prelu, PreluConfig, Relu6, Rrelu, Ruled, Saturates, Selu, Sigmoid, Silu, SoftShrink,
+    Softplus, Softsign, SquaredRelu, Swish, Tanh, TanhShrink, Threshold, celu, elu, geglu, gelu, gelu_tanh, glu,
+    hard_shrink, hard_sigmoid, hard_swish, hard_tanh, leaky_relu, log_sigmoid, mish, prelu, relu6, rrelu,
+    rrelu_with_slopes, selu, sigmoid, silu, soft_shrink, softplus, softsign, squared_relu, swiglu, swish, tanh,
+    tanh_shrink, threshold,
 };
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use formula::{Formula, FormulaError};
@@ -134,6 +136,7 @@ pub use fused_activation::{FusedActivation, FusedGradients};
 pub use fused_conv2d::{FusedConv2d, FusedConv2dConfig, FusedConv2dError};
 pub use fused_linear::{FusedLinear, FusedLinearConfig};
 pub use max_pool::{max_pool_2x2, max_pool_2x2_backward};
+pub use number::Number;
 pub use relu::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate, relu};
 
 /// The README's examples are tested.

@@ -4,7 +4,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use proptest::prelude::*;
 use rectify::{
-    Formula,
+    Activation, Formula, Function, Gelu, GeluTanh, HardTanh, LogSigmoid, Mish, Number, Selu, Silu, SoftShrink,
+    Softplus, Softsign, TanhShrink,
     gradcheck::{GradCheck, gradcheck},
 };
 
@@ -93,8 +94,9 @@ fn formulas_have_the_same_values_on_a_gpu() {
         assert!(std::env::var_os("CI").is_none(), "there is no GPU, not even a software one");
         return eprintln!("skipped: there is no GPU, not even a software one");
     };
-    for text in ["x*sigmoid(1.702*x)", "where(x > 0, x, expm1(x))", "max(x, 0.1*x) + min(x^2, 1)", "softplus(2*x)/2"] {
-        let phi = formula(text);
+    let texts = ["x*sigmoid(1.702*x)", "where(x > 0, x, expm1(x))", "max(x, 0.1*x) + min(x^2, 1)", "softplus(2*x)/2"];
+    for phi in texts.map(formula).into_iter().chain([Formula::of(Everything { fault: 0.0 })]) {
+        let text = phi.text();
         let [f, df] = on(&Device::flex(), DType::F32, &POINTS, |x| phi.forward(x));
         let [found, slope] = on(&device, DType::F32, &POINTS, |x| phi.forward(x));
         close(text, &found, &f, 1e-5);
@@ -297,4 +299,127 @@ proptest! {
             prop_assert!(error.column() <= text.trim().chars().count() + 1);
         }
     }
+}
+
+/// One of the crate's own, and the formula that is made of the same definition.
+fn both<F: Function + Into<Activation>>(function: F) -> (Activation, Formula) {
+    (function.into(), Formula::of(function))
+}
+
+#[test]
+fn a_function_in_rust_is_a_formula_with_its_own_derivative_in_every_type_and_on_every_cpu_backend() {
+    let functions = [
+        both(Gelu),
+        both(GeluTanh),
+        both(HardTanh::default()),
+        both(LogSigmoid),
+        both(Mish),
+        both(Selu),
+        both(Silu),
+        both(SoftShrink::default()),
+        both(Softplus { beta: 2.0 }),
+        both(Softsign),
+        both(TanhShrink),
+    ];
+    for (known, own) in functions {
+        let name = known.name();
+        assert_eq!((own.name(), own.notes()), (Some(name), &[][..]));
+        assert_eq!(own.text(), format!("{name} = {}", own.expression()));
+        for x in POINTS {
+            let near = |found: f64, expected: f64| (found - expected).abs() <= 1e-14 * expected.abs().max(1.0);
+            assert!(near(own.value(x), known.value(x)) && near(own.slope(x), known.slope(x)), "{name} at {x}");
+            // The text is the function as a formula, whose derivative is calculus's.
+            let read = formula(own.text());
+            assert!(near(read.value(x), known.value(x)), "{} at {x}", own.text());
+        }
+        for (device_name, device) in devices() {
+            // ndarray has functions in f64 that are right to f32's digits.
+            let wide = if device_name == "flex" { 1e-13 } else { 1e-6 };
+            for (dtype, tolerance) in [(DType::F64, wide), (DType::F32, 2e-6), (DType::F16, 2e-3), (DType::BF16, 2e-2)]
+            {
+                if device_name == "ndarray" && !matches!(dtype, DType::F32 | DType::F64) {
+                    continue;
+                }
+                let [f, df] = on(&Device::flex(), dtype, &POINTS, |x| known.forward(x));
+                let [found, slope] = on(&device, dtype, &POINTS, |x| own.forward(x));
+                close(&format!("{name} on {device_name} in {dtype:?}"), &found, &f, tolerance);
+                close(&format!("{name}′ on {device_name} in {dtype:?}"), &slope, &df, tolerance);
+            }
+        }
+    }
+}
+
+/// Every operation of a number, in one function; its slope is off by `fault`.
+#[derive(Clone, Copy)]
+struct Everything {
+    fault: f64,
+}
+
+impl Function for Everything {
+    const NAME: &'static str = "everything";
+
+    fn value<N: Number>(self, x: N) -> N {
+        let root = (N::of(1.0) + x * x).sqrt();
+        let smooth = root.log() + x.sin() * x.cos() + root.pow(N::of(-3.0)) - (-x.abs()).exp() / N::of(2.0);
+        N::choose(x.above(0.5), smooth + (x - N::of(0.5)).at_least(0.0).log1p(), smooth)
+    }
+
+    fn slope<N: Number>(self, x: N) -> N {
+        let square = N::of(1.0) + x * x;
+        let sign = N::choose(x.below(0.0), N::of(-1.0), N::of(1.0));
+        let smooth = x / square + (x + x).cos() - N::of(3.0) * x * square.pow(N::of(-2.5))
+            + sign * (-x.abs()).exp() / N::of(2.0);
+        smooth + N::choose(x.above(0.5), N::of(1.0) / (x + N::of(0.5)), N::of(self.fault))
+    }
+}
+
+#[test]
+fn a_slope_that_is_not_the_functions_is_told_and_fails_gradcheck() {
+    let check = |function: Everything| {
+        let own = Formula::of(function);
+        let x = Tensor::<1>::from_floats([-2.5, -0.7, 0.2, 0.9, 4.0], &Device::flex()).cast(DType::F64);
+        let report = gradcheck(|x| own.forward(x), x, &GradCheck::default()).expect("it can be checked");
+        for x in [-2.0, 0.3, 1.5] {
+            assert!((own.value(x) - function.value(x)).abs() < 1e-14 * own.value(x).abs().max(1.0));
+            assert!((f64::from(function.value(x as f32)) - own.value(x)).abs() < 1e-5);
+        }
+        (report, own.notes().to_vec())
+    };
+    let (right, notes) = check(Everything { fault: 0.0 });
+    assert!(right.passed() && notes.is_empty(), "{right}; {notes:?}");
+    let (wrong, notes) = check(Everything { fault: 0.01 });
+    assert_eq!(wrong.failures, 3, "{wrong}");
+    assert!(notes.iter().any(|note| note.contains("where differences of the formula itself give")), "{notes:?}");
+    let [one, other] = [0.0, 0.01].map(|fault| Formula::of(Everything { fault }));
+    assert!(one == one.clone() && one != other && one.same_function(&other) && one.text() == other.text());
+}
+
+/// x + 1/2 + 1/3 + …, so many terms, each an operation of its own.
+#[derive(Clone, Copy)]
+struct Long(usize);
+
+impl Function for Long {
+    const NAME: &'static str = "long";
+
+    fn value<N: Number>(self, x: N) -> N {
+        let mut sum = x;
+        for i in 0..self.0 {
+            sum = sum + N::of(1.0 / (i + 2) as f64);
+        }
+        sum
+    }
+
+    fn slope<N: Number>(self, _: N) -> N {
+        N::of(1.0)
+    }
+}
+
+#[test]
+fn a_long_function_has_a_text_that_is_cut_short_and_one_that_is_too_long_is_refused() {
+    let long = Formula::of(Long(5000));
+    assert!(long.text().contains('…') && long.text().len() < 2100, "{}", long.text());
+    let sum = (2..5002).fold(-3.0, |sum, i| sum + 1.0 / f64::from(i));
+    assert_eq!(long.value(-3.0), sum);
+    let refused = std::panic::catch_unwind(|| Formula::of(Long(70_000)));
+    assert!(refused.is_err());
 }

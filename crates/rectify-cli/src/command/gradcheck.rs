@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use burn::tensor::{DType, Tensor, TensorData, activation};
+use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use rectify::{
     GradientRule, Surrogate,
     gradcheck::{GradCheck, GradCheckReport, gradcheck_against},
@@ -112,7 +112,7 @@ fn reference(name: &Activation) -> (&'static str, Option<Box<dyn Fn(Tensor<1>) -
         None | Some(GradientRule::Heaviside { .. }) => ("itself", None),
         Some(GradientRule::Leaky { slope }) if name.relu_rule().is_none() => {
             let plain = name.without_rule();
-            let steep = if plain.name() == "hard-sigmoid" { 1.0 / 6.0 } else { 1.0 };
+            let steep = steepest(&plain);
             let tilted = move |x: Tensor<1>| {
                 let y = plain.init(&x.device()).forward(x.clone());
                 // x less what the steep pieces rise by is what rises where it is flat.
@@ -139,9 +139,17 @@ fn reference(name: &Activation) -> (&'static str, Option<Box<dyn Fn(Tensor<1>) -
     }
 }
 
+/// The slope of a function's pieces that are not flat; 1 where none of them meets the points, so that it does not matter.
+fn steepest(function: &Activation) -> f64 {
+    let options = (&Device::flex().autodiff(), DType::F64);
+    let x = Tensor::<1>::from_data(TensorData::new(POINTS.to_vec(), [POINTS.len()]), options).require_grad();
+    let gradients = function.init(options).forward(x.clone()).sum().backward();
+    let steepest = x.grad(&gradients).map_or(0.0, |slopes| slopes.max().into_scalar());
+    if steepest > 0.0 { steepest } else { 1.0 }
+}
+
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
     use rectify_train::activation::NAMES;
 
     use super::*;
@@ -154,6 +162,7 @@ mod tests {
             ("relu:nelu=", &[1e-3, 0.01, 0.1, 1.0]),
             ("leaky-relu:", &[-1.0, 0.0, 0.01, 0.3, 2.0]),
             ("prelu:", &[-1.0, 0.01, 0.25, 2.0]),
+            ("rrelu:0.1:", &[0.1, 0.7]),
             ("elu:", &[0.01, 0.1, 0.5, 1.0, 3.0]),
             ("celu:", &[0.01, 0.05, 0.1, 0.5, 1.0, 3.0]),
             ("silu:", &[0.1, 1.0, 2.0, 10.0]),

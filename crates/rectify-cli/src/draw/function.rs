@@ -291,6 +291,7 @@ mod tests {
             ("none", 0),
             ("leaky-relu", 1),
             ("prelu", 1),
+            ("rrelu", 1),
             ("relu6", 2),
             ("elu", 0),
             ("elu:2", 1),
@@ -326,5 +327,6 @@ mod tests {
         slope("tanh", |x| 1.0 - x.tanh().powi(2));
         slope("sigmoid", |x| (1.0 / (1.0 + (-x).exp())) * (1.0 - 1.0 / (1.0 + (-x).exp())));
         slope("prelu", |x| if x > 0.0 { 1.0 } else { 0.25 });
+        slope("rrelu:0.1:0.3", |x| if x > 0.0 { 1.0 } else { 0.2 });
     }
 }

@@ -50,6 +50,7 @@ ACTIVATIONS = {
     "Identity": lambda x, *_: x,
     "ReLU": lambda x, *_: np.maximum(x, 0),
     "LeakyReLU": lambda x, slope: np.where(x > 0, x, slope * x),
+    "RReLU": lambda x, lower, upper: np.where(x > 0, x, (lower + upper) / 2 * x),
     "ELU": lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
     "GELU": lambda x, *_: x * (1 + erf(x / math.sqrt(2))) / 2,
     "SiLU": lambda x, *_: x * sigmoid(x),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use rectify::{
     Activation as Known, Celu, ConfigError, Elu, Formula, Gelu, GeluTanh, GradientRule, HardShrink, HardSigmoid,
-    HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Selu, Sigmoid, Silu, SoftShrink,
+    HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Rrelu, Selu, Sigmoid, Silu, SoftShrink,
     Softplus, Softsign, SquaredRelu, Swish, Tanh, TanhShrink, Threshold,
 };
 
@@ -67,6 +67,7 @@ impl FromStr for Activation {
             "relu",
             "leaky-relu",
             "prelu",
+            "rrelu",
             "threshold",
             "elu",
             "celu",
@@ -87,6 +88,7 @@ impl FromStr for Activation {
             }
             "leaky-relu" => known(LeakyRelu { negative_slope: number(0.01)? }),
             "prelu" => Function::PRelu { slope: number(0.25)? },
+            "rrelu" => Function::Rrelu(rrelu(parameter.as_deref()).map_err(wrong)?),
             "relu6" => known(Relu6),
             "squared-relu" => known(SquaredRelu),
             // At 0, the function's own default, it would be ReLU.
@@ -139,6 +141,17 @@ fn unknown(name: &str, text: &str) -> ActivationError {
         Some(&(unit, gate)) => ActivationError::Gated { name: text.to_owned(), unit, gate },
         None => ActivationError::Unknown(text.to_owned()),
     }
+}
+
+/// Its bounds, which stand behind each other, `0.1:0.3`, as commas part activations.
+fn rrelu(bounds: Option<&str>) -> Result<Rrelu, String> {
+    let Some(bounds) = bounds else { return Ok(Rrelu::default()) };
+    let numbers: Result<Vec<f64>, _> = bounds.split(':').map(str::parse).collect();
+    let Ok([lower, upper]) = numbers.as_deref() else {
+        return Err(format!("`{bounds}` is not two numbers, the least slope and the largest, as in `rrelu:0.1:0.3`"));
+    };
+    let rrelu = Rrelu { lower: *lower, upper: *upper };
+    rrelu.check().map(|()| rrelu).map_err(|error| error.to_string())
 }
 
 fn known(function: impl Into<Known>) -> Function {

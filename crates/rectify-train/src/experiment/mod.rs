@@ -324,7 +324,7 @@ impl Experiment {
         for (i, activation) in self.activations.iter().enumerate() {
             let twice = self.activations[..i].contains(activation);
             ensure(!twice, "activations", format!("`{activation}` is named twice"))?;
-            if let Some(parameter) = activation.parameter() {
+            for parameter in activation.parameters() {
                 let held = self.dtype.holds(parameter);
                 held.map_err(|reason| ExperimentError {
                     field: "activations",

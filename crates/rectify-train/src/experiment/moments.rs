@@ -100,9 +100,14 @@ mod tests {
 
     #[test]
     fn moments_have_their_closed_forms() {
-        for (name, value, slope) in
-            [("none", 1.0, 1.0), ("relu", 0.5, 0.5), ("leaky-relu:0.2", 0.52, 0.52), ("prelu", 0.53125, 0.53125)]
-        {
+        for (name, value, slope) in [
+            ("none", 1.0, 1.0),
+            ("relu", 0.5, 0.5),
+            ("leaky-relu:0.2", 0.52, 0.52),
+            ("prelu", 0.53125, 0.53125),
+            // By the mean of its slopes.
+            ("rrelu:0:0.4", 0.52, 0.52),
+        ] {
             close(moments(name).value, value, 1e-10);
             close(moments(name).slope, slope, 1e-10);
         }

@@ -3,7 +3,7 @@
 use burn::{module::Module, tensor::Tensor};
 use rectify::{FusedConv2d, FusedLinear};
 
-use super::{Dense, Norm, Stack, Stacked, Stages, mlp::hidden};
+use super::{Dense, Norm, Stack, Stacked, Stages, activate::activate, mlp::hidden};
 use crate::{activation::ActivationLayer, observe::Trace};
 
 /// A convolution with its activation and 2 × 2 pooling: pool(φ(norm(x ∗ W + b))).
@@ -29,7 +29,7 @@ impl ConvBlock {
             None => {
                 let z = self.convolution.forward(x);
                 let z = self.norm.iter().fold(z, |z, norm| norm.forward(z, trace));
-                trace.layer(name, z, |z| self.activation.forward(z))
+                activate(&self.activation, name, z, trace)
             }
         }
     }

@@ -7,7 +7,7 @@ use burn::{
 };
 use rectify::{FusedActivation, FusedLinear};
 
-use super::{Norm, Stack, Stacked, Stages};
+use super::{Norm, Stack, Stacked, Stages, activate::activate};
 use crate::{activation::ActivationLayer, observe::Trace};
 
 /// φ(xW + b), and what an experiment puts around it: x + dropout(φ(norm(xW + b))).
@@ -30,7 +30,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Puts a layer together; φ becomes one operation with the product unless it has parameters or a formula.
+    /// Puts a layer together; φ becomes one operation with the product unless it has parameters, random slopes or a formula.
     pub fn new(linear: Linear, activation: ActivationLayer) -> Self {
         Self::around(linear, None, activation, 0.0, false)
     }
@@ -65,7 +65,7 @@ impl Dense {
             None => {
                 let z = self.linear.forward(x);
                 let z = self.norm.iter().fold(z, |z, norm| norm.forward(z, trace));
-                trace.layer(name, z, |z| self.activation.forward(z))
+                activate(&self.activation, name, z, trace)
             }
         };
         let output = trace.dropout(activation, self.dropout);

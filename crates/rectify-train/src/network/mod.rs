@@ -6,6 +6,7 @@
 //! are), which both passes walk, or any Burn module with a `forward` of its own, differentiated by autodiff. `init` draws
 //! the parameters that a [`Model`] begins with.
 
+mod activate;
 mod cnn;
 mod init;
 mod mlp;

@@ -276,7 +276,7 @@ enum Operation<'a> {
         role: Role,
     },
     Convolution(&'a FusedConv2d),
-    /// Layers whose φ has parameters or a formula, and those with something around φ, have no backward pass of their own.
+    /// Layers whose φ has parameters, random slopes or a formula, and those with something around φ, have no backward pass of their own.
     UnfusedLinear(&'a Dense),
     UnfusedConvolution(&'a ConvBlock),
 }

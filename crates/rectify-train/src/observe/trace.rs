@@ -87,7 +87,8 @@ impl Trace {
         self
     }
 
-    /// Whether the pass is one of training: batch normalisation takes the batch's statistics, and dropout drops.
+    /// Whether the pass is one of training: batch normalisation takes the batch's statistics, dropout drops, and
+    /// RReLU's slopes are drawn.
     pub fn is_training(&self) -> bool {
         self.training.is_some()
     }
@@ -99,6 +100,12 @@ impl Trace {
             Some(training) if rate > 0.0 => training.dropout(x, rate),
             _ => x,
         }
+    }
+
+    /// In training, a slope for each value of `z`, whose first dimension is the batch's, drawn from U(lower, upper); `None`
+    /// in evaluation.
+    pub(crate) fn slopes<const D: usize>(&mut self, z: &Tensor<D>, lower: f64, upper: f64) -> Option<Tensor<D>> {
+        self.training.as_mut().map(|training| training.slopes(z, lower, upper))
     }
 
     /// Takes down a batch's statistic that the parameter `parameter`, which no optimizer moves, is to follow.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// Continuously differentiable ELU: x above 0, α (e^(x / α) − 1) below.
@@ -28,8 +28,6 @@ impl Default for Celu {
 
 impl Function for Celu {
     const NAME: &'static str = "celu";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -40,6 +38,11 @@ impl Function for Celu {
     fn slope<N: Number>(self, x: N) -> N {
         N::choose(x.above(0.0), N::of(1.0), (x * N::of(1.0 / self.alpha)).exp())
     }
+}
+
+impl Properties for Celu {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
 
     /// e^(x / α) shows by how much x / α has been rounded.
     #[inline(always)]

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// Exponential linear unit: x above 0, α (eˣ − 1) below.
@@ -28,8 +28,6 @@ impl Default for Elu {
 
 impl Function for Elu {
     const NAME: &'static str = "elu";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -40,6 +38,11 @@ impl Function for Elu {
     fn slope<N: Number>(self, x: N) -> N {
         N::choose(x.above(0.0), N::of(1.0), x.exp_times(self.alpha))
     }
+}
+
+impl Properties for Elu {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
 
     fn check(self) -> Result<(), ConfigError> {
         super::positive("alpha", self.alpha)

@@ -12,7 +12,7 @@ use bytemuck::Pod;
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use pulp::NullaryFnOnce;
 
-use super::{Activation, Function, Visitor, backward::ActivationOps};
+use super::{Activation, Properties, Visitor, backward::ActivationOps};
 use crate::{
     host::{self, Way, arch, by_dtype, dense, finish_stream, fresh, in_parts, tensor},
     number::Wide,
@@ -132,7 +132,7 @@ impl Blocks for f64 {
         struct Value<'a>(&'a [f64], &'a mut [MaybeUninit<f64>]);
         impl Visitor for Value<'_> {
             type Output = ();
-            fn visit<F: Function>(self, function: F) {
+            fn visit<F: Properties>(self, function: F) {
                 self.0.iter().zip(self.1).for_each(|(x, y)| *y = MaybeUninit::new(function.value(*x)));
             }
         }
@@ -146,7 +146,7 @@ impl Blocks for f64 {
         struct Slope<'a>(&'a [f64], &'a mut [f64]);
         impl Visitor for Slope<'_> {
             type Output = ();
-            fn visit<F: Function>(self, function: F) {
+            fn visit<F: Properties>(self, function: F) {
                 self.0.iter().zip(self.1).for_each(|(x, g)| *g = function.passed(*g) * function.slope(*x));
             }
         }
@@ -308,7 +308,7 @@ struct Value<'a> {
 impl Visitor for Value<'_> {
     type Output = ();
 
-    fn visit<F: Function>(self, function: F) {
+    fn visit<F: Properties>(self, function: F) {
         arch().dispatch(ValueKernel { function, slices: self });
     }
 }
@@ -318,7 +318,7 @@ struct ValueKernel<'a, F> {
     slices: Value<'a>,
 }
 
-impl<F: Function> NullaryFnOnce for ValueKernel<'_, F> {
+impl<F: Properties> NullaryFnOnce for ValueKernel<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -346,7 +346,7 @@ struct Slope<'a> {
 impl Visitor for Slope<'_> {
     type Output = ();
 
-    fn visit<F: Function>(self, function: F) {
+    fn visit<F: Properties>(self, function: F) {
         arch().dispatch(SlopeKernel { function, slices: self });
     }
 }
@@ -356,7 +356,7 @@ struct SlopeKernel<'a, F> {
     slices: Slope<'a>,
 }
 
-impl<F: Function> NullaryFnOnce for SlopeKernel<'_, F> {
+impl<F: Properties> NullaryFnOnce for SlopeKernel<'_, F> {
     type Output = ();
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// Where φ′ is 0, and its first coefficients about that.
@@ -25,10 +25,6 @@ pub struct Gelu;
 
 impl Function for Gelu {
     const NAME: &'static str = "gelu";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
-    const WIDE_VALUE: bool = true;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -43,6 +39,13 @@ impl Function for Gelu {
         let (probability, density) = x.normal();
         x.near_root(ROOT, TAYLOR, probability + x * density)
     }
+}
+
+impl Properties for Gelu {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
+    const WIDE_VALUE: bool = true;
+    const WIDE_SLOPE: bool = true;
 }
 
 /// [`Gelu`] of each element.

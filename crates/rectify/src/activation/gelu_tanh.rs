@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// Where φ′ is 0, and its first coefficients about that.
@@ -29,10 +29,6 @@ pub struct GeluTanh;
 
 impl Function for GeluTanh {
     const NAME: &'static str = "gelu_tanh";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
-    const WIDE_VALUE: bool = true;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -50,6 +46,13 @@ impl Function for GeluTanh {
         let slope = sigmoid * (N::of(1.0) + x * (N::of(1.0) - sigmoid) * inner);
         x.near_root(ROOT, TAYLOR, slope)
     }
+}
+
+impl Properties for GeluTanh {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
+    const WIDE_VALUE: bool = true;
+    const WIDE_SLOPE: bool = true;
 }
 
 /// u.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Keeps, Saturates};
+use super::{Bends, Family, Function, Keeps, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// x where |x| > λ, otherwise 0.
@@ -26,8 +26,6 @@ impl Default for HardShrink {
 
 impl Function for HardShrink {
     const NAME: &'static str = "hard_shrink";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Nowhere;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -38,10 +36,11 @@ impl Function for HardShrink {
     fn slope<N: Number>(self, x: N) -> N {
         x.or_nan(N::choose(x.abs().above(self.lambda), N::of(1.0), N::of(0.0)))
     }
+}
 
-    fn kinks(self) -> Option<[f64; 2]> {
-        Some([-self.lambda, self.lambda])
-    }
+impl Properties for HardShrink {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Nowhere;
 
     fn keeps(self) -> Keeps {
         Keeps::Output
@@ -49,6 +48,12 @@ impl Function for HardShrink {
 
     fn check(self) -> Result<(), ConfigError> {
         super::not_negative("lambda", self.lambda)
+    }
+}
+
+impl Bends for HardShrink {
+    fn kinks(self) -> [f64; 2] {
+        [-self.lambda, self.lambda]
     }
 }
 

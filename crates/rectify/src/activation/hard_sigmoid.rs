@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Bends, Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// The sigmoid in three pieces: min(max(0, x / 6 + ½), 1).
@@ -19,8 +19,6 @@ pub struct HardSigmoid;
 
 impl Function for HardSigmoid {
     const NAME: &'static str = "hard_sigmoid";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Both;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -31,9 +29,16 @@ impl Function for HardSigmoid {
     fn slope<N: Number>(self, x: N) -> N {
         x.inside(-3.0, 3.0) * N::of(1.0 / 6.0)
     }
+}
 
-    fn kinks(self) -> Option<[f64; 2]> {
-        Some([-3.0, 3.0])
+impl Properties for HardSigmoid {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Both;
+}
+
+impl Bends for HardSigmoid {
+    fn kinks(self) -> [f64; 2] {
+        [-3.0, 3.0]
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// Swish in pieces: x min(max(0, x + 3), 6) / 6.
@@ -19,8 +19,6 @@ pub struct HardSwish;
 
 impl Function for HardSwish {
     const NAME: &'static str = "hard_swish";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -34,6 +32,11 @@ impl Function for HardSwish {
         let left = N::choose(x.above(-3.0), inner, x.or_nan(N::of(0.0)));
         N::choose(x.below(3.0), left, x.or_nan(N::of(1.0)))
     }
+}
+
+impl Properties for HardSwish {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
 }
 
 /// [`HardSwish`] of each element.

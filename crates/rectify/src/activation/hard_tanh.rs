@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Keeps, Saturates};
+use super::{Bends, Family, Function, Keeps, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// x between two bounds, which it does not leave: min(max(low, x), high).
@@ -30,8 +30,6 @@ impl Default for HardTanh {
 
 impl Function for HardTanh {
     const NAME: &'static str = "hard_tanh";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Both;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -42,10 +40,11 @@ impl Function for HardTanh {
     fn slope<N: Number>(self, x: N) -> N {
         x.inside(self.min_value, self.max_value)
     }
+}
 
-    fn kinks(self) -> Option<[f64; 2]> {
-        Some([self.min_value, self.max_value])
-    }
+impl Properties for HardTanh {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Both;
 
     fn keeps(self) -> Keeps {
         Keeps::Output
@@ -55,6 +54,12 @@ impl Function for HardTanh {
         super::finite("min_value", self.min_value)?;
         let (field, value, ok) = ("max_value", self.max_value, self.max_value > self.min_value);
         super::in_range(field, value, "above min_value", ok && value.is_finite())
+    }
+}
+
+impl Bends for HardTanh {
+    fn kinks(self) -> [f64; 2] {
+        [self.min_value, self.max_value]
     }
 }
 

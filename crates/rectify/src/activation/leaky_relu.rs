@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Keeps, Saturates};
+use super::{Bends, Family, Function, Keeps, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// Leaky ReLU: x above 0, slope · x below.
@@ -28,8 +28,6 @@ impl Default for LeakyRelu {
 
 impl Function for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Nowhere;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -40,10 +38,11 @@ impl Function for LeakyRelu {
     fn slope<N: Number>(self, x: N) -> N {
         x.or_nan(N::choose(x.above(0.0), N::of(1.0), N::of(self.negative_slope)))
     }
+}
 
-    fn kinks(self) -> Option<[f64; 2]> {
-        Some([0.0; 2])
-    }
+impl Properties for LeakyRelu {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Nowhere;
 
     fn keeps(self) -> Keeps {
         if self.negative_slope > 0.0 { Keeps::Output } else { Keeps::Input }
@@ -51,6 +50,12 @@ impl Function for LeakyRelu {
 
     fn check(self) -> Result<(), ConfigError> {
         super::finite("negative_slope", self.negative_slope)
+    }
+}
+
+impl Bends for LeakyRelu {
+    fn kinks(self) -> [f64; 2] {
+        [0.0; 2]
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// ln σ(x) = −ln(1 + e⁻ˣ).
@@ -16,9 +16,6 @@ pub struct LogSigmoid;
 
 impl Function for LogSigmoid {
     const NAME: &'static str = "log_sigmoid";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Above;
-    const CAN_BE_ZERO: bool = false;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -29,6 +26,12 @@ impl Function for LogSigmoid {
     fn slope<N: Number>(self, x: N) -> N {
         (-x).sigmoid()
     }
+}
+
+impl Properties for LogSigmoid {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Above;
+    const CAN_BE_ZERO: bool = false;
 }
 
 /// [`LogSigmoid`] of each element.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// Where φ′ is 0, and its first coefficients about that.
@@ -24,10 +24,6 @@ pub struct Mish;
 
 impl Function for Mish {
     const NAME: &'static str = "mish";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
-    const WIDE_VALUE: bool = true;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -47,6 +43,13 @@ impl Function for Mish {
         let slope = share * (n + N::of(4.0) * x * e * (N::of(1.0) + e) * share);
         x.near_root(ROOT, TAYLOR, slope)
     }
+}
+
+impl Properties for Mish {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
+    const WIDE_VALUE: bool = true;
+    const WIDE_SLOPE: bool = true;
 }
 
 /// [`Mish`] of each element.

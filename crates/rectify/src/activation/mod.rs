@@ -8,6 +8,7 @@
 mod backward;
 #[cfg(feature = "flex")]
 pub(crate) mod flex;
+mod function;
 mod gated;
 mod module;
 mod prelu;
@@ -24,15 +25,14 @@ use crate::{
     relu::ConfigError,
 };
 pub(crate) use backward::ActivationOps;
+pub use function::Function;
 pub use gated::{Gated, geglu, glu, swiglu};
 pub use prelu::{Prelu, PreluConfig, prelu};
-pub use rrelu::{Rrelu, rrelu};
+pub use rrelu::{Rrelu, rrelu, rrelu_with_slopes};
 pub use ruled::Ruled;
 
-/// What an activation is: φ and, below it, φ′, in any arithmetic, and what is known about them.
-pub(crate) trait Function: Copy + Default {
-    /// As PyTorch's functional interface has it.
-    const NAME: &'static str;
+/// What is known about a function. One that keeps its output has φ′(φ(x)) = φ′(x).
+pub(crate) trait Properties: Function {
     const FAMILY: Family;
     const SATURATES: Saturates;
     /// Whether φ is 0 anywhere.
@@ -48,20 +48,10 @@ pub(crate) trait Function: Copy + Default {
         [Self::WIDE_VALUE, Self::WIDE_SLOPE]
     }
 
-    fn value<N: Number>(self, x: N) -> N;
-
-    /// φ′(x). A function that keeps its output has φ′(φ(x)) = φ′(x).
-    fn slope<N: Number>(self, x: N) -> N;
-
     /// What of an incoming gradient passes, before it is multiplied by φ′.
     #[inline(always)]
     fn passed<N: Number>(self, grad: N) -> N {
         grad
-    }
-
-    /// Where a function of straight pieces bends or jumps: twice the same where it does so once. `None` where it is curved.
-    fn kinks(self) -> Option<[f64; 2]> {
-        None
     }
 
     /// What φ′ is computed from in a backward pass.
@@ -73,6 +63,12 @@ pub(crate) trait Function: Copy + Default {
     fn check(self) -> Result<(), ConfigError> {
         Ok(())
     }
+}
+
+/// A function of straight pieces.
+trait Bends: Properties {
+    /// Where it bends or jumps: twice the same where it does so once.
+    fn kinks(self) -> [f64; 2];
 }
 
 /// What a backward pass computes φ′ from.
@@ -111,7 +107,7 @@ pub enum Saturates {
 /// Something to do with a function whose type is known only at run time.
 pub(crate) trait Visitor {
     type Output;
-    fn visit<F: Function>(self, function: F) -> Self::Output;
+    fn visit<F: Properties>(self, function: F) -> Self::Output;
 }
 
 macro_rules! activations {
@@ -189,7 +185,7 @@ macro_rules! ask {
         struct Ask;
         impl Visitor for Ask {
             type Output = $output;
-            fn visit<F: Function>(self, $function: F) -> $output {
+            fn visit<F: Properties>(self, $function: F) -> $output {
                 $answer
             }
         }
@@ -248,7 +244,7 @@ impl Activation {
         struct Value(f64);
         impl Visitor for Value {
             type Output = f64;
-            fn visit<F: Function>(self, function: F) -> f64 {
+            fn visit<F: Properties>(self, function: F) -> f64 {
                 function.value(self.0)
             }
         }
@@ -260,7 +256,7 @@ impl Activation {
         struct Slope(f64);
         impl Visitor for Slope {
             type Output = f64;
-            fn visit<F: Function>(self, function: F) -> f64 {
+            fn visit<F: Properties>(self, function: F) -> f64 {
                 function.slope(self.0)
             }
         }

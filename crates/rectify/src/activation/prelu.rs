@@ -66,7 +66,7 @@ pub fn prelu<const D: usize>(x: Tensor<D>, alpha: Tensor<1>) -> Tensor<D> {
 }
 
 /// −min(0, x), whose derivative at 0 is that of the left side.
-pub(super) fn below<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+fn below<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let rule = GradientRule::Heaviside { at_zero: 1.0 };
     ReluConfig::new().with_rule(rule).init().expect("1 is in 0..=1").forward(-x)
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Keeps, Saturates};
+use super::{Bends, Family, Function, Keeps, Properties, Saturates};
 use crate::number::Number;
 
 /// ReLU with a ceiling: min(max(0, x), 6).
@@ -19,8 +19,6 @@ pub struct Relu6;
 
 impl Function for Relu6 {
     const NAME: &'static str = "relu6";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Above;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -31,13 +29,20 @@ impl Function for Relu6 {
     fn slope<N: Number>(self, x: N) -> N {
         x.inside(0.0, 6.0)
     }
+}
 
-    fn kinks(self) -> Option<[f64; 2]> {
-        Some([0.0, 6.0])
-    }
+impl Properties for Relu6 {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Above;
 
     fn keeps(self) -> Keeps {
         Keeps::Output
+    }
+}
+
+impl Bends for Relu6 {
+    fn kinks(self) -> [f64; 2] {
+        [0.0, 6.0]
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activation, Family, Function, HardShrink, HardSigmoid, HardTanh, Keeps, LeakyRelu, Relu6, Saturates, SoftShrink,
-    Threshold, Visitor, module,
+    Activation, Bends, Family, Function, HardShrink, HardSigmoid, HardTanh, Keeps, LeakyRelu, Properties, Relu6,
+    Saturates, SoftShrink, Threshold, Visitor, module,
 };
 use crate::{
     number::Number,
@@ -125,7 +125,7 @@ impl Activation {
 }
 
 /// A function and what its rule comes to, as numbers: so that one kernel serves all rules, and has no branches.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct WithRule<F> {
     function: F,
     /// φ′ where the function's own is 0.
@@ -139,9 +139,9 @@ struct WithRule<F> {
     passes_all: bool,
 }
 
-impl<F: Function> WithRule<F> {
+impl<F: Bends> WithRule<F> {
     fn new(function: F, rule: GradientRule) -> Self {
-        let kinks = function.kinks().unwrap_or_default();
+        let kinks = function.kinks();
         let plain = Self { function, flat: 0.0, kinks, at_kinks: None, positive_only: false, passes_all: false };
         match rule {
             GradientRule::Leaky { slope } => Self { flat: slope, ..plain },
@@ -164,11 +164,6 @@ impl<F: Function> WithRule<F> {
 
 impl<F: Function> Function for WithRule<F> {
     const NAME: &'static str = F::NAME;
-    const FAMILY: Family = F::FAMILY;
-    const SATURATES: Saturates = F::SATURATES;
-    const CAN_BE_ZERO: bool = F::CAN_BE_ZERO;
-    const WIDE_VALUE: bool = F::WIDE_VALUE;
-    const WIDE_SLOPE: bool = F::WIDE_SLOPE;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -191,6 +186,14 @@ impl<F: Function> Function for WithRule<F> {
         }
         slope
     }
+}
+
+impl<F: Properties> Properties for WithRule<F> {
+    const FAMILY: Family = F::FAMILY;
+    const SATURATES: Saturates = F::SATURATES;
+    const CAN_BE_ZERO: bool = F::CAN_BE_ZERO;
+    const WIDE_VALUE: bool = F::WIDE_VALUE;
+    const WIDE_SLOPE: bool = F::WIDE_SLOPE;
 
     #[inline(always)]
     fn passed<N: Number>(self, grad: N) -> N {

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// The constants of the paper.
@@ -24,8 +24,6 @@ pub struct Selu;
 
 impl Function for Selu {
     const NAME: &'static str = "selu";
-    const FAMILY: Family = Family::SelfNormalizing;
-    const SATURATES: Saturates = Saturates::Below;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -36,6 +34,11 @@ impl Function for Selu {
     fn slope<N: Number>(self, x: N) -> N {
         N::choose(x.above(0.0), N::of(SCALE), x.exp_times(SCALE * ALPHA))
     }
+}
+
+impl Properties for Selu {
+    const FAMILY: Family = Family::SelfNormalizing;
+    const SATURATES: Saturates = Saturates::Below;
 }
 
 /// [`Selu`] of each element.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// The logistic function: σ(x) = 1 / (1 + e⁻ˣ).
@@ -20,9 +20,6 @@ pub struct Sigmoid;
 
 impl Function for Sigmoid {
     const NAME: &'static str = "sigmoid";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Both;
-    const CAN_BE_ZERO: bool = false;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -33,6 +30,12 @@ impl Function for Sigmoid {
     fn slope<N: Number>(self, x: N) -> N {
         x.sigmoid_slope_times(1.0)
     }
+}
+
+impl Properties for Sigmoid {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Both;
+    const CAN_BE_ZERO: bool = false;
 }
 
 /// [`Sigmoid`] of each element.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// Where φ′ is 0, and its first coefficients about that.
@@ -25,9 +25,6 @@ pub struct Silu;
 
 impl Function for Silu {
     const NAME: &'static str = "silu";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -41,6 +38,12 @@ impl Function for Silu {
         let sigmoid = x.sigmoid();
         x.near_root(ROOT, TAYLOR, sigmoid * (N::of(1.0) + x * (N::of(1.0) - sigmoid)))
     }
+}
+
+impl Properties for Silu {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
+    const WIDE_SLOPE: bool = true;
 }
 
 /// [`Silu`] of each element.

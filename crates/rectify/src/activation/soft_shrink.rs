@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Bends, Family, Function, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// x nearer to 0 by λ, and 0 where |x| ≤ λ.
@@ -27,8 +27,6 @@ impl Default for SoftShrink {
 
 impl Function for SoftShrink {
     const NAME: &'static str = "soft_shrink";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Nowhere;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -41,13 +39,20 @@ impl Function for SoftShrink {
     fn slope<N: Number>(self, x: N) -> N {
         x.or_nan(N::choose(x.abs().above(self.lambda), N::of(1.0), N::of(0.0)))
     }
+}
 
-    fn kinks(self) -> Option<[f64; 2]> {
-        Some([-self.lambda, self.lambda])
-    }
+impl Properties for SoftShrink {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Nowhere;
 
     fn check(self) -> Result<(), ConfigError> {
         super::not_negative("lambda", self.lambda)
+    }
+}
+
+impl Bends for SoftShrink {
+    fn kinks(self) -> [f64; 2] {
+        [-self.lambda, self.lambda]
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// ln(1 + e^(β x)) / β: a smooth ReLU, and ever nearer to it as β grows.
@@ -28,9 +28,6 @@ impl Default for Softplus {
 
 impl Function for Softplus {
     const NAME: &'static str = "softplus";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
-    const CAN_BE_ZERO: bool = false;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -41,6 +38,12 @@ impl Function for Softplus {
     fn slope<N: Number>(self, x: N) -> N {
         (x * N::of(self.beta)).sigmoid()
     }
+}
+
+impl Properties for Softplus {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
+    const CAN_BE_ZERO: bool = false;
 
     /// In a tail e^(β x) shows by how much β x has been rounded.
     #[inline(always)]

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// x / (1 + |x|): like tanh, with tails that fade slowly.
@@ -18,9 +18,6 @@ pub struct Softsign;
 
 impl Function for Softsign {
     const NAME: &'static str = "softsign";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Both;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -34,6 +31,12 @@ impl Function for Softsign {
         let d = N::of(1.0) + x.abs();
         N::of(1.0) / (d * d)
     }
+}
+
+impl Properties for Softsign {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Both;
+    const WIDE_SLOPE: bool = true;
 }
 
 /// [`Softsign`] of each element.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// max(0, x)².
@@ -18,8 +18,6 @@ pub struct SquaredRelu;
 
 impl Function for SquaredRelu {
     const NAME: &'static str = "squared_relu";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Nowhere;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -32,6 +30,11 @@ impl Function for SquaredRelu {
         let above = x.at_least(0.0);
         above + above
     }
+}
+
+impl Properties for SquaredRelu {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Nowhere;
 }
 
 /// [`SquaredRelu`] of each element.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// x σ(β x) = x / (1 + e^(−β x)): x / 2 for β = 0, and ever nearer to ReLU as β grows. With β = 1 it is
@@ -28,10 +28,6 @@ impl Default for Swish {
 
 impl Function for Swish {
     const NAME: &'static str = "swish";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Below;
-    const WIDE_VALUE: bool = true;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -46,6 +42,13 @@ impl Function for Swish {
         let sigmoid = z.sigmoid();
         z.near_root(super::silu::ROOT, super::silu::TAYLOR, sigmoid * (N::of(1.0) + z * (N::of(1.0) - sigmoid)))
     }
+}
+
+impl Properties for Swish {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Below;
+    const WIDE_VALUE: bool = true;
+    const WIDE_SLOPE: bool = true;
 
     fn check(self) -> Result<(), ConfigError> {
         super::finite("beta", self.beta)

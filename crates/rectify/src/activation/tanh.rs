@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// The hyperbolic tangent.
@@ -20,8 +20,6 @@ pub struct Tanh;
 
 impl Function for Tanh {
     const NAME: &'static str = "tanh";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Both;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -32,6 +30,11 @@ impl Function for Tanh {
     fn slope<N: Number>(self, x: N) -> N {
         (x + x).sigmoid_slope_times(4.0)
     }
+}
+
+impl Properties for Tanh {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Both;
 }
 
 /// [`Tanh`] of each element.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// Coefficients of (x − tanh x) / x³ in x², the last one first.
@@ -29,11 +29,6 @@ pub struct TanhShrink;
 
 impl Function for TanhShrink {
     const NAME: &'static str = "tanh_shrink";
-    const FAMILY: Family = Family::Sigmoidal;
-    const SATURATES: Saturates = Saturates::Nowhere;
-    const WIDE_VALUE: bool = true;
-    // A square has twice the error of what is squared.
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -50,6 +45,15 @@ impl Function for TanhShrink {
         let t = x.tanh();
         t * t
     }
+}
+
+impl Properties for TanhShrink {
+    const FAMILY: Family = Family::Sigmoidal;
+    const SATURATES: Saturates = Saturates::Nowhere;
+    const WIDE_VALUE: bool = true;
+
+    // A square has twice the error of what is squared.
+    const WIDE_SLOPE: bool = true;
 }
 
 /// [`TanhShrink`] of each element.

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Saturates};
+use super::{Bends, Family, Function, Properties, Saturates};
 use crate::number::Number;
 
 /// x above a threshold, a fixed value at and below it.
@@ -28,8 +28,6 @@ impl Default for Threshold {
 
 impl Function for Threshold {
     const NAME: &'static str = "threshold";
-    const FAMILY: Family = Family::Rectifier;
-    const SATURATES: Saturates = Saturates::Nowhere;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -40,9 +38,16 @@ impl Function for Threshold {
     fn slope<N: Number>(self, x: N) -> N {
         x.or_nan(N::choose(x.above(self.threshold), N::of(1.0), N::of(0.0)))
     }
+}
 
-    fn kinks(self) -> Option<[f64; 2]> {
-        Some([self.threshold; 2])
+impl Properties for Threshold {
+    const FAMILY: Family = Family::Rectifier;
+    const SATURATES: Saturates = Saturates::Nowhere;
+}
+
+impl Bends for Threshold {
+    fn kinks(self) -> [f64; 2] {
+        [self.threshold; 2]
     }
 }
 

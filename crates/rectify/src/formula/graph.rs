@@ -152,12 +152,12 @@ impl Graph {
 
     /// # Panics
     ///
-    /// Beyond 65 536 nodes, which a text of bounded length cannot ask for (see `derivative`).
+    /// Beyond 65 536 nodes, which a text of bounded length cannot ask for (see `derivative`), but a function in Rust can.
     fn push(&mut self, node: Node) -> Id {
         let next = self.nodes.len();
         *self.numbers.entry(node).or_insert_with(|| {
             self.nodes.push(node);
-            Id(u16::try_from(next).expect("a formula's length bounds its graph"))
+            Id(u16::try_from(next).expect("a formula has at most 65 536 operations"))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Activations from formulas that people type.
+//! Activations from formulas that people type, and from functions that they write.
 
 mod backward;
 mod derivative;
@@ -22,13 +22,18 @@ use burn::{
     tensor::Tensor,
 };
 
-use crate::operands::{Operands, constant, float};
+use crate::{
+    activation::Function,
+    operands::{Operands, constant, float},
+};
 use backward::FormulaOps;
 pub use error::FormulaError;
+use graph::{Graph, Id};
 pub(crate) use program::Program;
 pub(crate) use trace::trace;
 
-/// An activation from a formula in `x`, with the derivative that follows from it.
+/// An activation from a formula in `x`, with the derivative that follows from it; or [of a function](Self::of) in Rust, with
+/// the one that stands there.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -132,22 +137,49 @@ impl Formula {
     /// [`FormulaError`] says what is wrong and where.
     pub fn new(text: &str) -> Result<Self, FormulaError> {
         let text = text.trim();
-        let parse::Parsed { name, expression, mut graph, value: root } = parse::parse(text)?;
-        let slope_root = derivative::derivative(&mut graph, root);
-        let (value, slope) = (Program::new(&graph, root), Program::new(&graph, slope_root));
-        Ok(Self {
+        let parse::Parsed { name, expression, mut graph, value } = parse::parse(text)?;
+        let slope = derivative::derivative(&mut graph, value);
+        Ok(Self::built(text.to_owned(), name, expression, (&graph, value), (&graph, slope)))
+    }
+
+    /// A function that is written in Rust, φ and φ′, see [`Function`]. It is called once, and its constants are kept as they
+    /// are then.
+    ///
+    /// Beside text it has all that a formula has. [`text`](Self::text) is φ as a formula reads it, behind its name, and ends
+    /// in `…` where it is longer than 2000 bytes.
+    ///
+    /// # Panics
+    ///
+    /// Where it has more than 65 536 operations, as a loop may.
+    pub fn of<F: Function>(function: F) -> Self {
+        let (graph, value) = trace::graph(|x| function.value(x));
+        let (slope_graph, slope) = trace::graph(|x| function.slope(x));
+        let expression = print::text(&graph, value);
+        let text = format!("{} = {expression}", F::NAME);
+        Self::built(text, Some(F::NAME.to_owned()), expression, (&graph, value), (&slope_graph, slope))
+    }
+
+    fn built(
+        text: String,
+        name: Option<String>,
+        expression: String,
+        (value_graph, value_root): (&Graph, Id),
+        (slope_graph, slope_root): (&Graph, Id),
+    ) -> Self {
+        let (value, slope) = (Program::new(value_graph, value_root), Program::new(slope_graph, slope_root));
+        Self {
             inner: Arc::new(Inner {
-                text: text.to_owned(),
+                text,
                 name,
                 expression,
-                derivative: print::text(&graph, slope_root),
-                piecewise_linear: inspect::is_piecewise_constant(&graph, slope_root),
+                derivative: print::text(slope_graph, slope_root),
+                piecewise_linear: inspect::is_piecewise_constant(slope_graph, slope_root),
                 can_be_zero: inspect::can_be_zero(&value),
                 notes: inspect::notes(&value, &slope),
                 value,
                 slope,
             }),
-        })
+        }
     }
 
     /// The text as it was given, without spaces around it. It reads as this formula again.
@@ -251,10 +283,10 @@ impl fmt::Debug for Formula {
     }
 }
 
-/// By the text. [`Formula::same_function`] compares what it means.
+/// By the text, and by φ′, which of a function in Rust no text tells. [`Formula::same_function`] compares what it means.
 impl PartialEq for Formula {
     fn eq(&self, other: &Self) -> bool {
-        self.text() == other.text()
+        self.text() == other.text() && self.same_function(other) && self.inner.slope == other.inner.slope
     }
 }
 

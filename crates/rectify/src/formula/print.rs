@@ -8,6 +8,9 @@ use super::{
 /// Beyond so many characters the rest is left out: as a text, what stands once in a graph is written at each use.
 const LONGEST: usize = 2000;
 
+/// How deep a text goes into a graph, for the stack's sake: a formula that is typed is not as deep.
+const DEEPEST: usize = 2000;
+
 /// How strongly a text's outermost operator binds.
 const COMPARISON: u8 = 1;
 const SUM: u8 = 2;
@@ -18,7 +21,7 @@ const ATOM: u8 = 6;
 
 /// The expression at `id`.
 pub(super) fn text(graph: &Graph, id: Id) -> String {
-    let mut printer = Printer { graph, text: String::new() };
+    let mut printer = Printer { graph, text: String::new(), depth: 0 };
     printer.print(id, 0);
     if printer.text.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|end| printer.text.is_char_boundary(*end)).unwrap_or(0);
@@ -31,15 +34,19 @@ pub(super) fn text(graph: &Graph, id: Id) -> String {
 struct Printer<'a> {
     graph: &'a Graph,
     text: String,
+    depth: usize,
 }
 
 impl Printer<'_> {
-    /// Writes `id`, in parentheses where it binds less strongly than `least`. It goes as deep as the graph, which the
-    /// length of a formula bounds.
+    /// Writes `id`, in parentheses where it binds less strongly than `least`.
     fn print(&mut self, id: Id, least: u8) {
         if self.text.len() > LONGEST {
             return;
         }
+        if self.depth == DEEPEST {
+            return self.text.push('…');
+        }
+        self.depth += 1;
         let node = self.graph.node(id);
         let open = self.strength(node) < least;
         if open {
@@ -74,6 +81,7 @@ impl Printer<'_> {
         if open {
             self.text.push(')');
         }
+        self.depth -= 1;
     }
 
     fn strength(&self, node: Node) -> u8 {

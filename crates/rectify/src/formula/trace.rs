@@ -9,10 +9,16 @@ use super::{
     graph::{Binary, Graph, Id, Unary},
     program::Program,
 };
-use crate::number::Number;
+use crate::number::{Number, Sealed};
 
 /// What `f` computes, as a program.
 pub(crate) fn trace(f: impl FnOnce(Symbol<'_>) -> Symbol<'_>) -> Program {
+    let (graph, result) = graph(f);
+    Program::new(&graph, result)
+}
+
+/// What `f` computes, as a graph and the node of its result.
+pub(super) fn graph(f: impl FnOnce(Symbol<'_>) -> Symbol<'_>) -> (Graph, Id) {
     let graph = RefCell::new(Graph::default());
     let x = graph.borrow_mut().x();
     let result = f(Symbol::Node(&graph, x));
@@ -21,7 +27,7 @@ pub(crate) fn trace(f: impl FnOnce(Symbol<'_>) -> Symbol<'_>) -> Program {
         Symbol::Node(_, id) => id,
         Symbol::Number(number) => graph.borrow_mut().constant(number),
     };
-    Program::new(&graph.into_inner(), result)
+    (graph.into_inner(), result)
 }
 
 /// A number that is not known yet, or one that is.
@@ -88,6 +94,8 @@ impl Neg for Symbol<'_> {
     }
 }
 
+impl Sealed for Symbol<'_> {}
+
 impl Number for Symbol<'_> {
     /// 1 or 0.
     type Mask = Self;
@@ -122,6 +130,21 @@ impl Number for Symbol<'_> {
     }
     fn exp(self) -> Self {
         self.unary(Unary::Exp)
+    }
+    fn log(self) -> Self {
+        self.unary(Unary::Log)
+    }
+    fn sqrt(self) -> Self {
+        self.unary(Unary::Sqrt)
+    }
+    fn sin(self) -> Self {
+        self.unary(Unary::Sin)
+    }
+    fn cos(self) -> Self {
+        self.unary(Unary::Cos)
+    }
+    fn pow(self, other: Self) -> Self {
+        self.binary(Binary::Pow, other)
     }
     fn expm1(self) -> Self {
         self.unary(Unary::Expm1)

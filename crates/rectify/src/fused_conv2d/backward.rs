@@ -158,46 +158,16 @@ impl FusedConv2dOps for burn_cubecl::CubeBackend {}
 impl FusedConv2dOps for burn::backend::Remote {}
 
 /// The layer as a step on the graph.
-#[derive(Debug)]
-struct Conv2d;
-
-impl<B: FusedConv2dOps> Layer<B> for Conv2d {
-    const WEIGHT_SHAPE: bool = true;
-
-    fn forward(
-        x: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        bias: Bias<B>,
-        activation: FusedActivation,
-    ) -> FloatTensor<B> {
-        B::rectify_fused_conv2d(x, weight, bias, activation)
-    }
-
-    fn watched(
-        x: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        bias: Bias<B>,
-        tap: FloatTensor<B>,
-        activation: FusedActivation,
-    ) -> (FloatTensor<B>, FloatTensor<B>) {
-        B::rectify_fused_conv2d_watched(x, weight, bias, tap, activation)
-    }
-
-    fn z_backward(
-        kept: FloatTensor<B>,
-        grad: FloatTensor<B>,
-        activation: FusedActivation,
-        bias: bool,
-    ) -> (FloatTensor<B>, Option<FloatTensor<B>>) {
-        B::rectify_fused_conv2d_z_backward(kept, grad, activation, bias)
-    }
-
-    fn weight_backward(x: FloatTensor<B>, weight: Option<FloatTensor<B>>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
-        B::rectify_fused_conv2d_weight_backward(x, weight.expect("it is kept for its shape"), z_grad)
-    }
-
-    fn x_backward(weight: FloatTensor<B>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
-        B::rectify_fused_conv2d_x_backward(weight, z_grad)
+fn layer<B: FusedConv2dOps>() -> Layer<B> {
+    Layer {
+        weight_shape: true,
+        forward: B::rectify_fused_conv2d,
+        watched: B::rectify_fused_conv2d_watched,
+        z_backward: B::rectify_fused_conv2d_z_backward,
+        weight_backward: |x, weight, z_grad| {
+            B::rectify_fused_conv2d_weight_backward(x, weight.expect("it is kept for its shape"), z_grad)
+        },
+        x_backward: B::rectify_fused_conv2d_x_backward,
     }
 }
 
@@ -208,7 +178,7 @@ impl<B: FusedConv2dOps, C: CheckpointStrategy> FusedConv2dOps for Autodiff<B, C>
         bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
-        node::forward::<B, C, Conv2d>(x, weight, bias, activation)
+        node::forward(layer(), x, weight, bias, activation)
     }
 
     fn rectify_fused_conv2d_watched(
@@ -218,6 +188,6 @@ impl<B: FusedConv2dOps, C: CheckpointStrategy> FusedConv2dOps for Autodiff<B, C>
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        node::watched::<B, C, Conv2d>(x, weight, bias, tap, activation)
+        node::watched(layer(), x, weight, bias, tap, activation)
     }
 }

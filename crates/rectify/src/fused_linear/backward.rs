@@ -130,46 +130,14 @@ impl FusedLinearOps for burn_cubecl::CubeBackend {}
 impl FusedLinearOps for burn::backend::Remote {}
 
 /// The layer as a step on the graph.
-#[derive(Debug)]
-struct Linear;
-
-impl<B: FusedLinearOps> Layer<B> for Linear {
-    const WEIGHT_SHAPE: bool = false;
-
-    fn forward(
-        x: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        bias: Bias<B>,
-        activation: FusedActivation,
-    ) -> FloatTensor<B> {
-        B::rectify_fused_linear(x, weight, bias, activation)
-    }
-
-    fn watched(
-        x: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        bias: Bias<B>,
-        tap: FloatTensor<B>,
-        activation: FusedActivation,
-    ) -> (FloatTensor<B>, FloatTensor<B>) {
-        B::rectify_fused_linear_watched(x, weight, bias, tap, activation)
-    }
-
-    fn z_backward(
-        kept: FloatTensor<B>,
-        grad: FloatTensor<B>,
-        activation: FusedActivation,
-        bias: bool,
-    ) -> (FloatTensor<B>, Option<FloatTensor<B>>) {
-        B::rectify_fused_linear_z_backward(kept, grad, activation, bias)
-    }
-
-    fn weight_backward(x: FloatTensor<B>, _weight: Option<FloatTensor<B>>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
-        B::rectify_fused_linear_weight_backward(x, z_grad)
-    }
-
-    fn x_backward(weight: FloatTensor<B>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
-        B::rectify_fused_linear_x_backward(weight, z_grad)
+fn layer<B: FusedLinearOps>() -> Layer<B> {
+    Layer {
+        weight_shape: false,
+        forward: B::rectify_fused_linear,
+        watched: B::rectify_fused_linear_watched,
+        z_backward: B::rectify_fused_linear_z_backward,
+        weight_backward: |x, _, z_grad| B::rectify_fused_linear_weight_backward(x, z_grad),
+        x_backward: B::rectify_fused_linear_x_backward,
     }
 }
 
@@ -180,7 +148,7 @@ impl<B: FusedLinearOps, C: CheckpointStrategy> FusedLinearOps for Autodiff<B, C>
         bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
-        node::forward::<B, C, Linear>(x, weight, bias, activation)
+        node::forward(layer(), x, weight, bias, activation)
     }
 
     fn rectify_fused_linear_watched(
@@ -190,6 +158,6 @@ impl<B: FusedLinearOps, C: CheckpointStrategy> FusedLinearOps for Autodiff<B, C>
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        node::watched::<B, C, Linear>(x, weight, bias, tap, activation)
+        node::watched(layer(), x, weight, bias, tap, activation)
     }
 }

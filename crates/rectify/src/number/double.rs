@@ -48,6 +48,31 @@ impl Number for f64 {
         let probability = 0.5 * libm::erfc(z) - z_lost * std::f64::consts::FRAC_1_PI.sqrt() * bell;
         (probability, DENSITY_AT_0 * bell)
     }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn log(self) -> Self {
+        self.ln()
+    }
+
+    #[inline(always)]
+    fn sin(self) -> Self {
+        f64::sin(self)
+    }
+
+    #[inline(always)]
+    fn cos(self) -> Self {
+        f64::cos(self)
+    }
+
+    #[inline(always)]
+    fn pow(self, other: Self) -> Self {
+        self.powf(other)
+    }
 }
 
 impl Float for f64 {
@@ -56,26 +81,6 @@ impl Float for f64 {
     #[inline(always)]
     fn wide(self) -> f64 {
         self
-    }
-    #[inline(always)]
-    fn pow(self, other: Self) -> Self {
-        self.powf(other)
-    }
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        f64::sqrt(self)
-    }
-    #[inline(always)]
-    fn log(self) -> Self {
-        self.ln()
-    }
-    #[inline(always)]
-    fn sin(self) -> Self {
-        f64::sin(self)
-    }
-    #[inline(always)]
-    fn cos(self) -> Self {
-        f64::cos(self)
     }
     #[inline(always)]
     fn erf(self) -> Self {

@@ -18,32 +18,57 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 #[cfg(feature = "flex")]
 pub(crate) use wide::Wide;
 
-/// What a function of one number is written in, once for every arithmetic.
+/// What is a [`Number`] is decided here.
+pub trait Sealed {}
+
+impl Sealed for f32 {}
+impl Sealed for f64 {}
+
+/// What a [`Function`](crate::Function) is written in, once for every arithmetic: f64, f32, and one that takes down what is
+/// computed, from which the kernels of every backend are made.
 ///
-/// NaN goes through each operation and is neither below nor above anything, so `choose` takes its second number there.
-pub(crate) trait Number:
-    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+/// `N::of` makes numbers of constants, `N::choose` takes the place of `if`, and there are `+`, `-`, `*` and `/`. NaN goes
+/// through each operation and is neither below nor above anything, so `choose` takes its second number there.
+///
+/// It is implemented here alone.
+pub trait Number:
+    Sealed + Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     /// What a comparison gives.
     type Mask: Copy;
+    /// A constant.
     fn of(value: f64) -> Self;
-    /// self < other.
+    /// Whether self < other.
     fn less(self, other: Self) -> Self::Mask;
-    /// self ≤ other.
+    /// Whether self ≤ other.
     fn less_equal(self, other: Self) -> Self::Mask;
     /// `yes` where the mask holds, otherwise `no`. Both are computed.
     fn choose(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    /// |x|.
     fn abs(self) -> Self;
+    /// √x; NaN below 0.
+    fn sqrt(self) -> Self;
+    /// eˣ.
     fn exp(self) -> Self;
-    /// eˣ − 1.
+    /// eˣ − 1, to the last digits near 0.
     fn expm1(self) -> Self;
-    /// ln(1 + x).
+    /// ln x; −∞ at 0, NaN below.
+    fn log(self) -> Self;
+    /// ln(1 + x), to the last digits near 0.
     fn log1p(self) -> Self;
+    /// sin x. A single f32 loses its digits beyond 10⁶; tensors do not.
+    fn sin(self) -> Self;
+    /// cos x, as [`sin`](Self::sin).
+    fn cos(self) -> Self;
+    /// tanh x.
     fn tanh(self) -> Self;
+    /// self to the power of other. Where that is a constant and a whole number, the kernels of tensors multiply.
+    fn pow(self, other: Self) -> Self;
     /// Φ and its derivative: the normal distribution's probability and density.
     fn normal(self) -> (Self, Self);
 
     /// 1 / x, for 10⁻³⁷ < x < 10³⁷.
+    #[doc(hidden)]
     #[inline(always)]
     fn reciprocal(self) -> Self {
         Self::of(1.0) / self
@@ -62,18 +87,21 @@ pub(crate) trait Number:
     }
 
     /// eˣ · factor.
+    #[doc(hidden)]
     #[inline(always)]
     fn exp_times(self, factor: f64) -> Self {
         self.exp() * Self::of(factor)
     }
 
     /// σ(x) · factor.
+    #[doc(hidden)]
     #[inline(always)]
     fn sigmoid_times(self, factor: Self) -> Self {
         self.sigmoid() * factor
     }
 
     /// σ′(x) · factor = σ(x) σ(−x) · factor.
+    #[doc(hidden)]
     #[inline(always)]
     fn sigmoid_slope_times(self, factor: f64) -> Self {
         self.sigmoid() * (-self).sigmoid() * Self::of(factor)
@@ -81,6 +109,7 @@ pub(crate) trait Number:
 
     /// `value`, a function of x with a zero at `root`, by its first Taylor coefficients there where its own terms cancel:
     /// for arithmetic whose digits are few.
+    #[doc(hidden)]
     #[inline(always)]
     fn near_root(self, _root: f64, _taylor: [f64; 4], value: Self) -> Self {
         value
@@ -131,11 +160,6 @@ pub(crate) trait Float: Number<Mask = bool> + PartialOrd + Send + Sync + 'static
     const ZERO: Self;
     const ONE: Self;
     fn wide(self) -> f64;
-    fn pow(self, other: Self) -> Self;
-    fn sqrt(self) -> Self;
-    fn log(self) -> Self;
-    fn sin(self) -> Self;
-    fn cos(self) -> Self;
     fn erf(self) -> Self;
 
     /// −1, 0 or 1; NaN for NaN.

@@ -5,7 +5,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::Number;
+use super::{Number, Sealed};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wide(pub(crate) f64);
@@ -30,6 +30,8 @@ impl Neg for Wide {
         Self(-self.0)
     }
 }
+
+impl Sealed for Wide {}
 
 impl Number for Wide {
     type Mask = bool;
@@ -148,6 +150,28 @@ impl Number for Wide {
         let tail = if z > 40.0 { 0.0 } else { bell * above * Self(below).reciprocal().0 };
         let probability = if self.0 > 0.0 { 1.0 - tail } else { tail };
         (Self(probability), Self(DENSITY_AT_0 * bell))
+    }
+
+    // By the platform, without vectors: no function that is computed in `Wide` has these.
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(self.0.sqrt())
+    }
+    #[inline(always)]
+    fn log(self) -> Self {
+        Self(self.0.ln())
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        Self(self.0.sin())
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        Self(self.0.cos())
+    }
+    #[inline(always)]
+    fn pow(self, other: Self) -> Self {
+        Self(self.0.powf(other.0))
     }
 
     #[inline(always)]

@@ -38,7 +38,7 @@ fn detect(case: &Case) -> Detected {
     // Only of functions that are linear on both sides of 0 does a side say that they are linear.
     let piecewise = |layer: &&Layer| {
         let name = layer.activation.as_deref().unwrap_or(&case.run.activation);
-        ["relu", "leaky-relu", "prelu"].contains(&name.split(':').next().unwrap_or(name))
+        ["relu", "leaky-relu", "prelu", "rrelu"].contains(&name.split(':').next().unwrap_or(name))
     };
     if !hidden.iter().all(piecewise) {
         return Ok(Vec::new());
