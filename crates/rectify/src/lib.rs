@@ -110,12 +110,14 @@ compile_error!("rectify needs a backend: enable at least one of the features fle
 
 mod activation;
 mod cross_entropy;
+#[cfg(feature = "cube")]
+mod cube;
 mod formula;
 mod fused_activation;
 mod fused_conv2d;
 mod fused_linear;
 pub mod gradcheck;
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray"))]
 mod host;
 mod max_pool;
 mod number;

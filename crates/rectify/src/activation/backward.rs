@@ -20,9 +20,12 @@ use burn::backend::{
 };
 
 use super::{Activation, Keeps};
+#[cfg(feature = "cube")]
+use crate::formula::cube;
 use crate::formula::operations;
 
-/// An activation and its derivative. The defaults are Burn's own operations.
+/// An activation and its derivative. The defaults are Burn's own operations, which devices elsewhere and kernel fusion
+/// know.
 #[backend_extension(
     Autodiff,
     Flex: cfg(feature = "flex"),
@@ -35,7 +38,7 @@ pub trait ActivationOps: Backend {
     /// φ(x).
     #[fusion(default)]
     fn rectify_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
-        operations::map::<Self>(&activation.program(), x)
+        operations::map::<Self>(&activation.programs().value, x)
     }
 
     /// φ′ · grad. `kept` is what the activation keeps, the input or the output.
@@ -45,19 +48,26 @@ pub trait ActivationOps: Backend {
         grad: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
-        let grad = match activation.passed_program() {
-            Some(passed) => operations::map::<Self>(&passed, grad),
-            None => grad,
-        };
-        Self::float_mul(operations::map::<Self>(&activation.slope_program(), kept), grad)
+        let programs = activation.programs();
+        operations::multiply::<Self>(&programs.slope, programs.passed.as_deref(), kept, grad)
     }
 }
 
-#[cfg(feature = "ndarray")]
-impl ActivationOps for burn::backend::NdArray {}
-
 #[cfg(feature = "cube")]
-impl ActivationOps for burn_cubecl::CubeBackend {}
+impl ActivationOps for burn_cubecl::CubeBackend {
+    fn rectify_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+        cube::map(&activation.programs().value, x)
+    }
+
+    fn rectify_activation_backward(
+        kept: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let programs = activation.programs();
+        cube::multiply(&programs.slope, programs.passed.as_ref(), kept, grad)
+    }
+}
 
 #[cfg(feature = "remote")]
 impl ActivationOps for burn::backend::Remote {}

@@ -1,22 +1,18 @@
-//! The CPU kernels of the Flex backend: a loop for each function over a block of f32 or f64, and around them, once for all
-//! functions, threads, half types and ways of writing.
-
-use std::mem::MaybeUninit;
+//! The operation on the Flex backend: the kernels of `host` over its tensors.
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
-    tensor::{DType, Element},
+    tensor::DType,
 };
 use burn_flex::FlexTensor;
-use bytemuck::Pod;
-use half::{bf16, f16, slice::HalfFloatSliceExt};
-use pulp::NullaryFnOnce;
+use half::{bf16, f16};
 
-use super::{Activation, Properties, Visitor, backward::ActivationOps};
-use crate::{
-    host::{self, Way, arch, by_dtype, dense, finish_stream, fresh, in_parts, tensor},
-    number::Wide,
+use super::{
+    Activation,
+    backward::ActivationOps,
+    host::{Blocks, map, map_in_place, multiply, multiply_in_place},
 };
+use crate::host::{by_dtype, dense, tensor};
 
 impl ActivationOps for Flex {
     fn rectify_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
@@ -32,345 +28,21 @@ impl ActivationOps for Flex {
     }
 }
 
-/// Elements of a block: what is made of it on the way stays in the first cache.
-pub(crate) const BLOCK: usize = 1024;
-/// Elements that a thread takes at a time. Fewer than two such parts are not worth waking one.
-const PART: usize = 1 << 15;
-
 fn forward<E: Blocks>(x: FlexTensor, activation: Activation) -> FlexTensor {
     let mut x = dense(x);
     if let Some(elements) = x.try_storage_mut::<E>() {
-        in_parts(elements, PART, 2 * PART, |elements, _| {
-            for block in elements.chunks_mut(BLOCK) {
-                let mut values = [MaybeUninit::uninit(); BLOCK];
-                block.copy_from_slice(E::value(activation, block, &mut values[..block.len()]));
-            }
-        });
+        map_in_place(activation, elements);
         return x;
     }
-    let input = x.storage::<E>();
-    // SAFETY: the blocks of `output` are all of it, and `value` or `stream` writes each whole.
-    let output = unsafe {
-        fresh(input.len(), PART, |output, range, way| {
-            for (x, y) in input[range].chunks(BLOCK).zip(output.chunks_mut(BLOCK)) {
-                match way {
-                    Way::Cached => {
-                        E::value(activation, x, y);
-                    }
-                    Way::Stream => {
-                        let mut values = [MaybeUninit::uninit(); BLOCK];
-                        stream(E::value(activation, x, &mut values[..x.len()]), y);
-                    }
-                }
-            }
-            finish_stream();
-        })
-    };
-    tensor(output, x.shape())
+    tensor(map(activation, x.storage::<E>()), x.shape())
 }
 
 fn backward<E: Blocks>(kept: FlexTensor, grad: FlexTensor, activation: Activation) -> FlexTensor {
     let (kept, mut grad) = (dense(kept), dense(grad));
     let kept = kept.storage::<E>();
     if let Some(elements) = grad.try_storage_mut::<E>() {
-        in_parts(elements, PART, 2 * PART, |grad, range| {
-            for (kept, grad) in kept[range].chunks(BLOCK).zip(grad.chunks_mut(BLOCK)) {
-                E::slope_times(activation, kept, grad);
-            }
-        });
+        multiply_in_place(activation, kept, elements);
         return grad;
     }
-    let input = grad.storage::<E>();
-    // SAFETY: as in `forward`; a slice that is too short panics.
-    let output = unsafe {
-        fresh(input.len(), PART, |output, range, way| {
-            let blocks = kept[range.clone()].chunks(BLOCK).zip(input[range].chunks(BLOCK));
-            for ((kept, grad), output) in blocks.zip(output.chunks_mut(BLOCK)) {
-                match way {
-                    Way::Cached => E::slope_times(activation, kept, output.write_copy_of_slice(grad)),
-                    Way::Stream => {
-                        let mut block = [E::zeroed(); BLOCK];
-                        let block = &mut block[..grad.len()];
-                        block.copy_from_slice(grad);
-                        E::slope_times(activation, kept, block);
-                        stream(block, output);
-                    }
-                }
-            }
-            finish_stream();
-        })
-    };
-    tensor(output, grad.shape())
-}
-
-/// Copies past the cache.
-fn stream<E: Copy>(from: &[E], to: &mut [MaybeUninit<E>]) {
-    let (blocks, rest) = from.as_chunks();
-    host::stream(to, |i| blocks[i], |i| rest[i]);
-}
-
-/// The functions over a block of a float type, of at most [`BLOCK`] elements.
-trait Blocks: Element + Pod {
-    /// Writes φ(x) to `y`, and gives that back.
-    fn value<'a>(activation: Activation, x: &[Self], y: &'a mut [MaybeUninit<Self>]) -> &'a [Self];
-    /// φ′ · grad in place of `grad`.
-    fn slope_times(activation: Activation, kept: &[Self], grad: &mut [Self]);
-}
-
-impl Blocks for f32 {
-    fn value<'a>(activation: Activation, x: &[f32], y: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
-        value(activation, x, y)
-    }
-
-    fn slope_times(activation: Activation, kept: &[f32], grad: &mut [f32]) {
-        slope_times(activation, kept, grad);
-    }
-}
-
-impl Blocks for f64 {
-    fn value<'a>(activation: Activation, x: &[f64], y: &'a mut [MaybeUninit<f64>]) -> &'a [f64] {
-        struct Value<'a>(&'a [f64], &'a mut [MaybeUninit<f64>]);
-        impl Visitor for Value<'_> {
-            type Output = ();
-            fn visit<F: Properties>(self, function: F) {
-                self.0.iter().zip(self.1).for_each(|(x, y)| *y = MaybeUninit::new(function.value(*x)));
-            }
-        }
-        assert_eq!(x.len(), y.len());
-        activation.visit(Value(x, y));
-        // SAFETY: every element is written: both slices are of the same length.
-        unsafe { y.assume_init_ref() }
-    }
-
-    fn slope_times(activation: Activation, kept: &[f64], grad: &mut [f64]) {
-        struct Slope<'a>(&'a [f64], &'a mut [f64]);
-        impl Visitor for Slope<'_> {
-            type Output = ();
-            fn visit<F: Properties>(self, function: F) {
-                self.0.iter().zip(self.1).for_each(|(x, g)| *g = function.passed(*g) * function.slope(*x));
-            }
-        }
-        activation.visit(Slope(kept, grad));
-    }
-}
-
-/// A half type, which is computed in f32 and rounded once.
-trait Half: Element + Pod {
-    fn widen(from: &[Self], to: &mut [f32]);
-    fn narrow(from: &[f32], to: &mut [Self]);
-}
-
-impl Half for f16 {
-    fn widen(from: &[Self], to: &mut [f32]) {
-        from.convert_to_f32_slice(to);
-    }
-    fn narrow(from: &[f32], to: &mut [Self]) {
-        to.convert_from_f32_slice(from);
-    }
-}
-
-impl Half for bf16 {
-    fn widen(from: &[Self], to: &mut [f32]) {
-        arch().dispatch(Widen { from, to });
-    }
-    fn narrow(from: &[f32], to: &mut [Self]) {
-        arch().dispatch(Narrow { from, to });
-    }
-}
-
-struct Widen<'a> {
-    from: &'a [bf16],
-    to: &'a mut [f32],
-}
-
-impl NullaryFnOnce for Widen<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        for (from, to) in self.from.iter().zip(self.to) {
-            *to = f32::from_bits(u32::from(from.to_bits()) << 16);
-        }
-    }
-}
-
-struct Narrow<'a> {
-    from: &'a [f32],
-    to: &'a mut [bf16],
-}
-
-impl NullaryFnOnce for Narrow<'_> {
-    type Output = ();
-
-    /// To the nearest, ties to even. `bf16::from_f32` has a branch for NaN.
-    #[inline(always)]
-    fn call(self) {
-        for (from, to) in self.from.iter().zip(self.to) {
-            let bits = from.to_bits();
-            let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-            // Quiet, as rounding could make an infinity of it.
-            let bits = if from.is_nan() { (bits >> 16) | 0x40 } else { rounded };
-            *to = bf16::from_bits(bits as u16);
-        }
-    }
-}
-
-impl<H: Half> Blocks for H {
-    fn value<'a>(activation: Activation, x: &[H], y: &'a mut [MaybeUninit<H>]) -> &'a [H] {
-        let (mut wide, mut values) = ([0.0; BLOCK], [MaybeUninit::uninit(); BLOCK]);
-        let wide = &mut wide[..x.len()];
-        H::widen(x, wide);
-        let values = value(activation, wide, &mut values[..x.len()]);
-        let mut narrow = [H::zeroed(); BLOCK];
-        let narrow = &mut narrow[..x.len()];
-        H::narrow(values, narrow);
-        y.write_copy_of_slice(narrow)
-    }
-
-    fn slope_times(activation: Activation, kept: &[H], grad: &mut [H]) {
-        let (mut x, mut g) = ([0.0; BLOCK], [0.0; BLOCK]);
-        let (x, g) = (&mut x[..kept.len()], &mut g[..kept.len()]);
-        H::widen(kept, x);
-        H::widen(grad, g);
-        slope_times(activation, x, g);
-        H::narrow(g, grad);
-    }
-}
-
-/// The kernels take whole multiples of this; what is left over is filled up, so that none works number by number.
-const LANES: usize = 64;
-
-/// Writes φ(x) to `y`, and gives that back.
-///
-/// # Panics
-///
-/// Where they are not equally long.
-pub(crate) fn value<'a>(activation: Activation, x: &[f32], y: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
-    assert_eq!(x.len(), y.len());
-    let (x, x_rest) = x.split_at(x.len() / LANES * LANES);
-    let (y_whole, y_rest) = y.split_at_mut(x.len());
-    if !x.is_empty() {
-        activation.visit(Value { x, y: y_whole });
-    }
-    if !x_rest.is_empty() {
-        let (mut filled, mut values) = ([0.0; LANES], [MaybeUninit::uninit(); LANES]);
-        filled[..x_rest.len()].copy_from_slice(x_rest);
-        activation.visit(Value { x: &filled, y: &mut values });
-        y_rest.copy_from_slice(&values[..x_rest.len()]);
-    }
-    // SAFETY: every element is written: `Value` writes one for each of its inputs.
-    unsafe { y.assume_init_ref() }
-}
-
-/// φ(x) in place of x.
-pub(crate) fn value_in_place(activation: Activation, x: &mut [f32]) {
-    for block in x.chunks_mut(BLOCK) {
-        let mut values = [MaybeUninit::uninit(); BLOCK];
-        block.copy_from_slice(value(activation, block, &mut values[..block.len()]));
-    }
-}
-
-/// φ(x), elsewhere.
-pub(crate) fn values(activation: Activation, x: &[f32]) -> Vec<f32> {
-    let mut output = Vec::with_capacity(x.len());
-    value(activation, x, &mut output.spare_capacity_mut()[..x.len()]);
-    // SAFETY: `value` has written every element.
-    unsafe { output.set_len(x.len()) };
-    output
-}
-
-/// φ′ · grad in place of `grad`.
-///
-/// # Panics
-///
-/// Where `kept` and `grad` are not equally long.
-pub(crate) fn slope_times(activation: Activation, kept: &[f32], grad: &mut [f32]) {
-    assert_eq!(kept.len(), grad.len());
-    let (kept, kept_rest) = kept.split_at(kept.len() / LANES * LANES);
-    let (grad, grad_rest) = grad.split_at_mut(kept.len());
-    if !kept.is_empty() {
-        activation.visit(Slope { kept, grad });
-    }
-    if !kept_rest.is_empty() {
-        let (mut filled, mut slopes) = ([0.0; LANES], [0.0; LANES]);
-        filled[..kept_rest.len()].copy_from_slice(kept_rest);
-        slopes[..kept_rest.len()].copy_from_slice(grad_rest);
-        activation.visit(Slope { kept: &filled, grad: &mut slopes });
-        grad_rest.copy_from_slice(&slopes[..kept_rest.len()]);
-    }
-}
-
-struct Value<'a> {
-    x: &'a [f32],
-    y: &'a mut [MaybeUninit<f32>],
-}
-
-impl Visitor for Value<'_> {
-    type Output = ();
-
-    fn visit<F: Properties>(self, function: F) {
-        arch().dispatch(ValueKernel { function, slices: self });
-    }
-}
-
-struct ValueKernel<'a, F> {
-    function: F,
-    slices: Value<'a>,
-}
-
-impl<F: Properties> NullaryFnOnce for ValueKernel<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Self { function, slices: Value { x, y } } = self;
-        // No closures around the functions: the compiler need not inline those into code for the processor's vectors.
-        let [wide, _] = function.is_wide();
-        if wide {
-            for (x, y) in x.iter().zip(y) {
-                y.write(function.value(Wide(f64::from(*x))).0 as f32);
-            }
-        } else {
-            for (x, y) in x.iter().zip(y) {
-                y.write(function.value(*x));
-            }
-        }
-    }
-}
-
-struct Slope<'a> {
-    kept: &'a [f32],
-    grad: &'a mut [f32],
-}
-
-impl Visitor for Slope<'_> {
-    type Output = ();
-
-    fn visit<F: Properties>(self, function: F) {
-        arch().dispatch(SlopeKernel { function, slices: self });
-    }
-}
-
-struct SlopeKernel<'a, F> {
-    function: F,
-    slices: Slope<'a>,
-}
-
-impl<F: Properties> NullaryFnOnce for SlopeKernel<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Self { function, slices: Slope { kept, grad } } = self;
-        let [_, wide] = function.is_wide();
-        if wide {
-            for (x, g) in kept.iter().zip(grad) {
-                *g = (function.slope(Wide(f64::from(*x))).0 * f64::from(function.passed(*g))) as f32;
-            }
-        } else {
-            for (x, g) in kept.iter().zip(grad) {
-                *g = function.passed(*g) * function.slope(*x);
-            }
-        }
-    }
+    tensor(multiply(activation, kept, grad.storage()), grad.shape())
 }

@@ -1,17 +1,22 @@
 //! Every activation, defined once: a file a function, with φ above φ′.
 //!
-//! From there come the functions and modules of the public interface, the kernels of Flex, the operations of the other
-//! backends, the fused layers and the tables of the docs. A new one is a file like the others and a line in
+//! From there come the functions and modules of the public interface, the kernels of CPUs and GPUs, the operations of
+//! devices elsewhere, the fused layers and the tables of the docs. A new one is a file like the others and a line in
 //! `activations!` below.
-#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of Flex use it"))]
+#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of CPUs use it"))]
 
 mod backward;
 #[cfg(feature = "flex")]
-pub(crate) mod flex;
+mod flex;
 mod function;
 mod gated;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) mod host;
 mod module;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 mod prelu;
+mod programs;
 mod rrelu;
 mod ruled;
 
@@ -19,7 +24,6 @@ use burn::{backend::Dispatch, tensor::Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    formula::{Program, trace},
     number::Number,
     operands::{Operands, constant, float},
     relu::ConfigError,
@@ -287,23 +291,6 @@ impl Activation {
         Operands::like("Activation::backward", &kept).check("grad", &grad, kept.dims());
         let (kept, grad) = (kept.into_dispatch(), grad.into_dispatch());
         Tensor::from_dispatch(Dispatch::rectify_activation_backward(kept, grad, self))
-    }
-
-    /// φ and φ′ as steps that Burn's operations can take.
-    fn program(self) -> Program {
-        ask!(self, Program, function => trace(|x| function.value(x)))
-    }
-
-    fn slope_program(self) -> Program {
-        ask!(self, Program, function => trace(|x| function.slope(x)))
-    }
-
-    /// What of a gradient passes, where that is not all of it.
-    fn passed_program(self) -> Option<Program> {
-        match self {
-            Self::Ruled(_) => Some(ask!(self, Program, function => trace(|g| function.passed(g)))),
-            _ => None,
-        }
     }
 }
 

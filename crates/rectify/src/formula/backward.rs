@@ -18,7 +18,7 @@ use burn::backend::{
 
 use super::{Formula, operations};
 
-/// A formula and its derivative. The defaults are Burn's own operations.
+/// A formula and its derivative. The defaults are Burn's own operations, which devices elsewhere and kernel fusion know.
 #[backend_extension(
     Autodiff,
     Flex: cfg(feature = "flex"),
@@ -37,15 +37,9 @@ pub trait FormulaOps: Backend {
     /// φ′(x) · grad.
     #[fusion(default)]
     fn rectify_formula_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>, formula: Formula) -> FloatTensor<Self> {
-        Self::float_mul(operations::map::<Self>(formula.slope_program(), x), grad)
+        operations::multiply::<Self>(formula.slope_program(), None, x, grad)
     }
 }
-
-#[cfg(feature = "ndarray")]
-impl FormulaOps for burn::backend::NdArray {}
-
-#[cfg(feature = "cube")]
-impl FormulaOps for burn_cubecl::CubeBackend {}
 
 #[cfg(feature = "remote")]
 impl FormulaOps for burn::backend::Remote {}

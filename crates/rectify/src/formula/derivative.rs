@@ -67,6 +67,11 @@ fn unary(graph: &mut Graph, function: Unary, f: Id, a: Id, da: Id) -> Option<Id>
             graph.binary(Binary::Mul, f, rest)
         }
         Unary::Softplus => graph.unary(Unary::Sigmoid, a),
+        Unary::Probability => graph.unary(Unary::Density, a),
+        Unary::Density => {
+            let product = graph.binary(Binary::Mul, a, f);
+            graph.unary(Unary::Neg, product)
+        }
         Unary::Erf => {
             let two = graph.constant(2.0);
             let square = graph.binary(Binary::Pow, a, two);

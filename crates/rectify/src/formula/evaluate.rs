@@ -47,8 +47,8 @@ struct Registers<N>(Vec<Vec<N>>);
 
 impl<N: Float> Registers<N> {
     fn of(program: &Program) -> Self {
-        let constants = program.constants.iter().map(|value| vec![N::of(*value); BLOCK]);
-        let others = program.registers - 1 - program.constants.len();
+        let constants = program.constants().map(|value| vec![N::of(value); BLOCK]);
+        let others = program.registers - 1 - program.constants().len();
         let empty = || vec![N::ZERO; BLOCK];
         Self([empty()].into_iter().chain(constants).chain((0..others).map(|_| empty())).collect())
     }
@@ -115,7 +115,7 @@ pub(super) fn map<S: Stored>(program: &Program, input: &[S], output: &mut [S]) {
 }
 
 /// [`map`] where each result takes the place of its number.
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray"))]
 #[inline(always)]
 pub(super) fn map_in_place<S: Stored>(program: &Program, elements: &mut [S]) {
     let mut registers = Registers::of(program);
@@ -131,7 +131,7 @@ pub(super) fn map_in_place<S: Stored>(program: &Program, elements: &mut [S]) {
 /// # Panics
 ///
 /// Where `input` is shorter.
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray"))]
 #[inline(always)]
 pub(super) fn multiply<S: Stored>(program: &Program, input: &[S], grad: &mut [S]) {
     let mut registers = Registers::of(program);

@@ -1,6 +1,4 @@
-//! The CPU kernels of the Flex backend: parts of a tensor on threads, blocks of a part in cache.
-
-use std::ops::Range;
+//! The operation on the Flex backend: the kernels of `host` over its tensors.
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
@@ -9,20 +7,15 @@ use burn::{
 use burn_flex::FlexTensor;
 use bytemuck::Pod;
 use half::{bf16, f16};
-use pulp::NullaryFnOnce;
 
 use super::{
     Formula,
     backward::FormulaOps,
-    evaluate::{self, Stored},
+    evaluate::Stored,
+    host::{map, map_in_place, multiply},
     program::Program,
 };
-use crate::host::{arch, by_dtype, dense, in_parts, tensor};
-
-/// Elements that a thread takes at a time.
-const PART: usize = 1 << 14;
-/// Fewer than two parts are not worth waking a thread.
-const FROM: usize = 2 * PART;
+use crate::host::{by_dtype, dense, tensor};
 
 impl FormulaOps for Flex {
     fn rectify_formula(x: FloatTensor<Self>, formula: Formula) -> FloatTensor<Self> {
@@ -37,73 +30,23 @@ impl FormulaOps for Flex {
 fn forward<F: Stored + Element + Pod>(x: FlexTensor, program: &Program) -> FlexTensor {
     let mut x = dense(x);
     if let Some(elements) = x.try_storage_mut::<F>() {
-        in_parts(elements, PART, FROM, |elements, _| arch().dispatch(InPlace { program, elements }));
+        map_in_place(program, elements);
         return x;
     }
     let input = x.storage::<F>();
     let mut output = vec![F::zeroed(); input.len()];
-    in_parts(&mut output, PART, FROM, |output, range| {
-        arch().dispatch(MapInto { program, input: &input[range], output });
-    });
+    map(program, input, &mut output);
     tensor(output, x.shape())
 }
 
 fn backward<F: Stored + Element + Pod>(x: FlexTensor, grad: FlexTensor, program: &Program) -> FlexTensor {
     let (x, mut grad) = (dense(x), dense(grad));
     let input = x.storage::<F>();
-    let multiply = |grad: &mut [F], range: Range<usize>| {
-        arch().dispatch(Multiply { program, input: &input[range], grad });
-    };
     if let Some(elements) = grad.try_storage_mut::<F>() {
-        in_parts(elements, PART, FROM, multiply);
+        multiply(program, input, elements);
         return grad;
     }
     let mut output = grad.storage::<F>().to_vec();
-    in_parts(&mut output, PART, FROM, multiply);
+    multiply(program, input, &mut output);
     tensor(output, grad.shape())
-}
-
-// Functors and not closures, which the compiler need not inline into the code for the processor's vectors.
-struct InPlace<'a, F> {
-    program: &'a Program,
-    elements: &'a mut [F],
-}
-
-impl<F: Stored> NullaryFnOnce for InPlace<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        evaluate::map_in_place(self.program, self.elements);
-    }
-}
-
-struct MapInto<'a, F> {
-    program: &'a Program,
-    input: &'a [F],
-    output: &'a mut [F],
-}
-
-impl<F: Stored> NullaryFnOnce for MapInto<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        evaluate::map(self.program, self.input, self.output);
-    }
-}
-
-struct Multiply<'a, F> {
-    program: &'a Program,
-    input: &'a [F],
-    grad: &'a mut [F],
-}
-
-impl<F: Stored> NullaryFnOnce for Multiply<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        evaluate::multiply(self.program, self.input, self.grad);
-    }
 }

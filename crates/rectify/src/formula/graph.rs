@@ -47,6 +47,9 @@ pub(super) enum Unary {
     Erf,
     Relu,
     Softplus,
+    /// Φ and its derivative: the normal distribution's. No formula has a name for them.
+    Probability,
+    Density,
 }
 
 /// Functions and operators of two numbers. A comparison is 1 or 0.
@@ -101,6 +104,8 @@ impl Unary {
             Self::Erf => each(a, out, F::erf),
             Self::Relu => each(a, out, F::relu),
             Self::Softplus => each(a, out, F::softplus),
+            Self::Probability => each(a, out, |x| x.normal().0),
+            Self::Density => each(a, out, |x| x.normal().1),
         }
     }
 }

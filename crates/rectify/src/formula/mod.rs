@@ -1,13 +1,19 @@
 //! Activations from formulas that people type, and from functions that they write.
 
 mod backward;
+#[cfg(feature = "cube")]
+pub(crate) mod cube;
 mod derivative;
 mod error;
 mod evaluate;
 #[cfg(feature = "flex")]
 mod flex;
 mod graph;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod host;
 mod inspect;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 pub(crate) mod operations;
 mod parse;
 mod print;
@@ -79,8 +85,9 @@ pub(crate) use trace::trace;
 ///
 /// Constants are `pi` (or `π`) and `e`. The conventions at kinks are PyTorch's (`torch.maximum` halves the gradient at a
 /// tie, `abs`, `relu` and `sign` give 0 at 0). So `max(x, 0)` has a derivative of ½ at 0, where `relu(x)` has 0.
-/// Comparisons have no derivative. With NaN they are false (`!=` is true), so `where` may turn NaN into a number; on a
-/// GPU, whose driver may assume that there are none, NaN is what the driver makes of it.
+/// Comparisons have no derivative. With NaN they are false (`!=` is true), so `where` may turn NaN into a number. That
+/// holds on a GPU where x is NaN; a NaN that arises on the way is what the driver makes of it, which may assume that
+/// there are none.
 ///
 /// Names and parameters: `swish2 = x*sigmoid(b*x); b=2`. A parameter is a number; it does not learn.
 ///
@@ -99,9 +106,11 @@ pub(crate) use trace::trace;
 ///
 /// # Backends
 ///
-/// On Flex a formula is computed block by block in the first cache, in f32 with vectors (half types too, rounded once;
-/// f64 by the platform's functions); a power with an exponent that is no whole number is computed number by number. On
-/// other backends it is Burn's operations one after the other, as exact as those are, in f32 for half types. The backward
+/// On Flex and NdArray a formula is computed block by block in the first cache, in f32 with vectors (half types too,
+/// rounded once; f64 by the platform's functions); a power with an exponent that is no whole number is computed number by
+/// number. On a GPU it is one kernel, in f32 for half types, with elementary functions of its own that are right to a few
+/// units in the last place; sin, cos and powers are the GPU's. There a formula of more than 256 steps, or with one of
+/// those three in f64, is Burn's operations one after the other, as on devices elsewhere and under kernel fusion. The backward
 /// pass keeps the input.
 ///
 /// # Why not a crate
@@ -122,8 +131,8 @@ struct Inner {
     name: Option<String>,
     expression: String,
     derivative: String,
-    value: Program,
-    slope: Program,
+    value: Arc<Program>,
+    slope: Arc<Program>,
     piecewise_linear: bool,
     can_be_zero: bool,
     notes: Vec<String>,
@@ -176,8 +185,8 @@ impl Formula {
                 piecewise_linear: inspect::is_piecewise_constant(slope_graph, slope_root),
                 can_be_zero: inspect::can_be_zero(&value),
                 notes: inspect::notes(&value, &slope),
-                value,
-                slope,
+                value: Arc::new(value),
+                slope: Arc::new(slope),
             }),
         }
     }
@@ -260,11 +269,11 @@ impl Formula {
         Tensor::from_dispatch(Dispatch::rectify_formula_backward(x, grad, self.clone()))
     }
 
-    fn program(&self) -> &Program {
+    fn program(&self) -> &Arc<Program> {
         &self.inner.value
     }
 
-    fn slope_program(&self) -> &Program {
+    fn slope_program(&self) -> &Arc<Program> {
         &self.inner.slope
     }
 }

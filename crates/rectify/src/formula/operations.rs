@@ -1,4 +1,6 @@
-//! A program by Burn's own operations: for every backend without a kernel of its own.
+//! A program by Burn's own operations: for devices elsewhere, under kernel fusion, and where no kernel applies.
+
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use burn::{
     backend::{
@@ -42,7 +44,7 @@ pub(crate) fn map<B: Backend>(program: &Program, x: FloatTensor<B>) -> FloatTens
     let machine =
         Machine::<B> { bool_dtype: get_or_init_device_settings::<B>(&x.device()).bool_dtype, like: x.clone() };
     let mut registers = vec![Value::Tensor(x)];
-    registers.extend(program.constants.iter().map(|number| Value::Number(*number)));
+    registers.extend(program.constants().map(Value::Number));
     registers.resize(program.registers, Value::Number(0.0));
     for step in &program.steps {
         // Nobody reads it any more: its memory is free for the result.
@@ -61,6 +63,20 @@ pub(crate) fn map<B: Backend>(program: &Program, x: FloatTensor<B>) -> FloatTens
     }
     let result = registers.swap_remove(program.result);
     machine.tensor(result)
+}
+
+/// The result of `slope` for each element of `kept`, times what `passed` lets through of `grad`.
+pub(crate) fn multiply<B: Backend>(
+    slope: &Program,
+    passed: Option<&Program>,
+    kept: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let grad = match passed {
+        Some(passed) => map::<B>(passed, grad),
+        None => grad,
+    };
+    B::float_mul(map::<B>(slope, kept), grad)
 }
 
 struct Machine<B: Backend> {
@@ -100,6 +116,14 @@ impl<B: Backend> Machine<B> {
             // In a's own type, which Burn's sigmoid is not.
             Unary::Sigmoid => B::float_recip(B::float_add_scalar(B::float_exp(B::float_neg(a)), 1.0.into())),
             Unary::Erf => B::float_erf(a),
+            Unary::Probability => {
+                let erf = B::float_erf(B::float_mul_scalar(a, FRAC_1_SQRT_2.into()));
+                B::float_mul_scalar(B::float_add_scalar(erf, 1.0.into()), 0.5.into())
+            }
+            Unary::Density => {
+                let exponent = B::float_mul_scalar(B::float_mul(a.clone(), a), (-0.5).into());
+                B::float_mul_scalar(B::float_exp(exponent), (0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI).into())
+            }
             Unary::Relu => self.extreme(Binary::LessEqual, Value::Tensor(a), Value::Number(0.0)),
             Unary::Softplus => {
                 let above = self.extreme(Binary::LessEqual, Value::Tensor(a.clone()), Value::Number(0.0));

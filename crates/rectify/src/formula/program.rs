@@ -2,30 +2,35 @@
 
 use std::collections::HashMap;
 
-use super::graph::{Binary, Graph, Id, Node, Unary};
+use super::{
+    evaluate,
+    graph::{Binary, Graph, Id, Node, Unary},
+};
 
 /// Largest whole exponent that is written out as products.
 const LARGEST_PRODUCT: f64 = 64.0;
 
 /// Steps from x, which is in register 0, and constants, which follow it, to a result.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Program {
-    pub(super) constants: Vec<f64>,
+    /// By their bits, which tell programs apart.
+    constants: Vec<u64>,
     pub(super) steps: Vec<Step>,
     /// How many there are, x's and the constants' among them.
     pub(super) registers: usize,
     pub(super) result: usize,
+    at_nan: u64,
 }
 
 /// What a step computes, from registers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
     Unary(Unary, usize),
     Binary(Binary, usize, usize),
     Where(usize, usize, usize),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Step {
     pub(super) operation: Operation,
     /// Never one that it reads.
@@ -54,8 +59,21 @@ impl Operation {
 impl Program {
     /// What computes `of`: only what it depends on.
     pub(super) fn new(graph: &Graph, of: Id) -> Self {
-        let lowered = Lowered::new(graph, of);
-        lowered.allocated()
+        let mut program = Lowered::new(graph, of).allocated();
+        let mut at_nan = [0.0];
+        evaluate::map(&program, &[f64::NAN], &mut at_nan);
+        program.at_nan = at_nan[0].to_bits();
+        program
+    }
+
+    pub(super) fn constants(&self) -> impl ExactSizeIterator<Item = f64> {
+        self.constants.iter().map(|bits| f64::from_bits(*bits))
+    }
+
+    /// The result for NaN.
+    #[cfg(feature = "cube")]
+    pub(super) fn at_nan(&self) -> f64 {
+        f64::from_bits(self.at_nan)
     }
 }
 
@@ -181,6 +199,7 @@ impl Lowered {
                 operands.into_iter().filter(|&name| name >= kept && last_use[name] == step).map(|name| places[name]),
             );
         }
-        Program { constants: self.constants, steps, registers, result: places[self.result] }
+        let constants = self.constants.iter().map(|constant| constant.to_bits()).collect();
+        Program { constants, steps, registers, result: places[self.result], at_nan: f64::NAN.to_bits() }
     }
 }

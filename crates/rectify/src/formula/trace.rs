@@ -161,10 +161,13 @@ impl Number for Symbol<'_> {
     fn softplus(self) -> Self {
         self.unary(Unary::Softplus)
     }
+    /// With t = e^(−|x|): t / (1 + t)², on both sides of 0, by one exponential.
+    fn sigmoid_slope_times(self, factor: f64) -> Self {
+        let t = (-self.abs()).exp();
+        let share = Self::of(1.0) / (Self::of(1.0) + t);
+        t * share * share * Self::of(factor)
+    }
     fn normal(self) -> (Self, Self) {
-        const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
-        let erf = (self * Self::of(std::f64::consts::FRAC_1_SQRT_2)).unary(Unary::Erf);
-        let density = Self::of(DENSITY_AT_0) * (Self::of(-0.5) * self * self).exp();
-        (Self::of(0.5) * (Self::of(1.0) + erf), density)
+        (self.unary(Unary::Probability), self.unary(Unary::Density))
     }
 }

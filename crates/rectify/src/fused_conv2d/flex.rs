@@ -62,7 +62,7 @@ impl FusedConv2dOps for Flex {
         }
         let z = Self::rectify_fused_conv2d(x, weight, bias, FusedActivation::Identity);
         let output = match kernel(activation) {
-            Some(function) => activation::flex::values(function, z.storage()),
+            Some(function) => activation::host::values(function, z.storage()),
             None => value(activation, Fresh(z.storage())),
         };
         let output = tensor(output, z.shape().dims::<4>());
@@ -86,7 +86,7 @@ impl FusedConv2dOps for Flex {
         let samples = kept.storage::<f32>().chunks(channels * area);
         for (kept, grad) in samples.zip(grad.storage_mut::<f32>().chunks_mut(channels * area)) {
             if let FusedActivation::Function(function) = activation {
-                activation::flex::slope_times(function, kept, grad);
+                activation::host::slope_times(function, kept, grad);
             }
             slope(activation, Planes { kept, grad, bias_grad: &mut bias_grad, area });
         }
@@ -209,7 +209,7 @@ fn convolve(images: &Images, x: &[f32], weights: &[f32], bias: &[f32], activatio
             {
                 value(activation, Plane { z: &mut *plane, bias });
                 if let Some(function) = kernel(activation) {
-                    activation::flex::value_in_place(function, plane);
+                    activation::host::value_in_place(function, plane);
                 }
                 for (row, plane) in output.chunks_exact_mut(images.width).zip(plane.chunks(images.stride())) {
                     row.write_copy_of_slice(&plane[..images.width]);

@@ -34,7 +34,7 @@ impl FusedLinearOps for Flex {
         for z in z.chunks_mut(block(bias.len())) {
             value(activation, Rows { z, bias: &bias });
             if let Some(function) = kernel(activation) {
-                activation::flex::value_in_place(function, z);
+                activation::host::value_in_place(function, z);
             }
         }
         tensor(z, [matrices.rows, matrices.columns])
@@ -58,7 +58,7 @@ impl FusedLinearOps for Flex {
             match kernel(activation) {
                 Some(function) => {
                     value(FusedActivation::Identity, Rows { z, bias: &bias });
-                    activation::flex::value(function, z, output);
+                    activation::host::value(function, z, output);
                 }
                 None => value(activation, WatchedRows { z, output, bias: &bias }),
             }
@@ -116,7 +116,7 @@ impl FusedLinearOps for Flex {
 
 /// Elements of so many whole rows that they stay in the first cache.
 fn block(columns: usize) -> usize {
-    (activation::flex::BLOCK / columns).max(1) * columns
+    (activation::host::BLOCK / columns).max(1) * columns
 }
 
 /// φ′ · g in place of g, and its sum over the rows.
@@ -124,7 +124,7 @@ fn z_gradient(activation: FusedActivation, kept: &[f32], grad: &mut [f32], bias_
     let block = block(bias_grad.len());
     for (kept, grad) in kept.chunks(block).zip(grad.chunks_mut(block)) {
         if let FusedActivation::Function(function) = activation {
-            activation::flex::slope_times(function, kept, grad);
+            activation::host::slope_times(function, kept, grad);
         }
         slope(activation, GradientRows { kept, grad, bias_grad: &mut *bias_grad });
     }

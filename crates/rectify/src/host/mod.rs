@@ -1,41 +1,16 @@
-//! What the CPU kernels of Flex have in common: float types, threads, ways of writing, and the processor's vectors.
+//! What the CPU kernels have in common: float types, threads, ways of writing, and the processor's vectors.
+#![cfg_attr(not(feature = "flex"), allow(dead_code, unused_imports, reason = "NdArray's kernels use some of it"))]
 
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "ndarray")]
+pub(crate) mod ndarray;
 mod parts;
 mod vectors;
 
-use burn::tensor::{Bytes, Element, Shape};
-use burn_flex::{FlexTensor, Layout};
-use bytemuck::Pod;
-
+#[cfg(feature = "flex")]
+pub(crate) use flex::{by_dtype, dense, tensor};
 #[cfg(test)]
 pub(crate) use parts::STREAM_FROM;
 pub(crate) use parts::{BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, in_parts, stream};
 pub(crate) use vectors::arch;
-
-/// Calls `$kernel::<F>` with the float type of a tensor.
-macro_rules! by_dtype {
-    ($dtype:expr, $kernel:ident($($argument:expr),*)) => {
-        match $dtype {
-            DType::F32 => $kernel::<f32>($($argument),*),
-            DType::F64 => $kernel::<f64>($($argument),*),
-            DType::F16 => $kernel::<f16>($($argument),*),
-            DType::BF16 => $kernel::<bf16>($($argument),*),
-            dtype => unreachable!("a float tensor of burn-flex is not of {dtype:?}"),
-        }
-    };
-}
-pub(crate) use by_dtype;
-
-/// The tensor with its elements in order and nothing else in its storage.
-pub(crate) fn dense(x: FlexTensor) -> FlexTensor {
-    let size = x.layout().num_elements() * x.dtype().size();
-    match x.is_contiguous() && x.layout().start_offset() == 0 && x.bytes().len() == size {
-        true => x,
-        false => x.to_contiguous(),
-    }
-}
-
-/// A tensor of these elements, in order.
-pub(crate) fn tensor<F: Element + Pod + Send + Sync>(elements: Vec<F>, shape: impl Into<Shape>) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(elements), Layout::contiguous(shape.into()), F::dtype())
-}

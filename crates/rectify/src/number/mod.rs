@@ -1,21 +1,25 @@
-//! The elementary functions on a CPU, for one number, in each kind of arithmetic that activations are computed in.
+//! The elementary functions, for one number, in each kind of arithmetic that activations are computed in.
 //!
 //! | type | what it is for |
 //! |---|---|
 //! | `f32` | f32, f16 and bf16 tensors: without branches, so that loops over it vectorise |
 //! | `f64` | f64 tensors, by the platform's functions |
 //! | [`Wide`] | f32 tensors where rounding in f32 would be seen: f64 that vectorises, with the digits that an f32 needs |
-//! | `formula::Symbol` | other backends: it takes down what is computed, for Burn's operations |
-#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of Flex use it"))]
+//! | `formula::Symbol` | what is computed, taken down: for the kernels of CubeCL, whose functions are in `cube`, and for Burn's operations elsewhere |
+#![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of CPUs use it"))]
 
+#[cfg(feature = "cube")]
+pub(crate) mod cube;
 mod double;
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "cube"))]
+mod normal;
 mod single;
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray"))]
 mod wide;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) use wide::Wide;
 
 /// What is a [`Number`] is decided here.

@@ -5,7 +5,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::{Number, Sealed};
+use super::{Number, Sealed, normal};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wide(pub(crate) f64);
@@ -122,29 +122,7 @@ impl Number for Wide {
     fn normal(self) -> (Self, Self) {
         const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
         let z = self.0.abs();
-        let above = polynomial(
-            z,
-            [
-                9.147_866_871_661_162e-4,
-                1.188_094_009_638_910_1e-2,
-                7.234_874_172_210_183e-2,
-                2.530_004_580_059_93e-1,
-                5.102_307_273_498_007e-1,
-                4.999_999_999_445_906e-1,
-            ],
-        );
-        let below = polynomial(
-            z,
-            [
-                2.293_032_519_949_125e-3,
-                2.978_093_813_649_275_4e-2,
-                1.836_494_196_446_315_4e-1,
-                6.638_682_678_013_823e-1,
-                1.456_831_275_421_972_8,
-                1.818_346_005_142_114,
-                1.0,
-            ],
-        );
+        let (above, below) = (polynomial(z, normal::ABOVE), polynomial(z, normal::BELOW));
         let bell = Self(-0.5 * z * z).exp().0;
         // Beyond 40 both polynomials may overflow, and the bell is 0 to rounding.
         let tail = if z > 40.0 { 0.0 } else { bell * above * Self(below).reciprocal().0 };

@@ -4,24 +4,19 @@
 //! GPUs may take subnormal numbers for 0. As signed integers, the bits of positive numbers are 1..=∞, and those of
 //! −0.0 down to −∞ are the smallest integers up to −∞'s bits; whatever is neither, nor 0, is NaN.
 
-use burn::{
-    backend::{Backend as _, cubecl::dtype_to_storage_type, tensor::FloatTensor},
-    tensor::DType,
-};
-use burn_cubecl::{CubeBackend, ops::numeric::empty_device_dtype, tensor::CubeTensor};
+use burn::backend::tensor::FloatTensor;
+use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 use cubecl::{
-    calculate_cube_count_elemwise,
     ir::ElemType,
     prelude::*,
     std::tensor::layout::linear::{LinearView, LinearViewMut},
-    tensor_vector_size_parallel,
-    zspace::metadata::Metadata,
 };
 
 use super::{
     backward::ReluOps,
     gradient::{BSILU_ALPHA, GradientRule, Surrogate},
 };
+use crate::cube::elementwise;
 
 impl ReluOps for CubeBackend {
     fn rectify_relu(x: FloatTensor<Self>, _rule: GradientRule) -> FloatTensor<Self> {
@@ -60,15 +55,6 @@ fn kernel_of(rule: GradientRule) -> (Rule, f64) {
         GradientRule::Guided => (Rule::Guided, 0.0),
         GradientRule::Deconv => (Rule::Deconv, 0.0),
     }
-}
-
-/// The tensor's type F, the type W that it is computed in, and the integer B of W's bits.
-fn types(dtype: DType) -> [ElemType; 3] {
-    let (wide, bits) = match dtype {
-        DType::F64 => (DType::F64, DType::I64),
-        _ => (DType::F32, DType::I32),
-    };
-    [dtype, wide, bits].map(dtype_to_storage_type)
 }
 
 #[cube(launch_unchecked, address_type = "dynamic")]
@@ -208,125 +194,43 @@ fn minus_infinity(width: usize) -> i64 {
 }
 
 fn launch_forward(x: CubeTensor) -> CubeTensor {
-    assert_computes(&x);
-    if x.meta.num_elements() == 0 {
-        return x;
-    }
-    let ([x], layout) = flattened([x]);
-    let in_place = x.can_mut() && x.is_nonoverlapping();
-    let y = if in_place { x.clone() } else { empty_like(&x) };
-    let launch = Launch::over(&[&x, &y]);
-    let types = types(x.dtype);
-    // SAFETY: a unit beyond the end stops by the kernel's own test, and the views have the same number of elements.
-    unsafe {
-        forward::launch_unchecked(
-            &y.client,
-            launch.count,
-            launch.dim,
-            launch.address,
-            launch.vector_size,
-            x.into_linear_view(),
-            if in_place { y.as_linear_view_alias(0) } else { y.clone().into_linear_view() },
-            types,
-        );
-    }
-    restored(y, layout)
+    elementwise("relu", [x], |call| {
+        let [x] = call.inputs;
+        // SAFETY: as `elementwise` says.
+        unsafe {
+            forward::launch_unchecked(
+                &call.client,
+                call.count,
+                call.dim,
+                call.address,
+                call.vector_size,
+                x,
+                call.output,
+                call.types,
+            );
+        }
+    })
 }
 
 fn launch_backward(kept: CubeTensor, grad: CubeTensor, rule: GradientRule) -> CubeTensor {
-    assert_computes(&grad);
-    if grad.meta.num_elements() == 0 {
-        return grad;
-    }
-    let ([kept, grad], layout) = flattened([kept, grad]);
-    let in_place = grad.can_mut() && grad.is_nonoverlapping();
-    let output = if in_place { grad.clone() } else { empty_like(&grad) };
-    let launch = Launch::over(&[&kept, &grad, &output]);
     let (rule, number) = kernel_of(rule);
-    let types = types(grad.dtype);
-    // SAFETY: as in `launch_forward`.
-    unsafe {
-        backward::launch_unchecked(
-            &output.client,
-            launch.count,
-            launch.dim,
-            launch.address,
-            launch.vector_size,
-            kept.into_linear_view(),
-            grad.into_linear_view(),
-            if in_place { output.as_linear_view_alias(1) } else { output.clone().into_linear_view() },
-            InputScalar::new(number, types[1]),
-            rule,
-            types,
-        );
-    }
-    restored(output, layout)
-}
-
-/// A kernel in a type that the device lacks fails where nobody hears it, and leaves its output as it was.
-fn assert_computes(x: &CubeTensor) {
-    assert!(
-        CubeBackend::supports_dtype(&x.device, x.dtype),
-        "relu: {} does not compute in {}",
-        x.client.properties().identity.name,
-        x.dtype.name()
-    );
-}
-
-/// How many units walk the tensors, and in what steps.
-struct Launch {
-    count: CubeCount,
-    dim: CubeDim,
-    address: AddressType,
-    vector_size: usize,
-}
-
-impl Launch {
-    fn over(tensors: &[&CubeTensor]) -> Self {
-        let first = tensors[0];
-        let vector_size = tensors
-            .iter()
-            .map(|tensor| {
-                let sizes = tensor.client.io_optimized_vector_sizes(tensor.dtype.size());
-                let last = tensor.meta.num_dims() - 1;
-                tensor_vector_size_parallel(sizes, tensor.meta.shape(), tensor.meta.strides(), last)
-            })
-            .min()
-            .unwrap_or(1);
-        let units = first.meta.num_elements() / vector_size;
-        let dim = CubeDim::new(&first.client, units);
-        Self {
-            count: calculate_cube_count_elemwise(&first.client, units, dim),
-            dim,
-            address: tensors.iter().map(|tensor| tensor.required_address_type()).max().unwrap_or_default(),
-            vector_size,
+    elementwise("relu", [kept, grad], |call| {
+        let [kept, grad] = call.inputs;
+        // SAFETY: as `elementwise` says.
+        unsafe {
+            backward::launch_unchecked(
+                &call.client,
+                call.count,
+                call.dim,
+                call.address,
+                call.vector_size,
+                kept,
+                grad,
+                call.output,
+                InputScalar::new(number, call.types[1]),
+                rule,
+                call.types,
+            );
         }
-    }
-}
-
-fn empty_like(x: &CubeTensor) -> CubeTensor {
-    empty_device_dtype(x.client.clone(), x.device.clone(), x.meta.shape().clone(), x.dtype)
-}
-
-/// Tensors that fill their memory without a gap, and all in the same order, as rows of numbers, so that a transposed
-/// tensor is walked as fast as any other; and the layout to give back to the result. Others as they are.
-fn flattened<const N: usize>(tensors: [CubeTensor; N]) -> ([CubeTensor; N], Option<Metadata>) {
-    let layout = (*tensors[0].meta).clone();
-    let dense = |tensor: &CubeTensor| {
-        let extent: usize =
-            tensor.meta.shape().iter().zip(tensor.meta.strides().iter()).map(|(n, s)| (n - 1) * s).sum();
-        tensor.is_nonoverlapping() && extent + 1 == tensor.meta.num_elements()
-    };
-    if !tensors.iter().all(|tensor| *tensor.meta == layout && dense(tensor)) {
-        return (tensors, None);
-    }
-    let row = Metadata::new([layout.num_elements()], [1]);
-    (tensors.map(|tensor| CubeTensor { meta: Box::new(row.clone()), ..tensor }), Some(layout))
-}
-
-fn restored(tensor: CubeTensor, layout: Option<Metadata>) -> CubeTensor {
-    match layout {
-        Some(layout) => CubeTensor { meta: Box::new(layout), ..tensor },
-        None => tensor,
-    }
+    })
 }

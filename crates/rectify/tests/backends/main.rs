@@ -47,6 +47,7 @@ macro_rules! on_every_backend {
 }
 
 mod drop_in;
+mod functions;
 mod operands;
 mod ruled;
 
