@@ -14,7 +14,7 @@ use pulp::NullaryFnOnce;
 
 use super::{Activation, Function, Visitor, backward::ActivationOps};
 use crate::{
-    host::{self, Way, arch, by_dtype, dense, finish_stream, fresh, in_parts, tensor},
+    host::{self, Way, arch, by_dtype, dense, finish_stream, fresh, in_parts, prefetch, tensor},
     number::Wide,
 };
 
@@ -84,11 +84,17 @@ fn backward<E: Blocks>(kept: FlexTensor, grad: FlexTensor, activation: Activatio
     // SAFETY: as in `forward`; a slice that is too short panics.
     let output = unsafe {
         fresh(input.len(), PART, |output, range, way| {
-            let blocks = kept[range.clone()].chunks(BLOCK).zip(input[range].chunks(BLOCK));
-            for ((kept, grad), output) in blocks.zip(output.chunks_mut(BLOCK)) {
+            let mut blocks = kept[range.clone()].chunks(BLOCK).zip(input[range].chunks(BLOCK)).peekable();
+            for output in output.chunks_mut(BLOCK) {
+                let Some((kept, grad)) = blocks.next() else { break };
                 match way {
                     Way::Cached => E::slope_times(activation, kept, output.write_copy_of_slice(grad)),
                     Way::Stream => {
+                        // What comes from memory comes while this block is computed.
+                        if let Some((kept, grad)) = blocks.peek() {
+                            prefetch(kept);
+                            prefetch(grad);
+                        }
                         let mut block = [E::zeroed(); BLOCK];
                         let block = &mut block[..grad.len()];
                         block.copy_from_slice(grad);

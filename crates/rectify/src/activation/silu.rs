@@ -27,7 +27,6 @@ impl Function for Silu {
     const NAME: &'static str = "silu";
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
-    const WIDE_SLOPE: bool = true;
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
@@ -37,9 +36,7 @@ impl Function for Silu {
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        let x = x.at_least(-800.0).at_most(800.0);
-        let sigmoid = x.sigmoid();
-        x.near_root(ROOT, TAYLOR, sigmoid * (N::of(1.0) + x * (N::of(1.0) - sigmoid)))
+        x.near_root(ROOT, TAYLOR, x.silu_slope())
     }
 }
 

@@ -9,7 +9,7 @@ use bytemuck::Pod;
 
 #[cfg(test)]
 pub(crate) use parts::STREAM_FROM;
-pub(crate) use parts::{BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, in_parts, stream};
+pub(crate) use parts::{BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, in_parts, prefetch, stream};
 pub(crate) use vectors::arch;
 
 /// Calls `$kernel::<F>` with the float type of a tensor.
