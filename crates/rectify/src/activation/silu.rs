@@ -34,16 +34,13 @@ impl Function for Silu {
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        let x = x.at_least(-800.0).at_most(800.0);
-        let sigmoid = x.sigmoid();
-        x.near_root(ROOT, TAYLOR, sigmoid * (N::of(1.0) + x * (N::of(1.0) - sigmoid)))
+        x.near_root(ROOT, TAYLOR, x.silu_slope())
     }
 }
 
 impl Properties for Silu {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
-    const WIDE_SLOPE: bool = true;
 }
 
 /// [`Silu`] of each element.

@@ -111,6 +111,15 @@ pub trait Number:
         self.sigmoid() * (-self).sigmoid() * Self::of(factor)
     }
 
+    /// The derivative of x σ(x): σ(x) (1 + x σ(−x)).
+    #[doc(hidden)]
+    #[inline(always)]
+    fn silu_slope(self) -> Self {
+        let x = self.at_least(-800.0).at_most(800.0);
+        let sigmoid = x.sigmoid();
+        sigmoid * (Self::of(1.0) + x * (Self::of(1.0) - sigmoid))
+    }
+
     /// `value`, a function of x with a zero at `root`, by its first Taylor coefficients there where its own terms cancel:
     /// for arithmetic whose digits are few.
     #[doc(hidden)]

@@ -106,6 +106,50 @@ impl Number for f32 {
         scaled(top.mul_add(square, top * square_lost), power)
     }
 
+    /// With t = e^(−|x|): t (1 + t − |x|) / (1 + t)² on the left, where the sum is exact near its zero but for what t lost,
+    /// and (1 + t (1 + x)) / (1 + t)² on the right.
+    #[inline(always)]
+    fn silu_slope(self) -> Self {
+        // Further out it is 0 or 1 to rounding.
+        let x = self.clamp(-150.0, 150.0);
+        let size = f32::abs(x);
+        let Power { high, low, n } = Power::of(-size);
+        let top = high + low;
+        let top_lost = low - (top - high);
+        // Subnormal and smaller ones are lost beside 1.
+        let unit = power_of_two(n.max(-100));
+        let (t, t_lost) = (top * unit, top_lost * unit);
+        let d = 1.0 + t;
+        let d_lost = t - (d - 1.0);
+        let inverse = 1.0 / d;
+        let lost = inverse * ((-inverse).mul_add(d, 1.0) - inverse * d_lost);
+        let square = inverse * inverse;
+        let square_lost = (2.0 * inverse).mul_add(lost, inverse.mul_add(inverse, -square));
+
+        let rest = 1.0 - size;
+        let sum = rest + t;
+        let of_t = sum - rest;
+        let sum_lost = (rest - (sum - of_t)) + (t - of_t) + t_lost;
+        let product = top * sum;
+        let product_lost = top.mul_add(sum_lost, top.mul_add(sum, -product)) + top_lost * sum;
+        let left = scaled(product.mul_add(square, product.mul_add(square_lost, product_lost * square)), n);
+
+        let right = t.mul_add(1.0 + size, 1.0);
+        let right = right.mul_add(square, right * square_lost);
+        if x < 0.0 { left } else { right }
+    }
+
+    /// Near a simple zero at `root` the Taylor series is right to 2⁻²⁹, and the value beyond has lost few digits.
+    #[inline(always)]
+    fn near_root(self, root: f64, taylor: [f64; 4], value: Self) -> Self {
+        let high = root as f32;
+        let x = (self - high) - (root - f64::from(high)) as f32;
+        let [a, b, c, d] = taylor.map(|coefficient| coefficient as f32);
+        let a_lost = (taylor[0] - f64::from(a)) as f32;
+        let near = x.mul_add(a, x * d.mul_add(x, c).mul_add(x, b).mul_add(x, a_lost));
+        if f32::abs(x) < 1.0 / 128.0 { near } else { value }
+    }
+
     /// max(0, x) + 2 artanh(t / (2 + t)) with t = e^(−|x|).
     #[inline(always)]
     fn softplus(self) -> Self {
