@@ -130,7 +130,8 @@ fn labels_that_do_not_depend_on_the_inputs() {
     assert!(say(&run(3.0, |_| {}), &high)[0].contains("(noise scale: beyond measure)"));
     // by² = 1.7 is one of 0.875 B.
     assert_eq!(say(&run(1.7f64.sqrt(), |_| {}), &high), NOTHING);
-    assert_eq!(say(&run(by, |_| {}), &[0.5 * guessing(); 100]), NOTHING);
+    assert_eq!(say(&run(by, |_| {}), &[0.499 * guessing(); 100]), NOTHING);
+    assert_eq!(say(&run(by, |_| {}), &[0.501 * guessing(); 100]).len(), 1);
     assert_eq!(say(&run(by, |run| run.status = Status::Interrupted), &high), NOTHING);
     assert_eq!(say(&run(by, |run| run.steps = 49), &high), NOTHING);
     assert_eq!(say(&run(by, |run| run.steps = 50), &high).len(), 1);

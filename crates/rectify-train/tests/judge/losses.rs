@@ -276,9 +276,9 @@ fn weights_and_biases_that_a_network_should_not_begin_with() {
     let mixed = network(1, 3, |_, i, layer| layer.weight_rms = Some([0.001, 0.17, 9.0][i]));
     assert_eq!(say(&mixed), NOTHING);
     let tanh = network(1, 3, |_, _, layer| {
-        (layer.activation, layer.weight_rms) = (Some("tanh".to_owned()), Some(1.9 * 2f64.sqrt() / 8.0));
+        (layer.activation, layer.weight_rms) = (Some("tanh".to_owned()), Some(0.21 * 2f64.sqrt() / 8.0));
     });
-    assert_eq!(say(&tanh).len(), 1, "which asks for less than He");
+    assert_eq!(say(&tanh).len(), 1, "which asks for more than ReLU");
 
     let bias = |ratio: f64| {
         network(1, 2, move |_, i, layer| {

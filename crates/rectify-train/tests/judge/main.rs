@@ -9,5 +9,6 @@ mod losses;
 #[path = "../made/mod.rs"]
 mod made;
 mod network;
+mod records;
 mod sentences;
 mod tuning;
