@@ -234,3 +234,58 @@ fn a_data_file_that_changes_while_a_run_is_unfinished_is_told() {
     fs::write(&images, &bytes[..bytes.len() / 2]).unwrap();
     place.refuses(&format!("{SHORT} {SMALL} --out other"), 1, &["train-images-idx3-ubyte"]);
 }
+
+/// A clock that shows a day less at every look, from the end of January 2026 on.
+const CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+int clock_gettime(clockid_t id, struct timespec *time) {
+    static int (*real)(clockid_t, struct timespec *);
+    static long looks;
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int failed = real(id, time);
+    if (id == CLOCK_REALTIME) time->tv_sec = 1769860800 - 86400 * __sync_fetch_and_add(&looks, 1);
+    return failed;
+}
+"#;
+
+#[test]
+fn a_clock_that_is_set_back_changes_dates_and_nothing_else() {
+    let place = Place::new();
+    // Each event of a log has its date, so that the clock is looked at all the time.
+    let command = |epochs: usize, seeds: usize| {
+        let experiment = format!("--activations relu,tanh --epochs {epochs} --seeds {seeds} --log tensorboard");
+        format!("compare {SMALL} {experiment} --quiet")
+    };
+    place.run(&format!("{} --out sound", command(2, 1))).success();
+    place.run(&format!("{} --out longer", command(4, 2))).success();
+    fs::write(place.path("clock.c"), CLOCK).unwrap();
+    let (code, _, stderr) = run(&place, "cc -shared -fPIC -o clock.so clock.c -ldl");
+    assert_eq!(code, Some(0), "{stderr}");
+    let with_clock = |text: &str| {
+        let (code, _, stderr) = run(&place, &format!("export TZ=UTC; LD_PRELOAD=$PWD/clock.so $RECTIFY {text}"));
+        assert_eq!(code, Some(0), "{text}\n{stderr}");
+    };
+
+    // While a run goes on. The second of a day, by that clock, has a name of its own.
+    for folder in ["runs/2026-01-31-compare-digits", "runs/2026-01-31-compare-digits-2"] {
+        with_clock(&command(2, 1));
+        assert_eq!(runs(&place, folder), runs(&place, "sound"), "{folder}");
+        for run in place.results(folder).runs {
+            let seconds = run.epochs.iter().map(|epoch| epoch.seconds).chain([run.wall_seconds]);
+            assert!(seconds.into_iter().all(|seconds| (0.0..600.0).contains(&seconds)), "{folder}: {run:?}");
+        }
+    }
+
+    // Between a run and what goes on with it: every file that is there has a date to come.
+    place.run(&format!("{} --out before", command(2, 1))).success();
+    let (code, _, stderr) = run(&place, "find before digits -exec touch -d 2035-01-01 {} +");
+    assert_eq!(code, Some(0), "{stderr}");
+    for reads in ["report", "diagnose", "compare --resume"] {
+        with_clock(&format!("{reads} before"));
+        assert_eq!(runs(&place, "before"), runs(&place, "sound"), "{reads}");
+    }
+    with_clock("compare --resume before --epochs 4 --seeds 2 --quiet");
+    assert_eq!(runs(&place, "before"), runs(&place, "longer"));
+}

@@ -11,8 +11,8 @@ use std::{
 use rectify_train::{
     compare::{Compare, CompareError, Outcome, Progress, join},
     experiment::{Experiment, TUNING_SEEDS},
-    judge::tuning::{chosen, curve, good_region},
-    record::{Results, Trial, Tuning},
+    judge::tuning::{chosen, curve},
+    record::{Results, Tuning},
     store::SavedCheckpoint,
     train::Event,
 };
@@ -184,24 +184,4 @@ fn two_settings_are_tuned_together_and_a_divergence_counts_as_0() {
     let wild = tuning.trials.iter().find(|trial| trial.settings["lr"] == 1e5).expect("it was tried");
     assert_eq!((&wild.validation_accuracies, wild.validation_accuracy), (&vec![None; 2], 0.0));
     assert_eq!(curve(tuning, "weight_decay").points.len(), 2);
-}
-
-#[test]
-fn the_good_region_reaches_as_far_as_accuracy_is_within_a_point() {
-    let trial = |lr: f64, accuracy: f64| Trial {
-        settings: [("lr".to_owned(), lr)].into(),
-        validation_accuracies: vec![Some(accuracy - 0.001), Some(accuracy + 0.001)],
-        validation_accuracy: accuracy,
-    };
-    let tuning = Tuning {
-        activation: "relu".to_owned(),
-        chosen: [("lr".to_owned(), 0.1)].into(),
-        at_end: Vec::new(),
-        seeds: TUNING_SEEDS.to_vec(),
-        trials: vec![trial(0.01, 0.8), trial(0.03, 0.955), trial(0.1, 0.96), trial(0.3, 0.951), trial(1.0, 0.1)],
-    };
-    assert_eq!(good_region(&tuning, "lr"), Some((0.03, 0.3)));
-    let curve = curve(&tuning, "lr");
-    assert_eq!(curve.points[2], (0.1, 0.96));
-    assert_eq!(curve.band[2], (0.959, 0.961));
 }
