@@ -19,7 +19,7 @@ use super::{
     backward::FormulaOps,
     graph::{Binary, Unary},
     operations,
-    program::{Operation, Program, Step},
+    program::{Operation, Program},
 };
 use crate::{
     cube::elementwise,
@@ -103,17 +103,8 @@ fn is_unrolled(program: &Program, dtype: DType) -> bool {
         DType::F64 => number.is_finite(),
         _ => (number as f32).is_finite(),
     };
-    let native = |step: &Step| {
-        use Operation::{Binary as Two, Unary as One};
-        matches!(step.operation, One(Unary::Sin | Unary::Cos, _) | Two(Binary::Pow, ..))
-    };
-    // WGSL has none of these in f64, and what comes out where one asks for it is not even an error.
-    let foreign = dtype == DType::F64 && program.steps.iter().any(native);
     let at_nan = program.at_nan();
-    program.steps.len() <= MOST_STEPS
-        && program.constants().all(finite)
-        && (at_nan.is_nan() || finite(at_nan))
-        && !foreign
+    program.steps.len() <= MOST_STEPS && program.constants().all(finite) && (at_nan.is_nan() || finite(at_nan))
 }
 
 #[cube(launch_unchecked, address_type = "dynamic")]
@@ -189,8 +180,10 @@ fn unary<W: Float, B: Int, N: Size>(a: Vector<W, N>, #[comptime] function: Unary
             let below = select_many(a.less_than(&zero), of::<W, N>(-1.0), a.abs());
             select_many(a.greater_than(&zero), of::<W, N>(1.0), below)
         }
-        Unary::Sin => a.sin(),
-        Unary::Cos => a.cos(),
+        // These three are the GPU's own, in f32: WGSL has none for f64, and what comes out where one asks for it is not even
+        // an error.
+        Unary::Sin => Vector::<W, N>::cast_from(Vector::<f32, N>::cast_from(a).sin()),
+        Unary::Cos => Vector::<W, N>::cast_from(Vector::<f32, N>::cast_from(a).cos()),
         Unary::Tanh => tanh::<W, B, N>(a),
         Unary::Sigmoid => sigmoid::<W, B, N>(a),
         Unary::Erf => erf::<W, B, N>(a),
@@ -208,7 +201,7 @@ fn binary<W: Float, B: Int, N: Size>(a: Vector<W, N>, b: Vector<W, N>, #[comptim
         Binary::Sub => a - b,
         Binary::Mul => a * b,
         Binary::Div => a / b,
-        Binary::Pow => a.powf(b),
+        Binary::Pow => Vector::<W, N>::cast_from(Vector::<f32, N>::cast_from(a).powf(Vector::<f32, N>::cast_from(b))),
         Binary::Max => unless_nan::<W, B, N>(a, b, select_many(a.greater_than(&b), a, b)),
         Binary::Min => unless_nan::<W, B, N>(a, b, select_many(a.less_than(&b), a, b)),
         Binary::Less => truth::<W, N>(a.less_than(&b)),

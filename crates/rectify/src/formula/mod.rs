@@ -109,9 +109,9 @@ pub(crate) use trace::trace;
 /// On Flex and NdArray a formula is computed block by block in the first cache, in f32 with vectors (half types too,
 /// rounded once; f64 by the platform's functions); a power with an exponent that is no whole number is computed number by
 /// number. On a GPU it is one kernel, in f32 for half types, with elementary functions of its own that are right to a few
-/// units in the last place; sin, cos and powers are the GPU's. There a formula of more than 256 steps, or with one of
-/// those three in f64, is Burn's operations one after the other, as on devices elsewhere and under kernel fusion. The backward
-/// pass keeps the input.
+/// units in the last place; sin, cos and powers are the GPU's in f32, in a kernel of f64 as well. There a formula of more
+/// than 256 steps is Burn's operations one after the other, as on devices elsewhere and under kernel fusion; of f64 a GPU
+/// has those by CUDA and ROCm, and not by WGSL. The backward pass keeps the input.
 ///
 /// # Why not a crate
 ///

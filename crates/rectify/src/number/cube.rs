@@ -8,7 +8,7 @@
 //! NaN goes through each by its bits, for WGSL lets a driver assume that there is none. Subnormal numbers are what the GPU
 //! makes of them.
 
-use std::f64::consts::{FRAC_2_SQRT_PI, LOG2_E, SQRT_2};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, SQRT_2};
 
 use cubecl::prelude::*;
 
@@ -175,7 +175,10 @@ fn whole_powers<W: Float, N: Size>(x: Vector<W, N>) -> Vector<W, N> {
 #[cube]
 fn expm1_of_rest<W: Float, N: Size>(x: Vector<W, N>, n: Vector<W, N>) -> Vector<W, N> {
     let format = format::<W>();
-    let rest = x - n * of::<W, N>(comptime!(format.ln_2[0])) - n * of::<W, N>(comptime!(format.ln_2[1]));
+    // x − n · first is exact. What n · second is in x and the rest, and not by n: a driver would join both products.
+    let near = x - n * of::<W, N>(comptime!(format.ln_2[0]));
+    let second = comptime!(format.ln_2[1] / LN_2);
+    let rest = near * of::<W, N>(comptime!(1.0 / (1.0 - second))) - x * of::<W, N>(comptime!(second / (1.0 - second)));
     rest + rest * rest * polynomial::<W, N>(rest, comptime!(exponential_series(format.terms[0])))
 }
 
@@ -315,7 +318,7 @@ pub(crate) fn density<W: Float, B: Int, N: Size>(x: Vector<W, N>) -> Vector<W, N
     bell::<W, B, N>(x) * of::<W, N>(0.398_942_280_401_432_7)
 }
 
-/// The normal distribution's probability beyond x ≥ 0, to 10⁻¹⁰ of it: the polynomials are those of `wide`.
+/// The normal distribution's probability beyond x ≥ 0, as exact as the polynomials are.
 #[cube]
 fn tail<W: Float, B: Int, N: Size>(x: Vector<W, N>) -> Vector<W, N> {
     let x = between::<W, B, N>(x, 0.0, 40.0);

@@ -125,8 +125,8 @@ fn most(activation: Activation, device: &Device, dtype: DType) -> f64 {
         return 4.0;
     }
     match activation {
-        // Φ's polynomials are right to 10⁻¹⁰.
-        Activation::Gelu(_) if dtype == DType::F64 => 1e-10 / f64::EPSILON,
+        // Φ's polynomials are right to 10⁻¹⁰ as far as f32 goes, and further to the left to 10⁻⁷.
+        Activation::Gelu(_) if dtype == DType::F64 => 1e-7 / f64::EPSILON,
         // A multiple or a cube of x is rounded before it is an exponent.
         Activation::GeluTanh(_) | Activation::Celu(_) | Activation::Swish(_) | Activation::Softplus(_) => 256.0,
         // x and tanh x cancel.
@@ -233,19 +233,23 @@ fn a_rules_gate_meets_awkward_numbers(device: &Device) {
 }
 
 fn formulas_are_those_of_the_cpu(device: &Device) {
-    let long = (1..=60).map(|i| format!("tanh({i}*x)/{}", i * i)).collect::<Vec<_>>().join(" + ");
+    let long = (1..=50).map(|i| format!("tanh({i}*x)/{}", i * i)).collect::<Vec<_>>().join(" + ");
     for text in FORMULAS.into_iter().chain([long.as_str()]) {
         let formula = Formula::new(text).unwrap_or_else(|error| panic!("{error}"));
-        for dtype in dtypes(device) {
+        // Burn's operations, which the longest formula is, are none of f64 in WGSL.
+        for dtype in dtypes(device).filter(|dtype| !(is_gpu(device) && *dtype == DType::F64 && text == long)) {
             let x: Vec<f64> = (-200..=200).map(|i| f64::from(i) * 0.047).chain([0.0, -0.0, 1.0, 2.0]).collect();
             let g: Vec<f64> = x.iter().map(|x| 1.0 + 0.25 * (7.0 * x).sin()).collect();
             let shape = [x.len()];
             let (x, g) = (tensor::<1>(x, shape, dtype, device), tensor::<1>(g, shape, dtype, device));
             let results =
                 values(&formula.forward(x.clone())).into_iter().zip(values(&formula.backward(x.clone(), g.clone())));
-            // WGSL's sin, cos and powers are right to about 2⁻¹¹ of 1e-2, and it has none for f64.
-            let native = is_gpu(device) && (text.contains("sin") || text.contains("^1.5"));
-            let rounding = if native { (8.0 * unit(dtype)).max(5e-5) } else { (16.0 * unit(dtype)).max(1e-10) };
+            // A GPU's sin, cos and powers are right to some 1e-5, and Φ's polynomials to 10⁻¹⁰.
+            let rounding = match is_gpu(device) {
+                true if text.contains("sin") || text.contains("^1.5") => (8.0 * unit(dtype)).max(5e-5),
+                true => (16.0 * unit(dtype)).max(1e-8),
+                false => (16.0 * unit(dtype)).max(1e-12),
+            };
             for ((x, g), (y, gradient)) in values(&x).into_iter().zip(values(&g)).zip(results) {
                 let what = || format!("{text} in {dtype:?} at {x:e}, gradient {g:e}");
                 assert_close(y, formula.value(x), rounding, what);
@@ -321,7 +325,7 @@ fn table() {
         let once = || {
             let gradients = activation.forward(x.clone()).sum().backward();
             let gradient = x.grad(&gradients).expect("x is tracked");
-            gradient.slice([0..1]).into_data();
+            gradient.narrow(0, 0, 1).into_data();
         };
         once();
         let begin = std::time::Instant::now();
