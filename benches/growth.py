@@ -20,25 +20,30 @@ SEEDS = 10
 SMALL = "--train-size 256 --hidden 16,16 --epochs 2 --activations relu --quiet".split()
 
 
-def seal(record):
-    text = json.dumps(record, indent=2, ensure_ascii=False)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return text[:2] + f'  "sha256": "{digest}",\n' + text[2:]
+class Template:
+    """A record that differs from run to run in seed and rate alone, written once: Python's JSON is slow."""
 
+    SEED, RATE = 987654321, 0.123456789
 
-def write_run(folder, template, metrics, seed, rate):
-    template["experiment"]["seed"], template["experiment"]["lr"], template["run"]["seed"] = [seed], rate, seed
-    run = folder / "runs" / f"relu-seed{seed}"
-    run.mkdir(parents=True)
-    (run / "run.json").write_text(seal(template))
-    (run / "metrics.jsonl").write_bytes(metrics)
+    def __init__(self, record, metrics):
+        record["experiment"]["seed"], record["experiment"]["lr"], record["run"]["seed"] = [self.SEED], self.RATE, self.SEED
+        self.text, self.metrics = json.dumps(record, indent=2, ensure_ascii=False), metrics
+
+    def write(self, folder, seed, rate):
+        text = self.text.replace(str(self.SEED), str(seed)).replace(str(self.RATE), str(rate))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        run = folder / "runs" / f"relu-seed{seed}"
+        run.mkdir(parents=True)
+        (run / "run.json").write_text(text[:2] + f'  "sha256": "{digest}",\n' + text[2:])
+        (run / "metrics.jsonl").write_bytes(self.metrics)
 
 
 def read(folder):
     run = next((folder / "runs").iterdir())
-    template = json.loads((run / "run.json").read_text())
-    del template["sha256"]
-    return template, (run / "metrics.jsonl").read_bytes()
+    record = json.loads((run / "run.json").read_text())
+    del record["sha256"]
+    rate = record["experiment"]["lr"]
+    return Template(record, (run / "metrics.jsonl").read_bytes()), rate
 
 
 def measured(command):
@@ -56,13 +61,13 @@ def make_sweep(rectify, work, runs):
     rates = [round(0.01 + i * 1e-6, 6) for i in range(runs // SEEDS)]
     subprocess.run([rectify, "compare", *SMALL, "--seeds", "1", "--sweep", "lr=0.01", "--out", folder], check=True, stdout=subprocess.DEVNULL)
     point = folder / "points" / "lr=0.01"
-    template, metrics = read(point)
+    template, _ = read(point)
     config = (point / "config.toml").read_text().replace("seeds = 1", f"seeds = {SEEDS}")
     shutil.rmtree(folder / "points")
     for rate in rates:
         point = folder / "points" / f"lr={rate}"
         for seed in range(SEEDS):
-            write_run(point, template, metrics, seed, rate)
+            template.write(point, seed, rate)
         (point / "config.toml").write_text(config.replace("lr = 0.01", f"lr = {rate}"))
     root = (folder / "config.toml").read_text().replace("seeds = 1", f"seeds = {SEEDS}")
     (folder / "config.toml").write_text(root.replace("lr = [0.01]", f"lr = {rates}"))
@@ -72,10 +77,9 @@ def make_sweep(rectify, work, runs):
 def make_grid(rectify, work, runs):
     folder = work / "grid"
     subprocess.run([rectify, "compare", *SMALL, "--seeds", "1", "--out", folder], check=True, stdout=subprocess.DEVNULL)
-    template, metrics = read(folder)
-    rate = template["experiment"]["lr"]
+    template, rate = read(folder)
     for seed in range(1, runs):
-        write_run(folder, template, metrics, seed, rate)
+        template.write(folder, seed, rate)
     config = folder / "config.toml"
     config.write_text(config.read_text().replace("seeds = 1", f"seeds = {runs}"))
     return folder

@@ -163,7 +163,7 @@ impl Own {
     }
 }
 
-/// Steps that are timed at once: `balanced` looks at one of them, `thorough` at every second.
+/// Steps that are timed at once: `balanced` looks at one of them, `thorough` at every third.
 const BLOCK: usize = 20;
 /// Steps after which a monitor begins anew, before it looks less often, as it does in a long training.
 const YOUNG: usize = 20 * BLOCK;

@@ -1,15 +1,16 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks trainings to save their state and end, the second ends the program.
 
 use std::{
+    io,
     sync::{
-        Arc, LazyLock, Once,
+        Arc, LazyLock, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::anyhow;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag,
@@ -21,6 +22,7 @@ static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 /// Set a moment after the first signal: from then on another one ends the program.
 static ARMED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static LISTENS: OnceLock<io::Result<()>> = OnceLock::new();
 /// What comes within it is the same request: `timeout`, `cargo run` and schedulers send a signal to the process and to
 /// its group.
 const SAME: Duration = Duration::from_millis(300);
@@ -39,14 +41,12 @@ const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 ///
 /// The system lets no one listen.
 pub fn listen() -> anyhow::Result<&'static AtomicBool> {
-    static WATCH: Once = Once::new();
-    for signal in SIGNALS {
-        flag::register_conditional_shutdown(signal, 128 + signal, ARMED.clone())
-            .and_then(|_| flag::register_usize(signal, SIGNAL.clone(), signal as usize))
-            .and_then(|_| flag::register(signal, STOP.clone()))
-            .context("cannot listen for Ctrl-C")?;
-    }
-    WATCH.call_once(|| {
+    let listens = LISTENS.get_or_init(|| {
+        for signal in SIGNALS {
+            flag::register_conditional_shutdown(signal, 128 + signal, ARMED.clone())?;
+            flag::register_usize(signal, SIGNAL.clone(), signal as usize)?;
+            flag::register(signal, STOP.clone())?;
+        }
         thread::spawn(|| {
             while !STOP.load(Ordering::Relaxed) {
                 thread::sleep(LOOK);
@@ -54,8 +54,14 @@ pub fn listen() -> anyhow::Result<&'static AtomicBool> {
             thread::sleep(SAME);
             ARMED.store(true, Ordering::Relaxed);
         });
+        Ok(())
     });
-    Ok(&STOP)
+    listens.as_ref().map(|()| &**STOP).map_err(|error| anyhow!("cannot listen for Ctrl-C: {error}"))
+}
+
+/// Whether the command is one that trains, and [listens](listen) therefore.
+pub fn listens() -> bool {
+    LISTENS.get().is_some()
 }
 
 /// Exit code of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM.

@@ -4,6 +4,7 @@ mod cli;
 mod command;
 mod draw;
 mod interrupt;
+mod panics;
 mod progress;
 mod report;
 
@@ -11,12 +12,10 @@ use std::{
     error::Error,
     fs,
     io::{self, IsTerminal, Write},
-    panic::{self, AssertUnwindSafe},
     process::ExitCode,
-    sync::OnceLock,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use rectify_train::{
     activation::Activation,
@@ -37,32 +36,11 @@ use report::terminal::paragraph;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the first panic said.
-static FIRST_PANIC: OnceLock<String> = OnceLock::new();
-
 fn main() -> ExitCode {
     // SAFETY: no other thread runs yet.
     unsafe { backend::silence_drivers() };
     let cli = Cli::parse();
-    // Burn's operations have no error values: a device that is lost or out of memory is a panic, on whatever thread.
-    // The first one says what went wrong; those that follow from it do not.
-    panic::set_hook(Box::new(|panic| {
-        let what = panic.payload_as_str().unwrap_or("no message");
-        FIRST_PANIC.get_or_init(|| match panic.location() {
-            Some(place) => format!("{what} ({place})"),
-            None => what.to_owned(),
-        });
-    }));
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(cli.command))).unwrap_or_else(|_| {
-        let what = FIRST_PANIC.get().map_or("no message", String::as_str);
-        if let Some(server) = backend::remote_server() {
-            return Err(anyhow!(
-                "the connection to {server} was lost, or its device failed: {what}\nwhat was trained is kept up to the last \
-                 state that was saved; when `rectify serve` runs there again, --resume goes on"
-            ));
-        }
-        Err(anyhow!("the backend failed, or there is a fault in Rectify: {what}\n`rectify backends` lists what else could run this"))
-    });
+    let outcome = panics::caught(|| run(cli.command));
     match outcome {
         Ok(code) => code,
         // The reader of a pipe has what it wanted, as `head` does.
@@ -151,7 +129,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Gradcheck(args) => gradcheck::gradcheck(&args),
         Command::Serve(args) => {
             // A panic ends a client's session, not the server: the server's log has it.
-            drop(panic::take_hook());
+            drop(std::panic::take_hook());
             backend::serve(&args.backend, args.listen, args.key.as_deref(), &|name| {
                 note(format_args!("serving {}; clients: --backend {name}", args.backend));
             })?;
@@ -159,11 +137,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Backends(output) => listing::backends(&output),
         Command::Data(args) => listing::data(&args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "rectify", &mut script);
-            print(&script)
-        }
+        Command::Completions { shell } => print(command::completions::script(shell)),
         Command::Man { out: Some(folder), .. } => {
             fs::create_dir_all(&folder).with_context(|| format!("--out {}", folder.display()))?;
             clap_mangen::generate_to(documented(), &folder).with_context(|| format!("--out {}", folder.display()))?;

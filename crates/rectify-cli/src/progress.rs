@@ -98,7 +98,7 @@ impl InWork {
 impl Progress {
     /// A bar of training steps.
     pub fn new(quiet: bool) -> Self {
-        Self::of(quiet, "{bar:30} {percent:>3} %  {pos}/{len} steps  {eta} left")
+        Self::of(quiet, "{wide_bar} {percent:>3} %  {pos}/{len} steps  {eta} left")
     }
 
     /// A bar in indicatif's `template`.
@@ -140,7 +140,7 @@ impl Progress {
     pub fn epoch(&self, run: &str, epoch: &Epoch, epochs: Option<usize>, warnings: &[&'static str]) {
         self.row(run, |run| run.measured(epoch, epochs, warnings));
         let every = epochs.map_or(1, |epochs| epochs.div_ceil(MOST_LINES));
-        if !self.lines || !epoch.epoch.is_multiple_of(every) {
+        if !self.lines || !(epoch.epoch.is_multiple_of(every) || epochs == Some(epoch.epoch)) {
             return;
         }
         let of = epochs.map_or(String::new(), |epochs| format!(" of {epochs}"));

@@ -31,6 +31,7 @@ fn opens(place: &Place, pages: &[&str]) {
         .expect("node runs");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}\n{stderr}");
+    print!("{stdout}");
 }
 
 #[test]
@@ -39,6 +40,19 @@ fn a_comparison_can_be_read_on_a_phone_a_screen_and_paper() {
     let flags = "--hidden 8,8,8 --activations relu,sigmoid,tanh --seeds 2 --epochs 3 --probe-every 5";
     place.run(&format!("compare {} --out few {flags}", place::SMALL.replace("--hidden 8", ""))).success();
     opens(&place, &["few/report.html"]);
+}
+
+#[test]
+fn twenty_activations_can_be_read() {
+    let place = Place::new();
+    let flags = "--hidden 8,8 --seeds 2 --epochs 2";
+    let activations = "none,relu,leaky-relu,prelu,relu6,elu,celu,selu,gelu,silu,mish,softplus,softsign,sigmoid,tanh,\
+                       hard-sigmoid,hard-tanh,hard-swish,soft-shrink,x*tanh(x)";
+    let data = place::SMALL.replace("--hidden 8", "");
+    place.run(&format!("compare {data} --out many {flags} --activations {activations}")).success();
+    let bytes = place.read("many/report.html").len();
+    assert!(bytes < 6_000_000, "{bytes} bytes");
+    opens(&place, &["many/report.html"]);
 }
 
 #[test]

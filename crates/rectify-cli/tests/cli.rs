@@ -238,7 +238,7 @@ fn results_json_has_the_fields_that_programs_rely_on() {
     assert_eq!(results["environment"]["adapter"], Value::Null);
     assert_snapshot!(fields(&results["experiment"]).join(" "), @"activations backend batch_size dataset dropout dtype epochs hidden init lr model norm optimizer probe_every residual schedule seeds threads weight_decay");
     let run = &results["runs"][0];
-    assert_snapshot!(fields(run).join(" "), @"activation epochs parameters seed status steps wall_seconds");
+    assert_snapshot!(fields(run).join(" "), @"activation confusion epochs parameters seed status steps wall_seconds");
     assert_eq!((&run["activation"], &run["seed"], &run["status"]), (&"relu".into(), &0.into(), &"completed".into()));
     assert_eq!(run["parameters"], (SIDE * SIDE + 1) * 8 + 9 * 10);
     let epoch = &run["epochs"][1];
@@ -381,6 +381,10 @@ fn on_mnist_too_a_checkpoint_evaluates_to_what_its_training_measured() {
     let confusion: Vec<Vec<u64>> = scores["confusion"].as_array().expect("rows").iter().map(row).collect();
     let right: u64 = (0..10).map(|class| confusion[class][class]).sum();
     assert_eq!(confusion.iter().flatten().sum::<u64>(), 10_000);
+    // As the training counted it at its end.
+    let counted = place.results("out").runs[0].confusion.clone().expect("completed");
+    assert_eq!(serde_json::to_value(&counted.counts).expect("plain data"), scores["confusion"]);
+    assert_eq!(counted.classes[7], "7");
     assert_eq!(right as f64 / 10_000.0, last.test_accuracy.expect("completed"));
     let seven = &scores["classes"][7];
     assert_eq!((&seven["class"], seven["samples"].as_u64()), (&"7".into(), Some(1028)), "as MNIST's test set has them");
@@ -475,6 +479,31 @@ fn steps_patience_softmax_regression_and_cnn_do_what_they_say() {
     let names: Vec<&str> = run.epochs[0].layers.iter().map(|layer| layer.layer.as_str()).collect();
     assert_eq!(names, ["conv.0", "conv.1", "hidden.0", "output"]);
     assert!(run.last().expect("measured").train_loss < run.epochs[0].train_loss);
+}
+
+#[test]
+fn a_network_of_two_hundred_layers_is_measured_diagnosed_and_reported() {
+    let place = Place::new();
+    let hidden = vec!["32"; 200].join(",");
+    let flags = format!("train --dataset digits --hidden {hidden} --epochs 1 --activation relu --out out");
+    place.run(&flags).success();
+    let layers = &place.results("out").runs[0].epochs[1].layers;
+    assert!(layers.len() == 201 && layers.iter().all(|layer| layer.weight_grad_rms.is_some()), "{}", layers.len());
+    let text = stdout(&place.run("diagnose out").success());
+    // It has ReLU already.
+    assert!(text.contains("too-deep-for-activation") && text.contains("residual = true"), "{text}");
+    place.run("report out").success();
+}
+
+#[test]
+fn a_pipe_gets_at_most_a_hundred_lines_of_a_training_and_its_last_epoch() {
+    let place = Place::new();
+    let assert =
+        place.run("train --dataset digits --hidden none --probe-every off --epochs 103 --seeds 1 --out out").success();
+    let text = stderr(&assert);
+    let epochs: Vec<&str> = text.lines().filter(|line| line.contains(": epoch ")).collect();
+    assert!((50..=100).contains(&epochs.len()), "{text}");
+    assert!(epochs.last().is_some_and(|line| line.contains(": epoch 103 of 103,")), "{text}");
 }
 
 #[test]

@@ -40,6 +40,10 @@ fn a_table_trains_is_evaluated_and_shown() {
     assert_eq!(scores["test_accuracy"], 1.0, "{scores}");
     assert_eq!(scores["classes"][1]["class"], "versicolor");
     assert_eq!((&scores["classes"][1]["recall"], &scores["confusion"][1][1]), (&1.0.into(), &10.into()));
+    let confusion = place.results("out").runs[0].confusion.clone().expect("the run was completed");
+    assert_eq!(confusion.classes, ["setosa", "versicolor", "virginica"]);
+    assert_eq!(serde_json::json!(confusion.counts), scores["confusion"]);
+    assert!(place.read("out/report.html").contains("id=\"confusion-0\""));
 
     place.refuses(
         "train --dataset iris.csv --model cnn",

@@ -165,7 +165,37 @@ fn completions_know_claims_data_sets_and_backends() {
         }
         // Those of fish complete what follows a flag alone.
         assert!(shell == "fish" || script.contains("vanishing"), "claims are not in the completions of {shell}");
+        let paths = match shell {
+            "bash" => "compgen -f -- \"${cur}\"))",
+            "zsh" => ":SET: _alternative \"sets\\:data set\\:(mnist fashion-mnist)\" \"paths\\:path\\:_files\"'",
+            _ => "-r -F -a \"mnist",
+        };
+        // Of compare, train and eval.
+        assert_eq!(script.matches(paths).count(), 3, "{paths} in {shell}");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_data_set_is_completed_as_a_name_a_folder_or_a_file() {
+    let place = Place::new();
+    fs::write(place.path("iris table.csv"), "").unwrap();
+    fs::write(place.path("rectify.bash"), printed(&place, "completions bash")).unwrap();
+    let completed = |begun: &str| -> Vec<String> {
+        let call = format!(
+            "source rectify.bash; COMP_WORDS=(rectify train --dataset '{begun}'); COMP_CWORD=3; \
+             _rectify rectify '{begun}' --dataset; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let mut bash = Command::new("bash");
+        let output = bash.args(["--norc", "-c", &call]).current_dir(place.0.path()).output().expect("bash is here");
+        let mut words: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    assert_eq!(completed(""), ["digits", "fashion-mnist", "iris table.csv", "mnist", "rectify.bash"]);
+    assert_eq!(completed("m"), ["mnist"]);
+    assert_eq!(completed("i"), ["iris table.csv"]);
+    assert_eq!(completed("digits/t10k-l"), ["digits/t10k-labels-idx1-ubyte"]);
 }
 
 #[test]
@@ -231,6 +261,100 @@ fn a_terminal_has_a_line_for_each_training_in_work_and_a_dumb_one_a_line_an_epoc
     assert!(!dumb.contains('\x1b') && dumb.contains(": epoch 1 of 2, training loss "), "{dumb}");
     let quiet = on_terminal(&place, 80, "xterm", &format!("{compare} --epochs 2 --quiet --out quiet"));
     assert!(!quiet.contains('\x1b') && !quiet.contains("left"), "{quiet}");
+}
+
+/// On a terminal of 80 columns: what the command prints and its exit code. `then` is given what came so far and says, once,
+/// what is typed.
+#[cfg(target_os = "linux")]
+fn typed(place: &Place, command: &str, then: impl Fn(&str) -> Option<&'static str>) -> (String, Option<i32>) {
+    use std::{
+        io::{Read, Write},
+        process::{Command, Stdio},
+    };
+    let mut child = Command::new("script")
+        .args(["-qec", &format!("stty cols 80 rows 24; {command}"), "/dev/null"])
+        .current_dir(place.0.path())
+        .env("TERM", "xterm")
+        .env_remove("COLUMNS")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`script` is part of every Linux");
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut bytes, mut buffer, mut pressed) = (Vec::new(), [0; 4096], false);
+    loop {
+        match screen.read(&mut buffer).expect("the terminal can be read") {
+            0 => break,
+            read => bytes.extend(&buffer[..read]),
+        }
+        if let Some(key) = then(&String::from_utf8_lossy(&bytes)).filter(|_| !pressed) {
+            keys.write_all(key.as_bytes()).expect("the terminal listens");
+            pressed = true;
+        }
+    }
+    (String::from_utf8(bytes).expect("UTF-8"), child.wait().expect("it ends").code())
+}
+
+/// A training of so many epochs that something can happen in it.
+#[cfg(target_os = "linux")]
+fn long(out: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_rectify");
+    format!(
+        "exec '{program}' compare --dataset digits --hidden 32,32 --batch-size 2 --activations relu,tanh --seeds 1 --jobs 2 \
+         --epochs 100000 --out {out}"
+    )
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ctrl_c_leaves_a_terminal_as_it_was_and_says_how_to_go_on() {
+    let place = Place::new();
+    let (shown, code) = typed(&place, &long("stopped"), |shown| {
+        // Drawn some times: not every epoch is.
+        (shown.matches(" left").count() > 5).then_some("\x03")
+    });
+    assert_eq!(code, Some(130), "{shown}");
+    assert_eq!(shown.matches("\x1b[?25l").count(), shown.matches("\x1b[?25h").count(), "the cursor is seen: {shown}");
+    // What comes after the last line that was taken away stays.
+    let (progress, left) = shown.rsplit_once("\r\x1b[2K").expect("lines of progress were taken away");
+    assert!(progress.contains(" left"), "{progress}");
+    assert!(!left.contains('\x1b') && !left.contains(" steps  ") && !left.contains("gradient \u{2581}"), "{left}");
+    assert!(left.ends_with("\r\ninterrupted; to go on: rectify compare --resume stopped\r\n"), "{left}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn lines_of_progress_follow_a_terminal_that_becomes_narrower() {
+    let place = Place::new();
+    // The bell says when.
+    let narrower = "(sleep 1; stty cols 40 </dev/tty; printf '\\a') &";
+    let enough = |shown: &str| {
+        let after = shown.split_once('\x07').map_or(0, |(_, after)| after.matches("left").count());
+        (after > 40).then_some("\x03")
+    };
+    let (shown, code) = typed(&place, &format!("{narrower} {}", long("resized")), enough);
+    assert_eq!(code, Some(130), "{shown}");
+    let after = shown.split_once('\x07').expect("it became narrower").1;
+    // What is drawn at once: after the cursor has gone up and the lines before were taken away.
+    let drawn = after.split('\x1b').filter_map(|part| {
+        let (control, text) = part.split_at(part.find(|c: char| c.is_ascii_alphabetic())? + 1);
+        (control.ends_with('A') && text.contains(" left")).then_some(text)
+    });
+    let fits = |text: &str| {
+        let cells: Vec<char> = text.chars().collect();
+        let whole = |line: &[char]| {
+            let line: String = line.iter().collect();
+            ["relu", "tanh", "█", "░"].iter().any(|first| line.starts_with(first))
+        };
+        cells.len() == 3 * 40 && cells.chunks(40).all(whole)
+    };
+    // A line is drawn as it was until something new is known of its training.
+    let drawn: Vec<&str> = drawn.skip_while(|text| !fits(text)).collect();
+    assert!(drawn.len() > 20, "{} of 40 fit:\n{after}", drawn.len());
+    // Ctrl-C ends the trainings, and their lines make room.
+    for text in &drawn[..20] {
+        assert!(fits(text), "not three lines of 40: {text}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The activations that an experiment can name, and the layer that applies them.
 
-use std::{fmt, str::FromStr};
+mod parse;
+
+use std::fmt;
 
 use burn::{
     module::{Module, Param},
@@ -9,9 +11,8 @@ use burn::{
 };
 pub use rectify::Family;
 use rectify::{
-    Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, Gelu, GeluTanh, GradientRule, HardShrink,
-    HardSigmoid, HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Saturates, Selu, Sigmoid,
-    Silu, SoftShrink, Softplus, Softsign, Surrogate, Swish, Tanh, TanhShrink,
+    Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, GradientRule, HardShrink, LeakyRelu, Relu,
+    Saturates, SoftShrink, Softplus, Surrogate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,8 @@ use crate::words::Vocabulary;
 /// An activation, parsed from the name that the command line and the config file use.
 ///
 /// A parameter follows a colon: `leaky-relu:0.1`, `relu:nelu=0.1`. The name, in the spelling of [`NAMES`], with the
-/// parameter as given is what [`Display`](fmt::Display) gives back and what `results.json` holds.
+/// parameter as given is what [`Display`](fmt::Display) gives back and what `results.json` holds. What is made of straight
+/// pieces takes a gradient rule, too, behind its number if that is given: `hard-tanh:leaky=1`, `leaky-relu:0.1:guided`.
 ///
 /// Case, spaces, hyphens and underscores do not matter, and some functions have other names elsewhere, see [`ALIASES`]:
 ///
@@ -65,6 +67,8 @@ pub const NAMES: &[&str] = &[
     "leaky-relu",
     "prelu",
     "relu6",
+    "squared-relu",
+    "threshold",
     "elu",
     "celu",
     "selu",
@@ -97,6 +101,8 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("hard-silu", "hard-swish"),
     ("gelu-approximate", "gelu-tanh"),
     ("parametric-relu", "prelu"),
+    ("relu-squared", "squared-relu"),
+    ("relu2", "squared-relu"),
 ];
 
 /// Their functions are others, or the name leaves open which one is meant.
@@ -104,6 +110,10 @@ const HINTS: &[(&str, &[&str])] = &[
     ("leaky", &["leaky-relu"]),
     ("lrelu", &["leaky-relu"]),
     ("rrelu", &["leaky-relu", "prelu"]),
+    // Of two inputs: modules of the library.
+    ("glu", &["sigmoid"]),
+    ("swiglu", &["silu"]),
+    ("geglu", &["gelu"]),
     ("quick-gelu", &["gelu-tanh"]),
     ("gelu-new", &["gelu-tanh"]),
     ("heaviside", &["relu:heaviside=0.5"]),
@@ -133,94 +143,6 @@ pub enum ActivationError {
         /// What is wrong with it and what would work.
         reason: String,
     },
-}
-
-impl FromStr for Activation {
-    type Err = ActivationError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_formula(text) {
-            let formula = Formula::new(text)?;
-            if let Some(name) = formula.name().filter(|name| VOCABULARY.find(name).is_some()) {
-                return Err(ActivationError::Taken(name.to_owned()));
-            }
-            return Ok(Self { name: formula.text().to_owned(), function: Function::Formula(formula) });
-        }
-        let (name, parameter) = match text.split_once(':') {
-            Some((name, parameter)) => (name, Some(parameter.split_whitespace().collect::<String>())),
-            None => (text, None),
-        };
-        let name = VOCABULARY.find(name).ok_or_else(|| ActivationError::Unknown(text.to_owned()))?;
-        // A rule of ReLU's is a word like any other.
-        let parameter = if name == "relu" { parameter.map(|rule| rule.to_lowercase()) } else { parameter };
-        let wrong = |reason: String| ActivationError::Parameter { name: text.to_owned(), reason };
-        let number = |default: f64| match &parameter {
-            None => Ok(default),
-            Some(value) => value
-                .parse::<f64>()
-                .ok()
-                .filter(|number| number.is_finite())
-                .ok_or_else(|| wrong(format!("`{value}` is not a finite number"))),
-        };
-        let positive = |default: f64| {
-            number(default).and_then(|number| match number > 0.0 {
-                true => Ok(number),
-                false => Err(wrong(format!("the parameter must be positive, got {number}"))),
-            })
-        };
-        let takes_parameter =
-            ["relu", "leaky-relu", "prelu", "elu", "celu", "silu", "softplus", "hard-shrink", "soft-shrink"]
-                .contains(&name);
-        let function = match name {
-            "none" => Function::Identity,
-            "relu" => {
-                let relu = match &parameter {
-                    None => Ok(Relu::default()),
-                    Some(rule) => rule.parse().and_then(|rule| ReluConfig::new().with_rule(rule).init()),
-                };
-                Function::Relu(relu.map_err(|error| wrong(error.to_string()))?)
-            }
-            "leaky-relu" => known(LeakyRelu { negative_slope: number(0.01)? }),
-            "prelu" => Function::PRelu { slope: number(0.25)? },
-            "relu6" => known(Relu6),
-            "elu" => known(Elu { alpha: positive(1.0)? }),
-            "celu" => known(Celu { alpha: positive(1.0)? }),
-            "selu" => known(Selu),
-            "gelu" => known(Gelu),
-            "gelu-tanh" => known(GeluTanh),
-            "silu" if parameter.is_some() => known(Swish { beta: positive(1.0)? }),
-            "silu" => known(Silu),
-            "mish" => known(Mish),
-            "softplus" => known(Softplus { beta: positive(1.0)? }),
-            "softsign" => known(Softsign),
-            "sigmoid" => known(Sigmoid),
-            "tanh" => known(Tanh),
-            "hard-sigmoid" => known(HardSigmoid),
-            "hard-tanh" => known(HardTanh::default()),
-            "hard-swish" => known(HardSwish),
-            "hard-shrink" => known(HardShrink { lambda: positive(0.5)? }),
-            "soft-shrink" => known(SoftShrink { lambda: positive(0.5)? }),
-            "tanh-shrink" => known(TanhShrink),
-            "log-sigmoid" => known(LogSigmoid),
-            _ => return Err(ActivationError::Unknown(text.to_owned())),
-        };
-        if parameter.is_some() && !takes_parameter {
-            return Err(wrong(format!("`{name}` takes no parameter")));
-        }
-        let name = parameter.map_or(name.to_owned(), |parameter| format!("{name}:{parameter}"));
-        Ok(Self { name, function })
-    }
-}
-
-fn known(function: impl Into<Known>) -> Function {
-    Function::Known(function.into())
-}
-
-/// Whether a text is meant as a formula: no name has these signs, and none is `x`.
-fn is_formula(text: &str) -> bool {
-    let has_x = || text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "x");
-    text.contains(['(', ')', '*', '^', ';'])
-        || (!text.contains(':') && (text.contains(['/', '+', '<', '>', '=']) || has_x()))
 }
 
 impl TryFrom<String> for Activation {
@@ -306,9 +228,23 @@ impl Activation {
         Self { name: label.to_owned(), ..self }
     }
 
+    /// The function without its gradient rule, where it has one that is not ReLU's.
+    fn plain(&self) -> Function {
+        match &self.function {
+            Function::Known(Known::Ruled(ruled)) => Function::Known(ruled.function()),
+            function => function.clone(),
+        }
+    }
+
+    /// The same function with the gradient that is its own, where it is not ReLU.
+    pub fn without_rule(&self) -> Self {
+        let rule = self.name.rsplit_once(':').filter(|_| matches!(self.function, Function::Known(Known::Ruled(_))));
+        Self { name: rule.map_or(&*self.name, |(name, _)| name).to_owned(), function: self.plain() }
+    }
+
     /// The function's parameter, given or the default; `None` where it has none.
     pub(crate) fn parameter(&self) -> Option<f64> {
-        match self.function {
+        match self.plain() {
             Function::PRelu { slope } => Some(slope),
             Function::Known(Known::LeakyRelu(function)) => Some(function.negative_slope),
             Function::Known(Known::Elu(function)) => Some(function.alpha),
@@ -327,9 +263,9 @@ impl Activation {
     }
 
     /// How PyTorch makes the module, as in `LeakyReLU(0.1)`; `None` for formulas and for what PyTorch has no module
-    /// for. Gradient rules of ReLU are not PyTorch's: forward it is `ReLU()`.
+    /// for. Gradient rules are not PyTorch's: it is the function's forward pass.
     pub fn torch(&self) -> Option<String> {
-        let function = match &self.function {
+        let function = match self.plain() {
             Function::Identity => return Some("Identity()".to_owned()),
             Function::Relu(_) => return Some("ReLU()".to_owned()),
             Function::PRelu { slope } => return Some(format!("PReLU(init={slope})")),
@@ -382,6 +318,14 @@ impl Activation {
             Function::Relu(relu) => Some(relu.fused()),
             Function::Known(function) => Some(function.into()),
             Function::PRelu { .. } | Function::Formula(_) => None,
+        }
+    }
+
+    /// The gradient rule, where the function is ReLU or has another gradient than its own.
+    pub fn rule(&self) -> Option<GradientRule> {
+        match self.function {
+            Function::Known(Known::Ruled(ruled)) => Some(ruled.rule()),
+            _ => self.relu_rule(),
         }
     }
 

@@ -76,11 +76,11 @@ fn losses_are_read_back_once_in_64_steps_and_nothing_else_is() {
     };
 
     // Before: the loss that epoch 0 calls its training loss, validation, test, and whether the weights are finite. After:
-    // the last three again. One for losses.
-    assert_eq!(read_backs(3, ProbeEvery::Off), 8);
-    assert_eq!(read_backs(64, ProbeEvery::Off), 8);
-    assert_eq!(read_backs(65, ProbeEvery::Off), 9);
+    // the last three again, and which test samples are taken for which class. One for losses.
+    assert_eq!(read_backs(3, ProbeEvery::Off), 9);
+    assert_eq!(read_backs(64, ProbeEvery::Off), 9);
+    assert_eq!(read_backs(65, ProbeEvery::Off), 10);
     // All layers' metrics together are one, before and after, and tell whether the weights are finite; and what the
     // network is fed is one, before.
-    assert_eq!(read_backs(3, ProbeEvery::Epoch), 9);
+    assert_eq!(read_backs(3, ProbeEvery::Epoch), 10);
 }

@@ -34,6 +34,7 @@ fn run(activation: &str, seed: u64, accuracy: f64) -> Run {
         kept_epoch: None,
         epochs: vec![epoch(0, 0.1), epoch(1, accuracy)],
         probes: Vec::new(),
+        confusion: None,
     }
 }
 

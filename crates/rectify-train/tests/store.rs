@@ -466,6 +466,7 @@ fn run(activation: &str, seed: u64) -> Run {
         kept_epoch: None,
         epochs: vec![epoch(0), epoch(1)],
         probes: Vec::new(),
+        confusion: None,
     }
 }
 

@@ -63,6 +63,9 @@
 //! # Ok::<(), rectify::ConfigError>(())
 //! ```
 //!
+//! The other functions of straight pieces, such as [`HardTanh`] and [`Relu6`], take a rule by
+//! [`Activation::with_rule`].
+//!
 //! # Every other activation
 //!
 //! [`Activation`] lists them, with what each keeps for its backward pass and how exact it is. Each is a type that is a
@@ -120,10 +123,10 @@ mod relu;
 
 pub use activation::{
     Activation, Celu, Elu, Family, Gated, Gelu, GeluTanh, HardShrink, HardSigmoid, HardSwish, HardTanh, LeakyRelu,
-    LogSigmoid, Mish, Prelu, PreluConfig, Relu6, Rrelu, Saturates, Selu, Sigmoid, Silu, SoftShrink, Softplus, Softsign,
-    SquaredRelu, Swish, Tanh, TanhShrink, Threshold, celu, elu, geglu, gelu, gelu_tanh, glu, hard_shrink, hard_sigmoid,
-    hard_swish, hard_tanh, leaky_relu, log_sigmoid, mish, prelu, relu6, rrelu, selu, sigmoid, silu, soft_shrink,
-    softplus, softsign, squared_relu, swiglu, swish, tanh, tanh_shrink, threshold,
+    LogSigmoid, Mish, Prelu, PreluConfig, Relu6, Rrelu, Ruled, Saturates, Selu, Sigmoid, Silu, SoftShrink, Softplus,
+    Softsign, SquaredRelu, Swish, Tanh, TanhShrink, Threshold, celu, elu, geglu, gelu, gelu_tanh, glu, hard_shrink,
+    hard_sigmoid, hard_swish, hard_tanh, leaky_relu, log_sigmoid, mish, prelu, relu6, rrelu, selu, sigmoid, silu,
+    soft_shrink, softplus, softsign, squared_relu, swiglu, swish, tanh, tanh_shrink, threshold,
 };
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use formula::{Formula, FormulaError};

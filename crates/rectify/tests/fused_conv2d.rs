@@ -1,12 +1,15 @@
 //! The fused convolution against `Conv2d` and then the activation, and its gradient against differences.
 
+mod rounding;
+mod seeded;
+
 use burn::{
     module::{Param, ParamId},
     nn::{
         PaddingConfig2d,
         conv::{Conv2d, Conv2dConfig},
     },
-    tensor::{DType, Device, Distribution, Tensor, TensorData, Tolerance, activation},
+    tensor::{DType, Device, Tensor, TensorData, Tolerance, activation},
 };
 use rectify::{
     Activation, FusedActivation, FusedConv2d, Gelu, GradientRule, HardTanh,
@@ -47,11 +50,27 @@ fn devices() -> Vec<Device> {
 }
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+    seeded::normal(shape, 1.0, device)
 }
 
 fn conv(channels: [usize; 2], kernel: [usize; 2], device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, kernel).with_padding(PaddingConfig2d::Same).init(device)
+    let mut conv = Conv2dConfig::new(channels, kernel).with_padding(PaddingConfig2d::Same).init(device);
+    let [inputs, outputs] = channels;
+    let std = ((inputs * kernel[0] * kernel[1]) as f64).powf(-0.5);
+    conv.weight = Param::from_tensor(seeded::normal([outputs, inputs, kernel[0], kernel[1]], std, device));
+    conv.bias = Some(Param::from_tensor(seeded::normal([outputs], std, device)));
+    conv
+}
+
+/// The convolution in f64, and one of its parameters' magnitudes.
+fn reference(conv: &Conv2d) -> [Conv2d; 2] {
+    let biases = rounding::wide_parameter(conv.bias.as_ref().unwrap());
+    let mut parameters = rounding::wide_parameter(&conv.weight).into_iter().zip(biases);
+    [conv.clone(), conv.clone()].map(|mut conv| {
+        let (weight, bias) = parameters.next().unwrap();
+        (conv.weight, conv.bias) = (weight, Some(bias));
+        conv
+    })
 }
 
 /// Output and the gradients of x, W and b for a loss that weighs the outputs differently.
@@ -79,21 +98,28 @@ fn output_and_gradients_are_those_of_conv2d_and_then_the_activation_at_odd_sizes
                 // One sample less and one more than are computed at a time.
                 for batch in [1, 9] {
                     let activation = ACTIVATIONS[(i + j) % ACTIVATIONS.len()];
-                    // Where a pre-activation is rounding away from ReLU's kink, two right gradients differ.
-                    let (conv, x) = loop {
+                    let (conv, x, weigh, exact, bounds) = loop {
                         let conv = conv([channels_in, channels_out], kernel, &device);
                         let x = random([batch, channels_in, height, width], &device);
-                        if conv.forward(x.clone()).abs().min().into_scalar::<f32>() > 3e-6 {
-                            break (conv, x);
+                        let weigh = random([batch, channels_out, height, width], &device);
+                        let [exact, magnitude] = reference(&conv);
+                        let bounds = rounding::bounds(&run(
+                            |x| magnitude.forward(x),
+                            rounding::wide(&x).abs(),
+                            &magnitude,
+                            rounding::wide(&weigh).abs(),
+                        ));
+                        let z = exact.forward(rounding::wide(&x)).into_data();
+                        if !rounding::is_near_kink(&z, &bounds[0], activation) {
+                            let forward = |x| phi(exact.forward(x), activation);
+                            let exact = run(forward, rounding::wide(&x), &exact, rounding::wide(&weigh));
+                            break (conv, x, weigh, exact, bounds);
                         }
                     };
-                    let weigh = random([batch, channels_out, height, width], &device);
-                    let plain = run(|x| phi(conv.forward(x), activation), x.clone(), &conv, weigh.clone());
                     let layer = FusedConv2d::from_conv2d(conv.clone(), activation).unwrap();
                     let fused = run(|x| layer.forward(x), x, &conv, weigh);
-                    for (plain, fused) in plain.iter().zip(&fused) {
-                        fused.assert_approx_eq::<f32>(plain, Tolerance::rel_abs(1e-4, 1e-4));
-                    }
+                    let what = format!("{activation:?}, {batch} × {channels_in} × {height} × {width} by {kernel:?}");
+                    rounding::assert_rounded(&fused, &exact, &bounds, &what);
                 }
             }
         }

@@ -1,9 +1,12 @@
 //! The fused layer against `Linear` and then the activation, and its gradient against differences.
 
+mod rounding;
+mod seeded;
+
 use burn::{
     module::{Param, ParamId},
     nn::{Linear, LinearConfig},
-    tensor::{DType, Device, Distribution, Tensor, TensorData, Tolerance, activation},
+    tensor::{DType, Device, Tensor, TensorData, Tolerance, activation},
 };
 use rectify::{
     Activation, Elu, FusedActivation, FusedLinear, FusedLinearConfig, Gelu, GradientRule, HardTanh, LeakyRelu,
@@ -45,7 +48,26 @@ fn devices() -> Vec<Device> {
 }
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+    seeded::normal(shape, 1.0, device)
+}
+
+fn linear(d_input: usize, d_output: usize, device: &Device) -> Linear {
+    let mut linear = LinearConfig::new(d_input, d_output).init(device);
+    let std = (d_input as f64).powf(-0.5);
+    linear.weight = Param::from_tensor(seeded::normal([d_input, d_output], std, device));
+    linear.bias = Some(Param::from_tensor(seeded::normal([d_output], std, device)));
+    linear
+}
+
+/// The layer in f64, and one of its parameters' magnitudes.
+fn reference(linear: &Linear) -> [Linear; 2] {
+    let biases = rounding::wide_parameter(linear.bias.as_ref().unwrap());
+    let mut parameters = rounding::wide_parameter(&linear.weight).into_iter().zip(biases);
+    [linear.clone(), linear.clone()].map(|mut linear| {
+        let (weight, bias) = parameters.next().unwrap();
+        (linear.weight, linear.bias) = (weight, Some(bias));
+        linear
+    })
 }
 
 /// Output and the gradients of x, W and b for a loss that weighs the outputs differently.
@@ -69,14 +91,27 @@ fn output_and_gradients_are_those_of_linear_and_then_the_activation_at_odd_sizes
         for batch in [1, 3, 127, 129] {
             for (d_input, d_output) in [(1, 1), (3, 129), (127, 3), (129, 127)] {
                 for activation in ACTIVATIONS {
-                    let linear = LinearConfig::new(d_input, d_output).init(&device);
-                    let (x, weigh) = (random([batch, d_input], &device), random([batch, d_output], &device));
-                    let plain = run(|x| phi(linear.forward(x), activation), x.clone(), &linear, weigh.clone());
-                    let fused_layer = FusedLinear::from_linear(linear.clone(), activation).unwrap();
-                    let fused = run(|x| fused_layer.forward(x), x, &linear, weigh);
-                    for (plain, fused) in plain.iter().zip(&fused) {
-                        fused.assert_approx_eq::<f32>(plain, Tolerance::rel_abs(1e-4, 1e-4));
-                    }
+                    let (linear, x, weigh, exact, bounds) = loop {
+                        let linear = linear(d_input, d_output, &device);
+                        let (x, weigh) = (random([batch, d_input], &device), random([batch, d_output], &device));
+                        let [exact, magnitude] = reference(&linear);
+                        let bounds = rounding::bounds(&run(
+                            |x| magnitude.forward(x),
+                            rounding::wide(&x).abs(),
+                            &magnitude,
+                            rounding::wide(&weigh).abs(),
+                        ));
+                        let z = exact.forward(rounding::wide(&x)).into_data();
+                        if !rounding::is_near_kink(&z, &bounds[0], activation) {
+                            let forward = |x| phi(exact.forward(x), activation);
+                            let exact = run(forward, rounding::wide(&x), &exact, rounding::wide(&weigh));
+                            break (linear, x, weigh, exact, bounds);
+                        }
+                    };
+                    let layer = FusedLinear::from_linear(linear.clone(), activation).unwrap();
+                    let fused = run(|x| layer.forward(x), x, &linear, weigh);
+                    let what = format!("{activation:?}, {batch} × {d_input} by {d_output}");
+                    rounding::assert_rounded(&fused, &exact, &bounds, &what);
                 }
             }
         }
@@ -88,7 +123,7 @@ fn operands_that_are_not_contiguous_give_the_same_numbers() {
     for device in devices() {
         let device = device.autodiff();
         for activation in ACTIVATIONS {
-            let linear = LinearConfig::new(5, 7).init(&device);
+            let linear = linear(5, 7, &device);
             let layer = FusedLinear::from_linear(linear.clone(), activation).unwrap();
             let base: Tensor<2> = random([9, 11], &device);
             let views = [
@@ -151,7 +186,7 @@ fn a_watched_layer_has_the_same_bits_and_shows_its_preactivations_and_their_grad
     for device in devices() {
         let device = device.autodiff();
         for activation in ACTIVATIONS {
-            let linear = LinearConfig::new(6, 5).init(&device);
+            let linear = linear(6, 5, &device);
             let layer = FusedLinear::from_linear(linear.clone(), activation).unwrap();
             let x: Tensor<2> = random([4, 6], &device);
             let weigh: Tensor<2> = random([4, 5], &device);

@@ -161,7 +161,14 @@ fn parse_widths(text: &str) -> Result<Widths, String> {
         text.chars().all(|c| c.is_ascii_digit() || c == ',' || c.is_whitespace() || other.contains(&c))
             && (text.contains(other) || text.split(',').any(|width| width.split_whitespace().count() > 1));
     if parted_otherwise && !numbers.is_empty() {
-        return Err(format!("widths stand between commas, as in {}", numbers.join(",")));
+        let times = match numbers[..] {
+            [width, layers] if text.contains(['x', 'X', '×', '*']) => match layers.parse() {
+                Ok(layers @ 1..=10) => format!("; {layers} layers of {width} are {}", vec![width; layers].join(",")),
+                _ => String::new(),
+            },
+            _ => String::new(),
+        };
+        return Err(format!("widths stand between commas, as in {}{times}", numbers.join(",")));
     }
     let width =
         |width: &str| parse_whole(width).map_err(|reason| format!("`{width}` is not a number of units: {reason}"));

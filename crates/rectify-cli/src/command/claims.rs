@@ -53,7 +53,7 @@ pub fn claims(args: &ClaimsArgs) -> anyhow::Result<ExitCode> {
     }
     let stop = interrupt::listen()?;
     let mut folder = begin(args, &named)?;
-    let progress = Progress::of(args.output.quiet, "{prefix} {msg} {bar:20} {pos}/{len}");
+    let progress = Progress::of(args.output.quiet, "{prefix} {msg} {wide_bar} {pos}/{len}");
     let observe = |done: usize, of: usize| {
         if done == 0 {
             progress.bar.reset();

@@ -7,6 +7,7 @@ use rectify_train::{
     backend,
     data::{DataOptions, Dataset, inputs_in_words, label_ranges},
     judge::number::{fixed, percent},
+    record::Confusion,
     store::SavedCheckpoint,
     train::{Answer, Evaluation, answers, confusion, evaluate, evaluate_in_batches},
 };
@@ -167,17 +168,11 @@ fn worst(answers: &[Answer]) -> Vec<(usize, Answer)> {
 /// The confusion matrix where there is room for it, what is confused most, and what is most wrong.
 fn by_class_text(classes: &[ClassScores], confusion: &[Vec<usize>], worst: &[(usize, Answer)], width: usize) -> String {
     let mut text = matrix(classes, confusion, width).map_or(String::new(), |matrix| matrix + "\n");
-    let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
-    for (class, row) in confusion.iter().enumerate() {
-        pairs.extend(row.iter().enumerate().filter(|(taken, _)| *taken != class).map(|(taken, &n)| (n, class, taken)));
-    }
-    pairs.retain(|(count, ..)| *count > 0);
-    pairs.sort_by_key(|(count, class, taken)| (std::cmp::Reverse(*count), *class, *taken));
     let pair = |(count, class, taken): &(usize, usize, usize)| {
         let share = percent(*count as f64 / classes[*class].samples as f64, 1);
         format!("{} for {} ({count}, {share} %)", classes[*class].class, classes[*taken].class)
     };
-    let told: Vec<String> = pairs.iter().take(TOLD).map(pair).collect();
+    let told: Vec<String> = Confusion::mistakes(confusion).iter().take(TOLD).map(pair).collect();
     if !told.is_empty() {
         text += &(paragraph(&format!("Taken most often: {}.", told.join(", ")), width) + "\n");
     }

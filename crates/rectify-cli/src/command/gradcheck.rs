@@ -108,8 +108,18 @@ type Function = fn(Tensor<1>) -> Tensor<1>;
 /// The function whose derivative a rule gives, where that is not the forward pass's own.
 fn reference(name: &Activation) -> (&'static str, Option<Box<dyn Fn(Tensor<1>) -> Tensor<1>>>) {
     let boxed = |function: Function| -> Option<Box<dyn Fn(Tensor<1>) -> Tensor<1>>> { Some(Box::new(function)) };
-    match name.relu_rule() {
+    match name.rule() {
         None | Some(GradientRule::Heaviside { .. }) => ("itself", None),
+        Some(GradientRule::Leaky { slope }) if name.relu_rule().is_none() => {
+            let plain = name.without_rule();
+            let steep = if plain.name() == "hard-sigmoid" { 1.0 / 6.0 } else { 1.0 };
+            let tilted = move |x: Tensor<1>| {
+                let y = plain.init(&x.device()).forward(x.clone());
+                // x less what the steep pieces rise by is what rises where it is flat.
+                (x - y.clone() / steep) * slope + y
+            };
+            ("itself with its flat pieces tilted", Some(Box::new(tilted)))
+        }
         Some(GradientRule::Leaky { slope }) => {
             ("leaky ReLU", Some(Box::new(move |x| activation::leaky_relu(x, slope))))
         }
@@ -148,10 +158,19 @@ mod tests {
             ("celu:", &[0.01, 0.05, 0.1, 0.5, 1.0, 3.0]),
             ("silu:", &[0.1, 1.0, 2.0, 10.0]),
             ("softplus:", &[0.1, 1.0, 5.0, 20.0, 100.0]),
+            ("relu6:leaky=", &[-1.0, 0.1, 1.0, 2.0]),
+            ("hard-tanh:leaky=", &[0.1, 1.0]),
+            ("hard-sigmoid:leaky=", &[0.1, 1.0]),
+            ("soft-shrink:leaky=", &[0.1, 1.0]),
+            ("hard-shrink:leaky=", &[0.1, 1.0]),
+            ("threshold:leaky=", &[0.1, 1.0]),
+            ("hard-tanh:heaviside=", &[0.0, 0.3, 1.0]),
+            ("leaky-relu:0.2:heaviside=", &[0.0, 0.5, 1.0]),
         ];
         let with_parameter =
             parameters.iter().flat_map(|(name, values)| values.iter().map(move |value| format!("{name}{value}")));
-        let rules = ["relu:bsilu", "relu:guided", "relu:deconv"].map(String::from);
+        let rules =
+            ["relu:bsilu", "relu:guided", "relu:deconv", "relu6:guided", "hard-shrink:0.25:deconv"].map(String::from);
         NAMES.iter().map(|name| (*name).to_owned()).chain(rules).chain(with_parameter).collect()
     }
 

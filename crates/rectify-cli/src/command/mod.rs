@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod compare;
+pub mod completions;
 pub mod diagnose;
 pub mod eval;
 pub mod export;

@@ -29,7 +29,7 @@ pub fn self_test(args: &DiagnoseArgs) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let stop = interrupt::listen()?;
     let jobs = args.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
-    let display = Progress::of(args.output.quiet, "{bar:40} {pos}/{len} trainings  {eta} left");
+    let display = Progress::of(args.output.quiet, "{wide_bar} {pos}/{len} trainings  {eta} left");
     let halves = [Half::Tuning, Half::Report];
     let all = planted::run(&halves, args.seeds as u64, jobs, args.only.as_deref(), true, stop, &|done, all| {
         display.bar.set_length(all as u64);

@@ -12,7 +12,13 @@ use plotly::{
 };
 use rectify_train::{activation::Activation, judge::number::number};
 
-use crate::draw::{page, style::Style};
+use crate::draw::{
+    page,
+    style::{Dash, Style},
+};
+
+/// More functions than this have a figure each.
+const MOST_TOGETHER: usize = 8;
 
 /// Steps between the points that are drawn: more than a panel has pixels.
 const STEPS: usize = 2000;
@@ -151,39 +157,17 @@ pub fn figures(activations: &[Activation], range: RangeInclusive<f64>) -> anyhow
 
 /// The same of functions that are already sampled.
 pub fn panels(curves: &[Curve]) -> Markup {
-    let (mut functions, mut derivatives): (Vec<Box<dyn Trace>>, Vec<Box<dyn Trace>>) = (Vec::new(), Vec::new());
-    for curve in curves {
-        for (traces, pieces) in [(&mut functions, &curve.function), (&mut derivatives, &curve.derivative)] {
-            // A point without a value parts two pieces of one line.
-            let gap = (None, None);
-            let points = pieces.iter().flat_map(|piece| piece.iter().map(|(x, y)| (Some(*x), Some(*y))).chain([gap]));
-            let (x, y): (Vec<Option<f64>>, Vec<Option<f64>>) = points.unzip();
-            traces.push(
-                Scatter::new(x, y)
-                    .mode(Mode::Lines)
-                    .line(page::line(curve.style))
-                    .name(page::plotly_text(&curve.name))
-                    .legend_group(&curve.name),
-            );
-        }
-        if let Some(y) = curve.at_zero {
-            derivatives.push(
-                Scatter::new(vec![0.0], vec![y])
-                    .mode(Mode::Markers)
-                    .marker(Marker::new().size(9).color(curve.style.css()))
-                    .name(page::plotly_text(&curve.name))
-                    .legend_group(&curve.name),
-            );
-        }
+    if curves.len() > MOST_TOGETHER {
+        return small_multiples(curves);
     }
-    // Where each line begins and ends, for those who do not see it.
-    let words = |of: fn(&Curve) -> &Vec<Points>| -> String {
-        let ends = |curve: &Curve| {
-            let ((left, low), (right, high)) = (of(curve).first()?.first()?, of(curve).last()?.last()?);
-            let [left, low, right, high] = [left, low, right, high].map(|value| number(*value));
-            Some(format!("{}: {low} at {left}, {high} at {right}", curve.name))
-        };
-        curves.iter().filter_map(ends).collect::<Vec<_>>().join("; ") + "."
+    let functions = curves.iter().map(|curve| line(curve, &curve.function, curve.style, &curve.name));
+    let derivatives = curves.iter().flat_map(|curve| {
+        let line = line(curve, &curve.derivative, curve.style, &curve.name);
+        std::iter::once(line).chain(at_zero(curve, &curve.name))
+    });
+    let all = |of: fn(&Curve) -> &Vec<Points>| -> String {
+        let words = |curve: &Curve| Some(format!("{}: {}", curve.name, words(of(curve))?));
+        curves.iter().filter_map(words).collect::<Vec<_>>().join("; ") + "."
     };
     let panel = |id, title, traces, alternative| {
         let figure = page::Figure {
@@ -198,8 +182,66 @@ pub fn panels(curves: &[Curve]) -> Markup {
         };
         figure.html()
     };
-    html! { div class="grid" { (panel("f", "f(x)", functions, words(|curve| &curve.function)))
-    (panel("derivative", "f′(x)", derivatives, words(|curve| &curve.derivative))) } }
+    html! { div class="grid" { (panel("f", "f(x)", functions.collect(), all(|curve| &curve.function)))
+    (panel("derivative", "f′(x)", derivatives.collect(), all(|curve| &curve.derivative))) } }
+}
+
+/// A figure for each activation, with both of its lines.
+fn small_multiples(curves: &[Curve]) -> Markup {
+    let values = || curves.iter().flat_map(|curve| curve.function.iter().chain(&curve.derivative)).flatten();
+    let low = values().map(|(_, y)| *y).fold(f64::INFINITY, f64::min);
+    let high = values().map(|(_, y)| *y).fold(f64::NEG_INFINITY, f64::max);
+    let margin = 0.05 * (high - low);
+    let figure = |(place, curve): (usize, &Curve)| {
+        let style = |dash| Style { dash, ..curve.style };
+        let lines = [
+            line(curve, &curve.function, style(Dash::Solid), "f(x)"),
+            line(curve, &curve.derivative, style(Dash::Dashed), "f′(x)"),
+        ];
+        let [function, derivative] = [&curve.function, &curve.derivative].map(|pieces| words(pieces));
+        let figure = page::Figure {
+            id: &format!("f-{place}"),
+            title: &curve.name,
+            alternative: format!("f: {}; f′: {}.", function.unwrap_or_default(), derivative.unwrap_or_default()),
+            traces: lines.into_iter().chain(at_zero(curve, "f′(0)")).collect(),
+            x: page::axis("x").zero_line(true),
+            y: page::axis("").zero_line(true).range(vec![low - margin, high + margin]),
+            zoom: None,
+            height: 220,
+        };
+        figure.html()
+    };
+    html! {
+        p class="note" { "A figure for each activation, all with the same axes: f in full, f′ in dashes." }
+        div class="grid three" {
+            @for each in curves.iter().enumerate() { div data-activation=(each.1.name) { (figure(each)) } }
+        }
+    }
+}
+
+fn line(curve: &Curve, pieces: &[Points], style: Style, name: &str) -> Box<dyn Trace> {
+    // A point without a value parts two pieces of one line.
+    let gap = (None, None);
+    let points = pieces.iter().flat_map(|piece| piece.iter().map(|(x, y)| (Some(*x), Some(*y))).chain([gap]));
+    let (x, y): (Vec<Option<f64>>, Vec<Option<f64>>) = points.unzip();
+    Scatter::new(x, y).mode(Mode::Lines).line(page::line(style)).name(page::plotly_text(name)).legend_group(&curve.name)
+}
+
+/// The value of a derivative that jumps at 0.
+fn at_zero(curve: &Curve, name: &str) -> Option<Box<dyn Trace>> {
+    let point = Scatter::new(vec![0.0], vec![curve.at_zero?])
+        .mode(Mode::Markers)
+        .marker(Marker::new().size(9).color(curve.style.css()))
+        .name(page::plotly_text(name))
+        .legend_group(&curve.name);
+    Some(point)
+}
+
+/// Where a line begins and ends, for those who do not see it.
+fn words(pieces: &[Points]) -> Option<String> {
+    let ((left, low), (right, high)) = (pieces.first()?.first()?, pieces.last()?.last()?);
+    let [left, low, right, high] = [left, low, right, high].map(|value| number(*value));
+    Some(format!("{low} at {left}, {high} at {right}"))
 }
 
 #[cfg(test)]
@@ -221,6 +263,15 @@ mod tests {
         assert!(left.iter().all(|(x, y)| *x <= 0.0 && *y == 0.0));
         assert!(right.iter().all(|(x, y)| *x > 0.0 && *y == 1.0));
         assert_eq!(relu.at_zero, Some(0.0));
+    }
+
+    #[test]
+    fn many_functions_have_a_figure_each() {
+        let of = |count: usize| panels(&vec!["relu"; count].into_iter().map(curve).collect::<Vec<_>>()).into_string();
+        assert_eq!(of(8).matches("<figure>").count(), 2);
+        let many = of(9);
+        assert_eq!(many.matches("<figure>").count(), 9);
+        assert!(many.contains("relu. f: 0 at -5.00, 10.0 at 10.0; f′: 0 at -5.00, 1.00 at 10.0."), "{many}");
     }
 
     #[test]

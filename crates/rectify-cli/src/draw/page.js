@@ -46,10 +46,13 @@ const figureOf = (plot) => plot.closest("figure");
 const titleOf = (plot) => figureOf(plot).querySelector("figcaption").firstChild.textContent;
 const isDrawn = (plot) => Boolean(plot.data);
 const hidden = new Set();
+// On the screen or near it.
 const seen = new Set();
 const epochs = [...new Set(plots.flatMap((plot) => (drawing(plot).frames ?? []).map((frame) => frame.epoch)))].sort((a, b) => a - b);
 let epoch = epochs.at(-1);
 let beamed = null;
+// Of the page: another one with every change of colours and letters.
+let look = 0;
 
 function frameOf(plot) {
   const { frames } = drawing(plot);
@@ -131,10 +134,12 @@ function draw(plot) {
     caption(plot);
   }
   plot.epoch = epoch;
+  plot.look = look;
+  plot.atFirst ??= Object.fromEntries(
+    ["xaxis", "yaxis"].map((axis) => (layout[axis].range ? [`${axis}.range`, [...layout[axis].range]] : [`${axis}.autorange`, true])),
+  );
   Plotly.newPlot(plot, data, layout, { responsive: true, displayModeBar: false, scrollZoom: false });
 }
-
-const redraw = () => plots.filter(isDrawn).forEach(draw);
 
 function move(plot) {
   if (!drawing(plot).frames || plot.epoch === epoch) return;
@@ -143,21 +148,49 @@ function move(plot) {
   caption(plot);
 }
 
-// What is far from the screen is drawn when it comes near.
+const isCurrent = (plot) => plot.look === look && (plot.epoch === epoch || !drawing(plot).frames);
+
+function bring(plot) {
+  if (plot.look === look) move(plot);
+  else draw(plot);
+}
+
+function onScreen(plot) {
+  const { top, bottom } = plot.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+}
+
+// What is on the screen is drawn at once; what is near it a figure at a time, so that the page answers meanwhile; what is
+// far from it when it comes near.
+let waits = false;
+function drawSeen() {
+  [...seen].filter(onScreen).forEach(bring);
+  if (waits || [...seen].every(isCurrent)) return;
+  waits = true;
+  setTimeout(() => {
+    waits = false;
+    const next = [...seen].find((plot) => !isCurrent(plot));
+    if (next) bring(next);
+    drawSeen();
+  });
+}
+
 const near = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) {
-        seen.add(target);
-        if (isDrawn(target)) move(target);
-        else draw(target);
-      } else seen.delete(target);
+      if (isIntersecting) seen.add(target);
+      else seen.delete(target);
     }
+    drawSeen();
   },
   { rootMargin: "400px" },
 );
 plots.forEach((plot) => near.observe(plot));
-const drawRest = () => plots.filter((plot) => !isDrawn(plot)).forEach(draw);
+
+function redraw() {
+  look += 1;
+  drawSeen();
+}
 
 function download(plot, format) {
   const named = new Set();
@@ -188,7 +221,10 @@ function values(plot) {
   const { xaxis, yaxis } = plot.layout;
   const tick = (x) => (xaxis.ticktext && !plot.data[0].z ? plain(xaxis.ticktext[xaxis.tickvals.indexOf(x)] ?? String(x)) : x);
   const points = plot.data.flatMap((trace) => {
-    if (trace.z) return trace.z.flatMap((row, i) => row.map((z, j) => [plain(trace.y[i]), plain(String(trace.text?.[j] ?? trace.x[j])), z]));
+    // A scale of powers of ten shows their exponents.
+    const power = trace.colorbar?.tickprefix === "10<sup>";
+    const value = (z) => (power && z !== null ? 10 ** z : z);
+    if (trace.z) return trace.z.flatMap((row, i) => row.map((z, j) => [plain(trace.y[i]), plain(String(trace.text?.[j] ?? trace.x[j])), value(z)]));
     return trace.name ? Array.from(trace.x, (x, i) => [plain(trace.name), tick(x), trace.y[i]]) : [];
   });
   const title = (axis, otherwise) => plain(axis.title?.text || otherwise);
@@ -208,6 +244,54 @@ for (const plot of plots) {
       ...(rows ? [] : [button("CSV", `${title}: download its values as CSV`, () => save(title, values(plot)))]),
     ),
   );
+}
+
+// ---- Zoom by keyboard, as by a drag of the mouse
+
+// By which parts of what an axis shows its ends move, across and up.
+const still = [0, 0];
+const closer = [0.2, -0.2];
+const KEYS = {
+  "+": [closer, closer],
+  // The same key without shift.
+  "=": [closer, closer],
+  "-": [[-1 / 3, 1 / 3], [-1 / 3, 1 / 3]],
+  ArrowLeft: [[-0.2, -0.2], still],
+  ArrowRight: [[0.2, 0.2], still],
+  ArrowDown: [still, [-0.2, -0.2]],
+  ArrowUp: [still, [0.2, 0.2]],
+};
+
+function zoom(plot, parts) {
+  const range = (axis, [low, high]) => {
+    const ends = plot.layout[axis].range;
+    const shown = ends[1] - ends[0];
+    return [ends[0] + low * shown, ends[1] + high * shown];
+  };
+  Plotly.relayout(plot, { "xaxis.range": range("xaxis", parts[0]), "yaxis.range": range("yaxis", parts[1]) });
+}
+
+function goBack(plot) {
+  figureOf(plot).querySelector(".whole")?.setAttribute("aria-pressed", false);
+  Plotly.relayout(plot, structuredClone(plot.atFirst));
+}
+
+if (plots.length > 0) {
+  const words = "Plus and minus zoom, arrows move what is shown, 0 goes back.";
+  document.body.append(element("p", { id: "figure-keys", hidden: true }, words));
+}
+for (const plot of plots) {
+  plot.tabIndex = 0;
+  plot.setAttribute("aria-describedby", "figure-keys");
+  plot.setAttribute("aria-keyshortcuts", "Plus - 0 ArrowLeft ArrowRight ArrowUp ArrowDown");
+  plot.addEventListener("keydown", (event) => {
+    const parts = KEYS[event.key];
+    if (!isDrawn(plot) || (!parts && event.key !== "0") || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (parts) zoom(plot, parts);
+    else goBack(plot);
+  });
 }
 
 for (const whole of document.querySelectorAll(".whole")) {
@@ -291,6 +375,8 @@ large.addEventListener("change", redraw);
 // ---- One figure, large, alone on the screen
 
 const close = button("close", "Close the large figure", () => beam(null));
+// What is jumped to is not to lie behind it.
+new ResizeObserver(() => root.style.setProperty("--bar", `${controls.offsetHeight}px`)).observe(controls);
 const beamButtons = element(
   "span",
   { className: "beam" },
@@ -321,7 +407,8 @@ function beam(figure, from) {
 }
 
 function step(by) {
-  const shown = plots.filter((plot) => plot.offsetParent !== null || figureOf(plot) === beamed).map(figureOf);
+  // What is folded away has a box, and cannot be seen.
+  const shown = plots.filter((plot) => plot.checkVisibility()).map(figureOf);
   beam(shown[(shown.indexOf(beamed) + by + shown.length) % shown.length]);
 }
 
@@ -355,11 +442,12 @@ for (const region of document.querySelectorAll(".scroll")) {
 
 const folded = [...document.querySelectorAll("details:not([open])")];
 addEventListener("beforeprint", () => {
+  if (root.classList.contains("paper")) return;
   root.classList.add("paper");
   folded.forEach((each) => (each.wasOpen = each.open));
   folded.forEach((each) => (each.open = true));
-  drawRest();
-  redraw();
+  look += 1;
+  plots.forEach(draw);
 });
 addEventListener("afterprint", () => {
   root.classList.remove("paper");

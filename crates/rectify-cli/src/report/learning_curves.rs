@@ -113,7 +113,12 @@ fn small_multiples(report: &Report, (id, title, metric, _, words, _): Kind) -> M
         true => ends.min_by(|a, b| a.1.total_cmp(&b.1)),
         false => ends.max_by(|a, b| a.1.total_cmp(&b.1)),
     };
-    let values = || curves.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y);
+    let values = || {
+        curves.iter().flat_map(|curve| {
+            let band = curve.band.iter().flat_map(|(low, high)| [*low, *high]);
+            curve.points.iter().map(|(_, y)| *y).chain(band)
+        })
+    };
     let y = || match id.ends_with("loss") {
         true => shared_log_axis("nats a sample", values()),
         false => shared_axis("accuracy", values()).tick_format(".2~%").hover_format(".2%"),

@@ -17,6 +17,7 @@ pub mod across;
 mod activations;
 mod again;
 pub mod claims;
+mod confusion;
 mod differences;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -66,6 +67,7 @@ pub fn html(results: &Results, sentences: &[String], diagnoses: &[Diagnosis]) ->
         differences::section(&report),
         tuning::section(&report),
         Some(learning_curves::section(&report)),
+        confusion::section(&report),
         functions::section(&report),
         Some(gradients::section(&report)),
         histograms::section(&report),

@@ -72,11 +72,13 @@ fn a_comparison_shows_tables_figures_settings_and_the_way_to_run_it_again() {
         "histogram-activation-2",
         "zero-0",
         "activation",
+        "confusion-2",
     ] {
         assert!(markup.contains(&format!("<div id=\"{id}\"")), "{id}");
     }
     assert!(markup.contains("<td>97.00 ± 0.97</td>"), "{markup}");
     assert!(markup.contains("<td>-1.00</td><td>-1.01 to -0.99 at 97.50 %</td>"), "{markup}");
+    assert!(markup.contains("Confusion matrix: sigmoid. Most often 4 for 9 (12)."), "summed over three seeds");
     assert!(markup.contains("0 in every layer and epoch: sigmoid, tanh."));
     assert!(markup.contains("Not measured: relu."));
     assert!(markup.contains("<dt>lr</dt><dd>0.1 (the optimizer's default)</dd>"));
@@ -210,8 +212,8 @@ fn names_cannot_become_markup() {
     assert!(page.contains("a &lt; b"));
     // Every script that begins also ends, and those are the page's own: one a figure, plotly and what draws with it.
     let own = page.matches("class=\"plot\"").count() + 2;
-    let plotly = page.split_once("</head>").unwrap().0;
-    let inside_plotly = plotly.matches("<script").count() - 1;
+    let last = page.split_once("</main>").unwrap().1;
+    let inside_plotly = last.matches("<script").count() - 2;
     assert_eq!(page.matches("<script").count() - inside_plotly, own);
     assert!(!page.split_once("<main>").unwrap().1.contains('\u{202e}'));
 

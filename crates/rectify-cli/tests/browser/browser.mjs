@@ -19,6 +19,24 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.RECTIFY_CHROMIUM ?? "/usr/bin/chromium", args: quiet });
 }
 
+// Runs in the page: takes down when its first figure was drawn, if it is near the screen, and when every one on the screen,
+// in milliseconds after the navigation began.
+function clock() {
+  const drawn = (plot) => Boolean(plot.querySelector(".main-svg"));
+  const onScreen = (plot) => {
+    const { top, bottom } = plot.getBoundingClientRect();
+    return plot.checkVisibility() && bottom > 0 && top < innerHeight;
+  };
+  window.drawnAfter = {};
+  const look = () => {
+    const plots = [...document.querySelectorAll(".plot")];
+    if (plots.some(drawn)) window.drawnAfter.first ??= performance.now();
+    if (document.readyState === "complete" && plots.filter(onScreen).every(drawn)) window.drawnAfter.all = performance.now();
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}
+
 // A page without network, with all that it complained of and asked for.
 export async function open(browser, path, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1130, height: 900 }, offline: true, acceptDownloads: true, ...options });
@@ -31,6 +49,7 @@ export async function open(browser, path, options = {}) {
     const own = url === pathToFileURL(path).href || url.startsWith("blob:") || url.startsWith("data:");
     if (!own) faults.push(`asks for ${url}`);
   });
+  await page.addInitScript(clock);
   await page.goto(pathToFileURL(path).href);
   return { page, faults, close: () => context.close() };
 }

@@ -29,11 +29,12 @@ async function fits(page) {
 // Every trace with a value has its nodes.
 async function drawn(page) {
   const plots = await page.locator(".plot").evaluateAll((plots) =>
-    plots.filter((plot) => plot.offsetParent).map((plot) => {
+    // What is folded away has a box, and cannot be seen.
+    plots.filter((plot) => plot.checkVisibility()).map((plot) => {
       const finite = (values) => Array.isArray(values) && values.flat().some((value) => Number.isFinite(value));
       const of = (type) => plot.data.filter((trace) => trace.visible !== false && (trace.type ?? "scatter") === type && finite(trace.z ?? trace.y));
       const lines = [...plot.querySelectorAll(".scatterlayer .trace")].filter((trace) => trace.querySelector("path[d]:not([d=''])"));
-      const box = plot.querySelector(".main-svg").getBoundingClientRect();
+      const box = plot.querySelector(".main-svg")?.getBoundingClientRect() ?? { width: 0, height: 0 };
       return {
         id: plot.id,
         wanted: [of("scatter").length, of("heatmap").length],
@@ -58,7 +59,12 @@ async function accessible(page) {
   assert.deepEqual(told, []);
 }
 
-const papers = (page) => page.evaluate(() => [getComputedStyle(document.body).backgroundColor, document.querySelector(".plot")?.layout?.paper_bgcolor]);
+// The colours of the page and of the figures that are seen on it.
+const papers = (page) =>
+  page.evaluate(() => {
+    const plots = [...document.querySelectorAll(".plot")].filter((plot) => plot.checkVisibility());
+    return [getComputedStyle(document.body).backgroundColor, ...new Set(plots.map((plot) => plot.layout?.paper_bgcolor))];
+  });
 
 async function saved(page, press) {
   const [download] = await Promise.all([page.waitForEvent("download"), press()]);
@@ -70,27 +76,66 @@ async function prints(page) {
   await page.emulateMedia({ media: "print", colorScheme: "dark" });
   await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
   await drawn(page);
-  assert.equal((await papers(page))[0], "rgb(255, 255, 255)");
+  assert.deepEqual(new Set(await papers(page)), new Set(["rgb(255, 255, 255)"]));
   assert.equal(await page.locator("details:not([open])").count(), 0);
   assert.equal(await page.locator(".tools:visible, nav:visible, .time:visible").count(), 0);
   assert.ok((await page.pdf()).length > 10_000);
 }
 
+// How long a reader waits for figures. Told, not judged: it is the machine's, too.
+async function waited(page) {
+  await page.waitForFunction(() => window.drawnAfter.all);
+  const { first, all } = await page.evaluate(() => window.drawnAfter);
+  return first ? `first figure after ${first.toFixed(0)} ms, all on the screen after ${all.toFixed(0)} ms` : "no figure on the screen";
+}
+
+// Zooms the first figure, moves what it shows, and goes back, by keyboard alone.
+async function zooms(page) {
+  const plot = page.locator(".plot").first();
+  const ranges = () => plot.evaluate((plot) => ["xaxis", "yaxis"].map((axis) => [...plot.layout[axis].range]));
+  const widths = async () => (await ranges()).map(([low, high]) => high - low);
+  const begin = await ranges();
+  const whole = await widths();
+  const near = (a, b) => a.every((each, place) => Math.abs(each / b[place] - 1) < 1e-9);
+  await plot.focus();
+  await page.keyboard.press("+");
+  assert.ok(near(await widths(), whole.map((width) => 0.6 * width)), `+ shows ${await widths()} of ${whole}`);
+  assert.match(await plot.evaluate((plot) => getComputedStyle(plot, "::after").content), /zoom/, "what the keys do can be seen");
+  assert.match(await page.locator(`#${await plot.getAttribute("aria-describedby")}`).textContent(), /zoom/, "and heard");
+  for (const [key, axis, sign] of [["ArrowRight", 0, 1], ["ArrowLeft", 0, -1], ["ArrowUp", 1, 1], ["ArrowDown", 1, -1]]) {
+    const before = await ranges();
+    await page.keyboard.press(key);
+    const after = await ranges();
+    const moved = (after[axis][0] - before[axis][0]) / (before[axis][1] - before[axis][0]);
+    assert.ok(Math.abs(moved - 0.2 * sign) < 1e-9, `${key} moves by ${moved}`);
+    assert.deepEqual(after[1 - axis], before[1 - axis], `${key} moves the other axis`);
+  }
+  await page.keyboard.press("-");
+  assert.ok(near(await widths(), whole), `− after + shows ${await widths()} of ${whole}`);
+  await page.keyboard.press("-");
+  await page.keyboard.press("0");
+  assert.deepEqual(await ranges(), begin, "0 goes back");
+}
+
 for (const path of process.argv.slice(2)) {
   let figures = 0;
+  const times = {};
   await check(path, "phone, dark", { ...PHONE, colorScheme: "dark" }, async (page) => {
+    if ((await page.locator(".plot").count()) > 0) times.phone = await waited(page);
     await drawAll(page);
     figures = await drawn(page);
     await fits(page);
     const crowded = await page.locator("td.text, th.long").evaluateAll((cells) => cells.filter((cell) => cell.offsetParent && cell.textContent.length > 40 && cell.offsetWidth < 120).map((cell) => cell.textContent));
     assert.deepEqual(crowded, [], "cells a word wide");
-    const paper = (colour) => [colour, figures > 0 ? colour : undefined];
+    const paper = (colour) => (figures > 0 ? [colour, colour] : [colour]);
     assert.deepEqual(await papers(page), paper("rgb(22, 22, 22)"));
     await accessible(page);
     await page.getByRole("button", { name: "light page" }).click();
+    await drawAll(page);
     assert.deepEqual(await papers(page), paper("rgb(255, 255, 255)"));
   });
   await check(path, "wide, light", { viewport: { width: 1920, height: 1080 }, colorScheme: "light" }, async (page) => {
+    if (figures > 0) times.wide = await waited(page);
     await drawAll(page);
     assert.equal(await drawn(page), figures);
     await fits(page);
@@ -102,7 +147,7 @@ for (const path of process.argv.slice(2)) {
     await accessible(page);
     const slider = page.getByRole("slider");
     if ((await slider.count()) > 0) {
-      const state = () => page.evaluate(() => [...document.querySelectorAll(".plot")].filter((plot) => plot.drawing.frames && plot.offsetParent).map((plot) => JSON.stringify(plot.data.map((trace) => trace.z ?? trace.y))));
+      const state = () => page.evaluate(() => [...document.querySelectorAll(".plot")].filter((plot) => plot.drawing.frames && plot.checkVisibility()).map((plot) => JSON.stringify(plot.data.map((trace) => trace.z ?? trace.y))));
       const end = await state();
       await slider.focus();
       await page.keyboard.press("Home");
@@ -139,6 +184,7 @@ for (const path of process.argv.slice(2)) {
       assert.deepEqual(await range(), zoomed);
     }
     if (figures > 0) {
+      await zooms(page);
       const large = page.getByRole("button", { name: "large, alone" }).first();
       await large.press("Enter");
       const figure = page.locator("figure.beamer");
@@ -169,9 +215,17 @@ for (const path of process.argv.slice(2)) {
     }
     const lost = await page.locator("nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")).filter((href) => !document.querySelector(`[id="${href.slice(1)}"]`)));
     assert.deepEqual(lost, [], "contents that are nowhere");
+    const behind = await page.locator("nav a").evaluateAll((links) =>
+      links.filter((link) => {
+        const heading = document.getElementById(link.hash.slice(1));
+        heading.scrollIntoView();
+        return heading.getBoundingClientRect().top < document.querySelector(".controls").getBoundingClientRect().bottom;
+      }).map((link) => link.hash),
+    );
+    assert.deepEqual(behind, [], "headings that lie behind the controls");
     await prints(page);
   });
-  console.log(`${path}: ${figures} figures`);
+  console.log([`${basename(dirname(path))}/${basename(path)}: ${figures} figures`, ...Object.entries(times).map((time) => time.join(": "))].join("; "));
 }
 
 await browser.close();

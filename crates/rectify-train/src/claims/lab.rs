@@ -5,7 +5,6 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     fmt::{self, Debug},
-    ops::ControlFlow,
     path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -410,12 +409,7 @@ impl<'a> Lab<'a> {
                 halt.fetch_or(stopped() || reached.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         };
-        let (network, run) = loop {
-            match trainer.epoch(halt, &mut watch) {
-                ControlFlow::Continue(next) => trainer = next,
-                ControlFlow::Break(ended) => break ended,
-            }
-        };
+        let (network, run) = trainer.run(halt, &mut watch);
         self.tell(training, None);
         match failed {
             Some(error) => Err(error.into()),

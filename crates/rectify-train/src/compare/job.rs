@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::Device;
+use burn::{module::Module, tensor::Device};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,10 +22,10 @@ use crate::{
     experiment::{Experiment, Log},
     judge,
     network::{Model, Shape},
-    record::{DataRecord, Environment, Results, Run, Status, Tuning, WHOLE_RUNS},
+    record::{Confusion, DataRecord, Environment, Results, Run, Status, Tuning, WHOLE_RUNS},
     store::{self, Checkpoint, EventWriter, Line, Mark, MetricsWriter, RunFolder, StoreError},
     train::{
-        self, Event, State, Trainer,
+        self, Event, State, Trainer, answers, confusion,
         grid::{self, Training},
     },
 };
@@ -289,8 +289,27 @@ impl Job<'_> {
         }
     }
 
+    /// How a network classifies the test set: as the training counted it, or by one evaluation more.
+    fn confusion(&self, counted: Option<Confusion>, model: &Model) -> Option<Confusion> {
+        let classes = self.shape.classes;
+        let Labelled { class_labels, class_names, .. } = self.labelled;
+        let name = |class: usize| match (class_names.get(class), class_labels.get(class)) {
+            (Some(name), _) => name.clone(),
+            (None, Some(label)) => label.to_string(),
+            (None, None) => class.to_string(),
+        };
+        let counts = match counted {
+            Some(counted) => counted.counts,
+            None => confusion(&answers(&model.valid(), &self.data.test), classes),
+        };
+        (classes <= Confusion::MOST_CLASSES).then(|| Confusion { classes: (0..classes).map(name).collect(), counts })
+    }
+
     /// Writes a run that has ended, and the results when it is time.
     fn finish(&self, i: usize, mut run: Run, model: Model) {
+        if run.status == Status::Completed {
+            run.confusion = self.confusion(run.confusion.take(), &model);
+        }
         if run.status != Status::Interrupted
             && let Err(error) = self.write_run(i, &run, model)
         {

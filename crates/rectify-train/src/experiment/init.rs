@@ -121,7 +121,9 @@ impl FromStr for Init {
         let named = vocabulary.find(name).and_then(|word| NAMED.iter().find(|(name, _)| *name == word));
         match (named, parameter) {
             (Some((_, init)), None) => Ok(*init),
-            (Some((name, _)), Some(_)) => Err(format!("`{text}`: `{name}` takes no parameter")),
+            (Some((name, _)), Some(_)) => {
+                Err(format!("`{text}`: `{name}` takes no parameter; a deviation is `normal:0.1`, a gain `gain:0.5`"))
+            }
             (None, Some(std)) if name.trim().eq_ignore_ascii_case("normal") => match std.parse::<f64>() {
                 Ok(std) if std.is_finite() && std >= 0.0 => Ok(Self::Normal(std)),
                 _ => Err(format!("`{text}`: the standard deviation must be a number that is not negative")),

@@ -111,7 +111,7 @@ impl Experiment {
 
     /// Whether any hidden layer's input is added to its output. (The first one's never is, whose input is the images or
     /// what the convolutions give.)
-    pub(super) fn has_residual(&self) -> bool {
+    pub(crate) fn has_residual(&self) -> bool {
         self.hidden().windows(2).any(|pair| pair[0] == pair[1])
     }
 

@@ -22,6 +22,7 @@
 //!     kept_epoch: None,
 //!     epochs: (0..2).map(|epoch| Epoch { epoch, train_loss: Some(losses[epoch]), ..Epoch::default() }).collect(),
 //!     probes: Vec::new(),
+//!     confusion: None,
 //! };
 //! let runs = [run(0, [2.0, 1.0]), run(1, [3.0, 1.5])];
 //! let loss = RunGroup::all(&runs)[0].by_epoch(arithmetic, |epoch| epoch.train_loss);
@@ -33,7 +34,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Epoch, Layer, Role, Run, Status};
+use crate::record::{Confusion, Epoch, Layer, Role, Run, Status};
 
 /// A curve.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -145,6 +146,19 @@ impl<'a> RunGroup<'a> {
         groups
     }
 
+    /// What test samples are taken for, summed over the seeds. `None` where no record has it.
+    pub fn confusion(&self) -> Option<Confusion> {
+        let mut all = self.runs.iter().filter_map(|run| run.confusion.as_ref());
+        let mut sum = all.next()?.clone();
+        for Confusion { classes, counts } in all {
+            if *classes == sum.classes {
+                let pairs = sum.counts.iter_mut().flatten().zip(counts.iter().flatten());
+                pairs.for_each(|(sum, count)| *sum += count);
+            }
+        }
+        Some(sum)
+    }
+
     /// A metric at each epoch, by `mean` over the seeds that have it there.
     pub fn by_epoch(&self, mean: fn(&[f64]) -> f64, metric: impl Fn(&Epoch) -> Option<f64>) -> Curve {
         let epochs = self.runs.iter().flat_map(|run| &run.epochs);
@@ -243,6 +257,7 @@ mod tests {
             probes: at()
                 .map(|(i, value)| StepProbe { step: 10 * (i + 1), loss: Some(value), layers: layers(value) })
                 .collect(),
+            confusion: None,
         }
     }
 
@@ -299,6 +314,18 @@ mod tests {
         assert!((at(Moment::Start, geometric)[0].unwrap() - 36.0f64.cbrt()).abs() < 1e-12);
         // The third run was not trained, so it has no outcome.
         assert_eq!(at(Moment::Outcome, arithmetic), [Some(2.0), None]);
+    }
+
+    #[test]
+    fn what_is_taken_for_what_is_summed_over_the_seeds_that_have_it() {
+        let mut runs = [run("relu", 0, &[1.0]), run("relu", 1, &[1.0]), run("relu", 2, &[1.0])];
+        assert_eq!(RunGroup::all(&runs)[0].confusion(), None);
+        let of = |counts: [[usize; 2]; 2]| Confusion {
+            classes: vec!["cat".to_owned(), "dog".to_owned()],
+            counts: counts.map(Vec::from).to_vec(),
+        };
+        (runs[0].confusion, runs[2].confusion) = (Some(of([[8, 2], [0, 10]])), Some(of([[9, 1], [3, 7]])));
+        assert_eq!(RunGroup::all(&runs)[0].confusion(), Some(of([[17, 3], [3, 17]])));
     }
 
     #[test]

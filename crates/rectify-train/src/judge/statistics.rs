@@ -351,6 +351,7 @@ mod tests {
                 epoch(2, test_accuracy, layers(10f64.powi(seed as i32 - 2))),
             ],
             probes: Vec::new(),
+            confusion: None,
         }
     }
 

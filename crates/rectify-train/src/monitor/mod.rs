@@ -84,7 +84,7 @@ pub enum Sampling {
     /// At every 20th.
     #[default]
     Balanced,
-    /// At every second.
+    /// At every third.
     Thorough,
 }
 
@@ -93,7 +93,7 @@ impl Sampling {
         match self {
             Self::Light => 200,
             Self::Balanced => 20,
-            Self::Thorough => 2,
+            Self::Thorough => 3,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! seconds, losses are means per sample in nats. Fields may be added; those that are here stay.
 
 mod across;
+mod confusion;
 mod data;
 mod epoch;
 pub(crate) mod float;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     across::{Across, AverageRank},
+    confusion::Confusion,
     data::DataRecord,
     epoch::{Epoch, GradientSample, InputSample, StepLosses, StepProbe},
     layer::{Histogram, Layer, Role},

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Epoch, StepProbe};
+use super::{Confusion, Epoch, StepProbe};
 
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,10 @@ pub struct Run {
     /// Taken between epochs, where `probe_every` asked for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<StepProbe>,
+    /// How its outcome classifies the test set. Absent where it was not completed, of very many classes, and in older
+    /// records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Confusion>,
 }
 
 /// So many runs are held in full, in memory and in `results.json`; of further ones [`thin`](Run::thin) takes away what is
@@ -86,10 +90,11 @@ pub struct Run {
 pub const WHOLE_RUNS: usize = 1000;
 
 impl Run {
-    /// Takes away histograms, what is kept of single units, and what was measured between epochs. Estimates, curves and
-    /// sentences need none of it.
+    /// Takes away histograms, what is kept of single units, what was measured between epochs, and what is taken for what.
+    /// Estimates, curves and sentences need none of it.
     pub fn thin(&mut self) {
         self.probes = Vec::new();
+        self.confusion = None;
         for layer in self.epochs.iter_mut().flat_map(|epoch| &mut epoch.layers) {
             layer.unit_nonzero_fraction = Vec::new();
             (layer.histogram, layer.preactivation_histogram, layer.preactivation_grad_histogram) = (None, None, None);
@@ -117,6 +122,7 @@ impl Run {
             kept_epoch: None,
             epochs: Vec::new(),
             probes: Vec::new(),
+            confusion: None,
         }
     }
 

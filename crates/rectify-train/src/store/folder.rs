@@ -359,6 +359,9 @@ fn read_experiment(folder: &Path) -> Result<Experiment, StoreError> {
             let reason = match folder.symlink_metadata() {
                 Err(_) => "No such file or folder",
                 Ok(found) if found.is_file() => "is a file, not the folder of an experiment",
+                Ok(_) if folder.join(RUN).exists() => {
+                    "is one run of an experiment, which is the folder that its runs/ is in"
+                }
                 Ok(_) => "holds no experiment: it has no config.toml",
             };
             return Err(StoreError::Missing { path: folder.to_owned(), reason: reason.to_owned() });

@@ -64,6 +64,34 @@ pub(super) fn evaluate_by<N: Network>(
     Some(scores.read(samples.len()))
 }
 
+/// [`evaluate_by`], with how many samples of each class, by row, are taken for each class, by column.
+pub(super) fn classify_by<N: Network>(
+    network: &N,
+    samples: &DeviceSamples,
+    classes: usize,
+    batch_size: usize,
+    stop: &AtomicBool,
+) -> Option<(Evaluation, Vec<Vec<usize>>)> {
+    let (mut scores, mut codes) = (Scores::default(), Vec::new());
+    for range in batches(samples.len(), batch_size) {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let Batch { images, labels } = samples.slice(range);
+        let outputs = outputs(network, images, &mut Trace::off());
+        // Both classes in one number, for one wait for the device.
+        codes.push(labels.clone() * classes as i64 + outputs.clone().argmax(1).flatten::<1>(0, 1));
+        scores.add(network, outputs, labels);
+    }
+    let mut counts = vec![vec![0; classes]; classes];
+    for code in Tensor::cat(codes, 0).into_data().iter::<i64>().filter_map(|code| usize::try_from(code).ok()) {
+        if let Some(count) = counts.get_mut(code / classes).and_then(|row| row.get_mut(code % classes)) {
+            *count += 1;
+        }
+    }
+    Some((scores.read(samples.len()), counts))
+}
+
 /// Loss, accuracy and every layer over all `samples`, with the gradients of the mean objective over the first of them and
 /// those of batches of a training step's size. The scores have the bits that [`evaluate_by`] gives.
 ///

@@ -26,7 +26,7 @@ use burn::{
     tensor::{Int, Tensor, TensorData},
 };
 
-use self::measure::{EVALUATION_BATCH, evaluate_by, finite, look};
+use self::measure::{EVALUATION_BATCH, classify_by, evaluate_by, finite, look};
 pub use self::{
     confusion::{Answer, answers, confusion, softmax},
     learner::{Learner, Step, gradients},
@@ -39,7 +39,7 @@ use crate::{
     experiment::{Experiment, NormKind, ProbeEvery},
     network::{Model, Network},
     observe::{Backward, Probe, input_sample, report},
-    record::{Divergence, Epoch, InputSample, Layer, Run, Status, StepLosses, StepProbe},
+    record::{Confusion, Divergence, Epoch, InputSample, Layer, Run, Status, StepLosses, StepProbe},
 };
 
 /// Losses are read back at every so many'th step: on a GPU each time is a wait for the device. By the step's number and
@@ -114,13 +114,7 @@ pub fn train<N: Network>(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(Event<N>),
 ) -> (N, Run) {
-    let mut trainer = Trainer::new(network, activation, seed, experiment, data);
-    loop {
-        match trainer.epoch(stop, observe) {
-            ControlFlow::Continue(next) => trainer = next,
-            ControlFlow::Break(done) => return done,
-        }
-    }
+    Trainer::new(network, activation, seed, experiment, data).run(stop, observe)
 }
 
 /// What a training is resumed from.
@@ -204,6 +198,16 @@ impl<'a, N: Network> Trainer<'a, N> {
         (self.total_steps - self.run.steps.min(self.total_steps)).div_ceil(self.steps_an_epoch())
     }
 
+    /// Trains to the end: the network, and all that was measured.
+    pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> (N, Run) {
+        loop {
+            match self.epoch(stop, observe) {
+                ControlFlow::Continue(next) => self = next,
+                ControlFlow::Break(done) => return done,
+            }
+        }
+    }
+
     /// Trains for an epoch, or what is left of one, and measures. The first one measures before, too. When that was the
     /// last one: the network and all that was measured.
     pub fn epoch(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Event<N>)) -> ControlFlow<(N, Run), Self> {
@@ -218,6 +222,10 @@ impl<'a, N: Network> Trainer<'a, N> {
         let last = self.run.epochs.last().map(|epoch| epoch.epoch);
         let best = self.best.as_ref().map(|_| self.progress.best.1);
         self.run.kept_epoch = best.filter(|best| Some(*best) != last);
+        if status != Status::Completed || self.run.kept_epoch.is_some() {
+            // It is another network's.
+            self.run.confusion = None;
+        }
         if status != Status::Diverged {
             self.save(observe);
         }
@@ -346,7 +354,8 @@ impl<'a, N: Network> Trainer<'a, N> {
         stop: &AtomicBool,
         observe: &mut dyn FnMut(Event<N>),
     ) -> Option<Status> {
-        let Some(mut measured) = self.look(train_loss, stop) else { return Some(Status::Interrupted) };
+        let Some((mut measured, confusion)) = self.look(train_loss, stop) else { return Some(Status::Interrupted) };
+        self.run.confusion = confusion;
         let guessing = (self.data.classes as f64).ln();
         let before = self.run.epochs.first().and_then(|epoch| epoch.validation_loss).unwrap_or(guessing);
         let wild = |loss: Option<f64>| loss.is_some_and(|loss| loss > WILD * guessing.max(before));
@@ -393,11 +402,12 @@ impl<'a, N: Network> Trainer<'a, N> {
     /// The layers of a network whose loss is not finite any more.
     fn diverged_epoch(&self) -> Option<Epoch> {
         // Not stopped half way: what a training ended by is not to depend on when somebody asked it to stop.
-        let epoch = self.look(None, &AtomicBool::new(false))?;
+        let (epoch, _) = self.look(None, &AtomicBool::new(false))?;
         Some(Epoch { validation_accuracy: None, test_accuracy: None, ..epoch })
     }
 
-    fn look(&self, train_loss: Option<f64>, stop: &AtomicBool) -> Option<Epoch> {
+    /// What an epoch is measured by; of the last one, how test samples are classified too.
+    fn look(&self, train_loss: Option<f64>, stop: &AtomicBool) -> Option<(Epoch, Option<Confusion>)> {
         let network = self.learner.network();
         let (validation, batch_size) = (&self.data.validation, self.experiment.batch_size);
         let (validation, gradient, layers) = match &self.probe {
@@ -408,8 +418,14 @@ impl<'a, N: Network> Trainer<'a, N> {
             }
             None => (evaluate_by(&network.valid(), validation, batch_size, stop)?, None, Vec::new()),
         };
-        let test = evaluate_by(&network.valid(), &self.data.test, EVALUATION_BATCH, stop)?;
-        Some(Epoch {
+        let (untracked, test, classes) = (network.valid(), &self.data.test, self.data.classes);
+        let (test, confusion) = if self.run.steps >= self.total_steps && classes <= Confusion::MOST_CLASSES {
+            let (test, counts) = classify_by(&untracked, test, classes, EVALUATION_BATCH, stop)?;
+            (test, Some(Confusion::of_numbered(counts)))
+        } else {
+            (evaluate_by(&untracked, test, EVALUATION_BATCH, stop)?, None)
+        };
+        let epoch = Epoch {
             epoch: self.run.epochs.len(),
             step: self.run.steps,
             seconds: self.progress.seconds,
@@ -422,7 +438,8 @@ impl<'a, N: Network> Trainer<'a, N> {
             inputs: self.inputs(),
             gradient,
             layers,
-        })
+        };
+        Some((epoch, confusion))
     }
 
     /// What the network is fed, before training.

@@ -1,4 +1,4 @@
-//! Whatever Rectify reads, with sound examples: what tests change at random and fuzzers by what they learn.
+//! Whatever Rectify reads, with sound examples, which tests change at random.
 
 #[path = "../idx/mod.rs"]
 mod idx;

@@ -45,6 +45,10 @@ pub trait ActivationOps: Backend {
         grad: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
+        let grad = match activation.passed_program() {
+            Some(passed) => operations::map::<Self>(&passed, grad),
+            None => grad,
+        };
         Self::float_mul(operations::map::<Self>(&activation.slope_program(), kept), grad)
     }
 }

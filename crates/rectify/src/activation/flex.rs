@@ -147,7 +147,7 @@ impl Blocks for f64 {
         impl Visitor for Slope<'_> {
             type Output = ();
             fn visit<F: Function>(self, function: F) {
-                self.0.iter().zip(self.1).for_each(|(x, g)| *g *= function.slope(*x));
+                self.0.iter().zip(self.1).for_each(|(x, g)| *g = function.passed(*g) * function.slope(*x));
             }
         }
         activation.visit(Slope(kept, grad));
@@ -365,11 +365,11 @@ impl<F: Function> NullaryFnOnce for SlopeKernel<'_, F> {
         let [_, wide] = function.is_wide();
         if wide {
             for (x, g) in kept.iter().zip(grad) {
-                *g = (function.slope(Wide(f64::from(*x))).0 * f64::from(*g)) as f32;
+                *g = (function.slope(Wide(f64::from(*x))).0 * f64::from(function.passed(*g))) as f32;
             }
         } else {
             for (x, g) in kept.iter().zip(grad) {
-                *g *= function.slope(*x);
+                *g = function.passed(*g) * function.slope(*x);
             }
         }
     }

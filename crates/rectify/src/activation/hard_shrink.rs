@@ -39,6 +39,10 @@ impl Function for HardShrink {
         x.or_nan(N::choose(x.abs().above(self.lambda), N::of(1.0), N::of(0.0)))
     }
 
+    fn kinks(self) -> Option<[f64; 2]> {
+        Some([-self.lambda, self.lambda])
+    }
+
     fn keeps(self) -> Keeps {
         Keeps::Output
     }

@@ -31,6 +31,10 @@ impl Function for HardSigmoid {
     fn slope<N: Number>(self, x: N) -> N {
         x.inside(-3.0, 3.0) * N::of(1.0 / 6.0)
     }
+
+    fn kinks(self) -> Option<[f64; 2]> {
+        Some([-3.0, 3.0])
+    }
 }
 
 /// [`HardSigmoid`] of each element.

@@ -43,6 +43,10 @@ impl Function for HardTanh {
         x.inside(self.min_value, self.max_value)
     }
 
+    fn kinks(self) -> Option<[f64; 2]> {
+        Some([self.min_value, self.max_value])
+    }
+
     fn keeps(self) -> Keeps {
         Keeps::Output
     }

@@ -41,6 +41,10 @@ impl Function for LeakyRelu {
         x.or_nan(N::choose(x.above(0.0), N::of(1.0), N::of(self.negative_slope)))
     }
 
+    fn kinks(self) -> Option<[f64; 2]> {
+        Some([0.0; 2])
+    }
+
     fn keeps(self) -> Keeps {
         if self.negative_slope > 0.0 { Keeps::Output } else { Keeps::Input }
     }

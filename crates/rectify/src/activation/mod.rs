@@ -12,6 +12,7 @@ mod gated;
 mod module;
 mod prelu;
 mod rrelu;
+mod ruled;
 
 use burn::{backend::Dispatch, tensor::Tensor};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub(crate) use backward::ActivationOps;
 pub use gated::{Gated, geglu, glu, swiglu};
 pub use prelu::{Prelu, PreluConfig, prelu};
 pub use rrelu::{Rrelu, rrelu};
+pub use ruled::Ruled;
 
 /// What an activation is: φ and, below it, φ′, in any arithmetic, and what is known about them.
 pub(crate) trait Function: Copy + Default {
@@ -50,6 +52,17 @@ pub(crate) trait Function: Copy + Default {
 
     /// φ′(x). A function that keeps its output has φ′(φ(x)) = φ′(x).
     fn slope<N: Number>(self, x: N) -> N;
+
+    /// What of an incoming gradient passes, before it is multiplied by φ′.
+    #[inline(always)]
+    fn passed<N: Number>(self, grad: N) -> N {
+        grad
+    }
+
+    /// Where a function of straight pieces bends or jumps: twice the same where it does so once. `None` where it is curved.
+    fn kinks(self) -> Option<[f64; 2]> {
+        None
+    }
 
     /// What φ′ is computed from in a backward pass.
     fn keeps(self) -> Keeps {
@@ -123,7 +136,8 @@ macro_rules! activations {
         #[non_exhaustive]
         #[allow(missing_docs, reason = "each is documented at its type")]
         pub enum Activation {
-            $($type($type)),*
+            $($type($type)),*,
+            Ruled(Ruled),
         }
 
         impl Activation {
@@ -135,7 +149,8 @@ macro_rules! activations {
             #[inline]
             pub(crate) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
                 match self {
-                    $(Self::$type(function) => visitor.visit(function)),*
+                    $(Self::$type(function) => visitor.visit(function),)*
+                    Self::Ruled(ruled) => ruled.visit(visitor),
                 }
             }
         }
@@ -285,6 +300,14 @@ impl Activation {
 
     fn slope_program(self) -> Program {
         ask!(self, Program, function => trace(|x| function.slope(x)))
+    }
+
+    /// What of a gradient passes, where that is not all of it.
+    fn passed_program(self) -> Option<Program> {
+        match self {
+            Self::Ruled(_) => Some(ask!(self, Program, function => trace(|g| function.passed(g)))),
+            _ => None,
+        }
     }
 }
 

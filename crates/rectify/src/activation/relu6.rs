@@ -32,6 +32,10 @@ impl Function for Relu6 {
         x.inside(0.0, 6.0)
     }
 
+    fn kinks(self) -> Option<[f64; 2]> {
+        Some([0.0, 6.0])
+    }
+
     fn keeps(self) -> Keeps {
         Keeps::Output
     }

@@ -42,6 +42,10 @@ impl Function for SoftShrink {
         x.or_nan(N::choose(x.abs().above(self.lambda), N::of(1.0), N::of(0.0)))
     }
 
+    fn kinks(self) -> Option<[f64; 2]> {
+        Some([-self.lambda, self.lambda])
+    }
+
     fn check(self) -> Result<(), ConfigError> {
         super::not_negative("lambda", self.lambda)
     }

@@ -40,6 +40,10 @@ impl Function for Threshold {
     fn slope<N: Number>(self, x: N) -> N {
         x.or_nan(N::choose(x.above(self.threshold), N::of(1.0), N::of(0.0)))
     }
+
+    fn kinks(self) -> Option<[f64; 2]> {
+        Some([self.threshold; 2])
+    }
 }
 
 /// [`Threshold`] of each element.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "flex")]
 pub(crate) mod flex;
+pub(crate) mod node;
 pub(crate) mod operations;
 
 use burn::{

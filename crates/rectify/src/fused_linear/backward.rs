@@ -1,19 +1,16 @@
-//! The operation on each backend, and its explicit backward step on Burn's autodiff graph.
+//! The operation on each backend.
 
 use burn::backend::{
-    Autodiff, AutodiffBackend,
-    autodiff::{
-        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-        grads::Gradients,
-        ops::{Backward, NodeGuard, Ops, OpsKind},
-    },
-    backend_extension,
-    tensor::FloatTensor,
+    Autodiff, autodiff::checkpoint::strategy::CheckpointStrategy, backend_extension, tensor::FloatTensor,
 };
 
 use crate::{
     activation::ActivationOps,
-    fused_activation::{Bias, FusedActivation, operations},
+    fused_activation::{
+        Bias, FusedActivation,
+        node::{self, Layer},
+        operations,
+    },
     relu::ReluOps,
 };
 
@@ -132,53 +129,47 @@ impl FusedLinearOps for burn_cubecl::CubeBackend {}
 #[cfg(feature = "remote")]
 impl FusedLinearOps for burn::backend::Remote {}
 
-/// What the graph holds on to between the passes: of each product's operands only what a gradient will need.
-#[derive(Debug, Clone)]
-struct State<T> {
-    x: Option<T>,
-    weight: Option<T>,
-    /// The output, or z where φ′ needs that.
-    kept: T,
-}
-
+/// The layer as a step on the graph.
 #[derive(Debug)]
-struct FusedLinearBackward {
-    activation: FusedActivation,
-    bias: bool,
-}
+struct Linear;
 
-/// One step whose parents are x, weight and, as far as there are any, bias and tap.
-impl<B: FusedLinearOps, const N: usize> Backward<B, N> for FusedLinearBackward {
-    type State = State<FloatTensor<B>>;
+impl<B: FusedLinearOps> Layer<B> for Linear {
+    const WEIGHT_SHAPE: bool = false;
 
-    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let State { x, weight, kept } = ops.state;
-        let (z_grad, bias_grad) = B::rectify_fused_linear_z_backward(kept, grad, self.activation, self.bias);
-        let weight_grad = x.map(|x| B::rectify_fused_linear_weight_backward(x, z_grad.clone()));
-        let x_grad = weight.map(|weight| B::rectify_fused_linear_x_backward(weight, z_grad.clone()));
-        let gradients = [x_grad, weight_grad].into_iter().chain(bias_grad.map(Some)).chain([Some(z_grad)]);
-        for (parent, grad) in ops.parents.into_iter().zip(gradients) {
-            if let (Some(parent), Some(grad)) = (parent, grad) {
-                grads.register::<B>(parent.id, grad);
-            }
-        }
+    fn forward(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: Bias<B>,
+        activation: FusedActivation,
+    ) -> FloatTensor<B> {
+        B::rectify_fused_linear(x, weight, bias, activation)
     }
-}
 
-impl FusedLinearBackward {
-    /// Puts the output on the graph, where one of its parents is tracked.
-    fn record<B: FusedLinearOps, C: CheckpointStrategy, const N: usize>(
-        self,
-        parents: [NodeGuard; N],
-        state: impl FnOnce(FloatTensor<B>) -> State<FloatTensor<B>>,
-        output: FloatTensor<B>,
+    fn watched(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: Bias<B>,
+        tap: FloatTensor<B>,
+        activation: FusedActivation,
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        B::rectify_fused_linear_watched(x, weight, bias, tap, activation)
+    }
+
+    fn z_backward(
         kept: FloatTensor<B>,
-    ) -> FloatTensor<Autodiff<B, C>> {
-        match self.prepare::<C>(parents).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(state(kept), output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        grad: FloatTensor<B>,
+        activation: FusedActivation,
+        bias: bool,
+    ) -> (FloatTensor<B>, Option<FloatTensor<B>>) {
+        B::rectify_fused_linear_z_backward(kept, grad, activation, bias)
+    }
+
+    fn weight_backward(x: FloatTensor<B>, _weight: Option<FloatTensor<B>>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
+        B::rectify_fused_linear_weight_backward(x, z_grad)
+    }
+
+    fn x_backward(weight: FloatTensor<B>, z_grad: FloatTensor<B>) -> FloatTensor<B> {
+        B::rectify_fused_linear_x_backward(weight, z_grad)
     }
 }
 
@@ -189,28 +180,7 @@ impl<B: FusedLinearOps, C: CheckpointStrategy> FusedLinearOps for Autodiff<B, C>
         bias: Bias<Self>,
         activation: FusedActivation,
     ) -> FloatTensor<Self> {
-        let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
-        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
-        let (kept_x, kept_weight) = (weight_tracked.then(|| x.clone()), x_tracked.then(|| weight.clone()));
-        let state = |kept| State { x: kept_x, weight: kept_weight, kept };
-        let bias = bias.tensor();
-        let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
-        let (bias, bias_node) = bias.map(|bias| bias.into_parts()).unzip();
-        let step = FusedLinearBackward { activation, bias: bias.is_some() };
-        let tracked = x_tracked || weight_tracked || bias_tracked;
-        let (output, kept) = if tracked && activation.keeps_preactivations() {
-            // No backend below reads a tap.
-            let tap = x.clone();
-            let (z, output) = B::rectify_fused_linear_watched(x, weight, bias.into(), tap, activation);
-            (output, z)
-        } else {
-            let output = B::rectify_fused_linear(x, weight, bias.into(), activation);
-            (output.clone(), output)
-        };
-        match bias_node {
-            Some(bias_node) => step.record::<B, C, 3>([x_node, weight_node, bias_node], state, output, kept),
-            None => step.record::<B, C, 2>([x_node, weight_node], state, output, kept),
-        }
+        node::forward::<B, C, Linear>(x, weight, bias, activation)
     }
 
     fn rectify_fused_linear_watched(
@@ -220,19 +190,6 @@ impl<B: FusedLinearOps, C: CheckpointStrategy> FusedLinearOps for Autodiff<B, C>
         tap: FloatTensor<Self>,
         activation: FusedActivation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
-        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
-        let (kept_x, kept_weight) = (weight_tracked.then(|| x.clone()), x_tracked.then(|| weight.clone()));
-        let state = |kept| State { x: kept_x, weight: kept_weight, kept };
-        let (tap, tap_node) = tap.into_parts();
-        let (bias, bias_node) = bias.tensor().map(|bias| bias.into_parts()).unzip();
-        let step = FusedLinearBackward { activation, bias: bias.is_some() };
-        let (z, output) = B::rectify_fused_linear_watched(x, weight, bias.into(), tap, activation);
-        let kept = if activation.keeps_preactivations() { z.clone() } else { output.clone() };
-        let output = match bias_node {
-            Some(bias_node) => step.record::<B, C, 4>([x_node, weight_node, bias_node, tap_node], state, output, kept),
-            None => step.record::<B, C, 3>([x_node, weight_node, tap_node], state, output, kept),
-        };
-        (Self::from_inner(z), output)
+        node::watched::<B, C, Linear>(x, weight, bias, tap, activation)
     }
 }

@@ -129,6 +129,16 @@ pub enum ConfigError {
         /// What it may be.
         expected: &'static str,
     },
+    /// A gradient rule that says nothing of a function.
+    #[error("{function} has no gradient rule {rule}: {why}")]
+    NoRule {
+        /// The function.
+        function: &'static str,
+        /// The rule.
+        rule: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// Text that is not a gradient rule.
     #[error("unknown gradient rule `{0}`; known are heaviside=VALUE, leaky=SLOPE, bsilu, nelu=ALPHA, guided, deconv")]
     UnknownRule(String),

@@ -4,7 +4,10 @@
 //! tests say so and pass; with the environment variable `CI` set that is a failure.
 #![allow(deprecated)] // Device::ndarray
 
-use burn::tensor::{DType, Device, Distribution, Tensor, TensorData, activation};
+#[path = "../seeded/mod.rs"]
+mod seeded;
+
+use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use rectify::{
     GradientRule, Relu, ReluConfig, Surrogate,
     gradcheck::{GradCheck, gradcheck, gradcheck_against},
@@ -45,6 +48,9 @@ macro_rules! on_every_backend {
 
 mod drop_in;
 mod operands;
+mod ruled;
+
+use ruled::{a_fused_layer_has_the_same_rule, each_rule_of_each_function_is_right};
 
 const RULES: [GradientRule; 9] = [
     GradientRule::Heaviside { at_zero: 0.0 },
@@ -231,7 +237,7 @@ fn gradient_passes_unchanged_where_the_rule_says_so(device: &Device) {
 fn check_layout<const D: usize>(x: Tensor<D>, what: &str) {
     let device = x.device();
     let dims = x.dims();
-    let g = Tensor::<D>::random(dims, Distribution::Normal(0.0, 1.0), (&device, DType::F32));
+    let g = seeded::normal(dims, 1.0, &device);
     let inputs = values(&x);
     let outputs = rectify::relu(x.clone());
     assert_eq!(outputs.dims(), dims, "{what}");
@@ -251,7 +257,7 @@ fn check_layout<const D: usize>(x: Tensor<D>, what: &str) {
 }
 
 fn random<const D: usize>(dims: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::random(dims, Distribution::Normal(0.0, 2.0), (device, DType::F32))
+    seeded::normal(dims, 2.0, device)
 }
 
 fn any_rank_and_size_works(device: &Device) {
@@ -441,6 +447,8 @@ on_every_backend! {
     checkpointing_gives_the_same_gradient
     dtypes_that_the_device_lacks_are_refused
     gradients_agree_with_differences
+    each_rule_of_each_function_is_right
+    a_fused_layer_has_the_same_rule
 }
 
 #[cfg(feature = "wgpu")]

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{Case, Finding, Severity, data, initial_scale, noisy_gradient::SMALL_BATCH, weight_growth};
 use crate::{
+    activation::Activation,
     experiment::{Experiment, Init},
     record::Epoch,
 };
@@ -245,7 +246,7 @@ const RULES: &[Rule] = &[
             "exploding-gradient",
             "not-learning",
         ],
-        named: (22, 15),
+        named: (23, 16),
         holds: |signs| signs.overstepped(),
     },
     Rule {
@@ -332,6 +333,9 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
     };
     let text = match cause {
         "frozen-layer" => "let the layer learn, or know why it does not".to_owned(),
+        "no-nonlinearity" if rectifies(case) => {
+            "let more than one side of the activation be used: smaller biases, or inputs of mean 0".to_owned()
+        }
         "no-nonlinearity" => {
             set("activations", strings("relu"));
             "put an activation such as ReLU behind every hidden layer".to_owned()
@@ -385,6 +389,17 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
                 None => format!("{direction} the learning rate by a factor of 10"),
             }
         }
+        // He et al. 2016, *Deep residual learning for image recognition*.
+        "too-deep-for-activation" if rectifies(case) => {
+            if experiment.is_some_and(|experiment| !experiment.residual && experiment.has_residual()) {
+                set("residual", true.into());
+            }
+            "add the input of a layer to its output (residual connections), or use fewer layers".to_owned()
+        }
+        "too-deep-for-activation" if experiment.is_some_and(|experiment| !draws_its_own(experiment, case)) => {
+            set("init", Init::Auto.to_string().into());
+            "draw the initial weights as the activation's own moments ask, or use ReLU".to_owned()
+        }
         "too-deep-for-activation" | "activation-saturates" => {
             set("activations", strings("relu"));
             set("init", "auto".into());
@@ -400,6 +415,17 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
     Remedy { text, settings }
 }
 
+/// Whether the activation is the one that is advised where another is at fault.
+fn rectifies(case: &Case) -> bool {
+    case.run.activation.parse().is_ok_and(|activation: Activation| activation.relu_rule().is_some())
+}
+
+/// Whether the weights begin as `auto` would draw them.
+fn draws_its_own(experiment: &Experiment, case: &Case) -> bool {
+    let auto = |activation: Activation| experiment.init.resolve(&activation) == Init::Auto.resolve(&activation);
+    case.run.activation.parse().is_ok_and(auto)
+}
+
 /// The optimizer's default, which suits batches of [`USUAL_BATCH`].
 fn usual_rate(experiment: &Experiment) -> f64 {
     Experiment { lr: None, ..experiment.clone() }.learning_rate()
@@ -407,4 +433,28 @@ fn usual_rate(experiment: &Experiment) -> f64 {
 
 fn strings(one: &str) -> toml::Value {
     toml::Value::Array(vec![one.into()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Run;
+
+    #[test]
+    fn what_is_so_already_is_no_remedy() {
+        let too_deep = |activation: &str, experiment: Experiment| {
+            let run = Run::new(activation, 0);
+            remedy("too-deep-for-activation", &Case { experiment: Some(&experiment), ..Case::of(&run) }).settings
+        };
+        let deep = || Experiment { hidden: Some(vec![32; 200]), ..Experiment::default() };
+        let sigmoid = too_deep("sigmoid", deep());
+        assert_eq!((sigmoid.get("activations"), sigmoid.get("init")), (Some(&strings("relu")), Some(&"auto".into())));
+        let xavier = too_deep("sigmoid", Experiment { init: Init::XavierNormal, ..deep() });
+        assert_eq!((xavier.len(), xavier.get("init")), (1, Some(&"auto".into())));
+        let relu = too_deep("relu", deep());
+        assert_eq!((relu.len(), relu.get("residual")), (1, Some(&true.into())));
+        // No two layers are of one width, or it has them.
+        assert!(too_deep("relu", Experiment { hidden: Some(vec![32, 16, 8]), ..Experiment::default() }).is_empty());
+        assert!(too_deep("relu:leaky=0.1", Experiment { residual: true, ..deep() }).is_empty());
+    }
 }

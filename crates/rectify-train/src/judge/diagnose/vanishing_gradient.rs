@@ -52,9 +52,10 @@ fn detect(case: &Case) -> Detected {
     let Some(found) = gradient_ratio(end).filter(|ratio| *ratio < VANISHED) else { return Ok(Vec::new()) };
     let step = case.since(|epoch| gradient_ratio(epoch).is_some_and(|ratio| ratio < VANISHED));
     let says = format!(
-        "the gradient vanishes: at {first} it is {} of that at the last hidden layer, {}",
-        ratio(found),
-        when(step)
+        "the gradient vanishes, {}{}: at {first} it is {} of that at the last hidden layer",
+        when(step),
+        if end.step > step { format!(", and at step {}", end.step) } else { String::new() },
+        ratio(found)
     );
     // Where it learns all the same, what is lost are the first layers.
     let severity = if case.remaining().is_ok_and(|left| left < 0.5) { Severity::Warning } else { Severity::Critical };

@@ -1,0 +1,154 @@
+//! An activation from its name.
+
+use std::str::FromStr;
+
+use rectify::{
+    Activation as Known, Celu, ConfigError, Elu, Formula, Gelu, GeluTanh, GradientRule, HardShrink, HardSigmoid,
+    HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Selu, Sigmoid, Silu, SoftShrink,
+    Softplus, Softsign, SquaredRelu, Swish, Tanh, TanhShrink, Threshold,
+};
+
+use super::{Activation, ActivationError, Function, VOCABULARY};
+
+/// Those of straight pieces, beside ReLU: they take a gradient rule.
+const BENT: &[&str] = &["leaky-relu", "relu6", "threshold", "hard-sigmoid", "hard-tanh", "hard-shrink", "soft-shrink"];
+
+impl FromStr for Activation {
+    type Err = ActivationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(reason) = misplaced(text) {
+            return Err(ActivationError::Parameter { name: text.to_owned(), reason });
+        }
+        if is_formula(text) {
+            let formula = Formula::new(text)?;
+            if let Some(name) = formula.name().filter(|name| VOCABULARY.find(name).is_some()) {
+                return Err(ActivationError::Taken(name.to_owned()));
+            }
+            return Ok(Self { name: formula.text().to_owned(), function: Function::Formula(formula) });
+        }
+        let (name, parameter) = match text.split_once(':') {
+            Some((name, parameter)) => (name, Some(parameter.split_whitespace().collect::<String>())),
+            None => (text, None),
+        };
+        let name = VOCABULARY.find(name).ok_or_else(|| ActivationError::Unknown(text.to_owned()))?;
+        // A rule is a word like any other; a number stays as it was given.
+        let (parameter, rule) = match parameter {
+            Some(rule) if name == "relu" => (Some(rule.to_lowercase()), None),
+            Some(parameter) if BENT.contains(&name) => match parameter.split_once(':') {
+                Some((number, rule)) => (Some(number.to_owned()), Some(rule.to_lowercase())),
+                None => {
+                    let rule = parameter.to_lowercase();
+                    match rule.parse::<GradientRule>() {
+                        Err(ConfigError::UnknownRule(_)) => (Some(parameter), None),
+                        _ => (None, Some(rule)),
+                    }
+                }
+            },
+            parameter => (parameter, None),
+        };
+        let wrong = |reason: String| ActivationError::Parameter { name: text.to_owned(), reason };
+        let number = |default: f64| match &parameter {
+            None => Ok(default),
+            Some(value) => value
+                .parse::<f64>()
+                .ok()
+                .filter(|number| number.is_finite())
+                .ok_or_else(|| wrong(format!("`{value}` is not a finite number"))),
+        };
+        let positive = |default: f64| {
+            number(default).and_then(|number| match number > 0.0 {
+                true => Ok(number),
+                false => Err(wrong(format!("the parameter must be positive, got {number}"))),
+            })
+        };
+        let takes_parameter = [
+            "relu",
+            "leaky-relu",
+            "prelu",
+            "threshold",
+            "elu",
+            "celu",
+            "silu",
+            "softplus",
+            "hard-shrink",
+            "soft-shrink",
+        ]
+        .contains(&name);
+        let function = match name {
+            "none" => Function::Identity,
+            "relu" => {
+                let relu = match &parameter {
+                    None => Ok(Relu::default()),
+                    Some(rule) => rule.parse().and_then(|rule| ReluConfig::new().with_rule(rule).init()),
+                };
+                Function::Relu(relu.map_err(|error| wrong(error.to_string()))?)
+            }
+            "leaky-relu" => known(LeakyRelu { negative_slope: number(0.01)? }),
+            "prelu" => Function::PRelu { slope: number(0.25)? },
+            "relu6" => known(Relu6),
+            "squared-relu" => known(SquaredRelu),
+            // At 0, the function's own default, it would be ReLU.
+            "threshold" => known(Threshold { threshold: number(0.5)?, value: 0.0 }),
+            "elu" => known(Elu { alpha: positive(1.0)? }),
+            "celu" => known(Celu { alpha: positive(1.0)? }),
+            "selu" => known(Selu),
+            "gelu" => known(Gelu),
+            "gelu-tanh" => known(GeluTanh),
+            "silu" if parameter.is_some() => known(Swish { beta: positive(1.0)? }),
+            "silu" => known(Silu),
+            "mish" => known(Mish),
+            "softplus" => known(Softplus { beta: positive(1.0)? }),
+            "softsign" => known(Softsign),
+            "sigmoid" => known(Sigmoid),
+            "tanh" => known(Tanh),
+            "hard-sigmoid" => known(HardSigmoid),
+            "hard-tanh" => known(HardTanh::default()),
+            "hard-swish" => known(HardSwish),
+            "hard-shrink" => known(HardShrink { lambda: positive(0.5)? }),
+            "soft-shrink" => known(SoftShrink { lambda: positive(0.5)? }),
+            "tanh-shrink" => known(TanhShrink),
+            "log-sigmoid" => known(LogSigmoid),
+            _ => return Err(ActivationError::Unknown(text.to_owned())),
+        };
+        if parameter.is_some() && !takes_parameter {
+            return Err(wrong(match BENT.contains(&name) {
+                true => format!("`{name}` takes no number; it takes a gradient rule, as in `{name}:leaky=0.1`"),
+                false => format!("`{name}` takes no parameter"),
+            }));
+        }
+        let function = match (&rule, function) {
+            (Some(rule), Function::Known(function)) => {
+                let ruled = rule.parse().and_then(|rule| function.with_rule(rule));
+                Function::Known(ruled.map_err(|error| wrong(error.to_string()))?)
+            }
+            (_, function) => function,
+        };
+        let name = [Some(name.to_owned()), parameter, rule].into_iter().flatten().collect::<Vec<_>>().join(":");
+        Ok(Self { name, function })
+    }
+}
+
+fn known(function: impl Into<Known>) -> Function {
+    Function::Known(function.into())
+}
+
+/// Whether a text is meant as a formula: no name has these signs, and none is `x`.
+fn is_formula(text: &str) -> bool {
+    let has_x = || text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "x");
+    text.contains(['(', ')', '*', '^', ';'])
+        || (!text.contains(':') && (text.contains(['/', '+', '<', '>', '=']) || has_x()))
+}
+
+/// Where a number follows an equals sign behind a name that is known, or a rule stands by itself: what was meant. As a
+/// formula it would be a constant of that name.
+fn misplaced(text: &str) -> Option<String> {
+    let (name, value) = text.split_once('=')?;
+    let (name, value) = (name.trim(), value.trim());
+    value.parse::<f64>().ok()?;
+    if let Some(known) = VOCABULARY.find(name) {
+        return Some(format!("a parameter follows a colon, as in `{known}:{value}`"));
+    }
+    let rule = format!("{}={value}", name.to_lowercase());
+    rule.parse::<GradientRule>().ok().map(|rule| format!("a gradient rule follows its function, as in `relu:{rule}`"))
+}
