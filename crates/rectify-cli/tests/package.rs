@@ -17,6 +17,9 @@ fn each_crate_is_packaged_with_its_readme_and_licences() {
         for file in ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "Cargo.toml"] {
             assert!(listed.lines().any(|line| line == file), "{name} has no {file}:\n{listed}");
         }
+        // What others wrote is in the program alone.
+        let notices = listed.lines().any(|line| line == "THIRD-PARTY-LICENSES.txt");
+        assert_eq!(notices, name == "rectify-cli", "{listed}");
     }
 }
 
