@@ -12,7 +12,7 @@ use rectify_train::{
     compare::{Compare, CompareError, Outcome, Progress, join},
     experiment::{Experiment, TUNING_SEEDS},
     judge::tuning::{chosen, curve},
-    record::{Results, Tuning},
+    record::Results,
     store::SavedCheckpoint,
     train::Event,
 };
