@@ -43,7 +43,10 @@ fn smaller<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
             }
         }
         // Whole claims take minutes, and have tests of their own.
-        "claims" if !arguments.contains(&"--list") => smaller.push("--list"),
+        "claims" if !arguments.contains(&"--list") => {
+            smaller.retain(|argument| !["--quick", "--thorough"].contains(argument));
+            smaller.push("--list");
+        }
         _ => {}
     }
     smaller

@@ -164,13 +164,13 @@ fn a_setting_without_effect_is_refused_as_a_flag_and_noted_in_a_file() {
 #[test]
 fn a_flag_of_another_task_of_the_command_is_refused() {
     for (arguments, parts) in [
-        (&["diagnose", "runs", "--jobs", "2"][..], ["'--jobs <N>' cannot be used with", "DIR"]),
-        (&["diagnose", "runs", "--seeds", "3"], ["'--seeds <N>' cannot be used with", "DIR"]),
-        (&["diagnose", "runs", "--only", "rate"], ["'--only <TEXT>' cannot be used with", "DIR"]),
-        (&["diagnose", "--self-test", "--attempts", "3"], ["--attempts <N>", "cannot be used with"]),
-        (&["diagnose", "--self-test", "--strict"], ["--strict", "cannot be used with"]),
-        (&["claims", "--list", "--quick"], ["--quick", "cannot be used with"]),
-        (&["claims", "--list", "--out", "folder"], ["--out <DIR>", "cannot be used with"]),
+        (&["diagnose", "runs", "--jobs", "2"][..], ["'--jobs <N>'", "'[DIR]...' cannot be used with"]),
+        (&["diagnose", "runs", "--seeds", "3"], ["'--seeds <N>'", "'[DIR]...' cannot be used with"]),
+        (&["diagnose", "runs", "--only", "rate"], ["'--only <TEXT>'", "'[DIR]...' cannot be used with"]),
+        (&["diagnose", "--self-test", "--attempts", "3"], ["'--attempts <N>'", "cannot be used with"]),
+        (&["diagnose", "--self-test", "--strict"], ["'--strict'", "cannot be used with"]),
+        (&["claims", "--list", "--quick"], ["'--quick'", "cannot be used with"]),
+        (&["claims", "--list", "--out", "folder"], ["'--out <DIR>'", "cannot be used with"]),
     ] {
         refuses(arguments, &parts);
     }

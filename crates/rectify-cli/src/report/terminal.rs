@@ -129,7 +129,8 @@ pub fn table(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
         _ => vec![format!("Not shown for want of width: {}.", left_out.join("; "))],
     };
     for (&index, &width) in chosen.iter().zip(&widths).filter(|(index, _)| columns[**index].kind == Kind::Name) {
-        for whole in cells(index).filter(|cell| length(cell) > width) {
+        // What was cut before it came here is not whole.
+        for whole in cells(index).filter(|cell| length(cell) > width && !cell.ends_with('…')) {
             let line = format!("{} is {whole}", shorten(whole, width));
             if !beneath.contains(&line) {
                 beneath.push(line);

@@ -12,8 +12,8 @@ fn a_comparison_prints_a_table_and_leaves_a_report() {
     }
     assert_eq!(
         table.lines().filter(|line| line.starts_with("│ ")).count(),
-        4 + 2,
-        "a header of three lines and three rows"
+        4 + 3,
+        "a header of four lines and three rows"
     );
     assert!(!table.contains('\x1b') && !table.contains('\r'), "stdout is free of colour and progress:\n{table}");
     let notes = stderr(&assert);
