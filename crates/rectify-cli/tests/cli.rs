@@ -34,19 +34,6 @@ fn printed_results(assert: &Assert) -> Results {
     serde_json::from_str(&stdout(assert)).expect("stdout is results and nothing else")
 }
 
-/// Whether this machine has an adapter for a backend. A machine of continuous integration must.
-fn has_adapter(place: &Place, name: &str) -> bool {
-    let backends = json(&place.run("backends --format json").success());
-    let backends = backends.as_array().expect("a list of backends");
-    let backend = backends.iter().find(|backend| backend["name"] == name).expect("every backend is listed");
-    let found = backend["adapters"].as_array().is_some_and(|adapters| !adapters.is_empty());
-    if !found {
-        assert!(env::var_os("CI").is_none(), "no adapter for {name}: {backend}");
-        println!("skipped: no adapter for {name}");
-    }
-    found
-}
-
 #[test]
 fn every_command_has_help_with_its_usage() {
     let place = Place::new();
@@ -127,7 +114,7 @@ fn one_step_on_mnist_gives_the_same_losses_on_every_backend() {
     };
     let flex = one_step("flex");
     let mut backends = vec!["ndarray"];
-    if has_adapter(&place, "wgpu") {
+    if place.has_adapter("wgpu") {
         backends.push("wgpu");
     }
     for backend in backends {
@@ -784,7 +771,7 @@ fn a_plot_is_the_kind_of_file_that_its_ending_says() {
 fn gradients_check_on_every_backend() {
     let place = Place::new();
     let mut backends = vec!["flex", "ndarray"];
-    if has_adapter(&place, "wgpu") {
+    if place.has_adapter("wgpu") {
         backends.push("wgpu");
     }
     for backend in backends {

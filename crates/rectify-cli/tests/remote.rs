@@ -27,10 +27,14 @@ struct Server {
 }
 
 impl Server {
-    /// On a port of the loopback, with further flags.
+    /// Of the processor, with further flags.
     fn start(flags: &str, token: Option<&str>) -> Self {
+        Self::of("flex", flags, token)
+    }
+
+    fn of(backend: &str, flags: &str, token: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rectify"));
-        command.args(["serve", "--backend", "flex"]).args(flags.split_whitespace()).env_remove(TOKEN);
+        command.args(["serve", "--backend", backend]).args(flags.split_whitespace()).env_remove(TOKEN);
         command.envs(token.map(|token| (TOKEN, token))).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("it starts");
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
@@ -93,6 +97,24 @@ fn a_device_elsewhere_gives_the_same_numbers_to_two_clients_at_a_time() {
             });
         }
     });
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_served_gpu_gives_the_numbers_of_one_that_is_here() {
+    let place = Place::new();
+    if !place.has_adapter("wgpu") {
+        return;
+    }
+    let server = Server::of("wgpu", "--listen 127.0.0.1:0", None);
+    for (number, model) in
+        ["--activations relu,tanh,gelu,x*sigmoid(x)", "--model cnn --activations relu"].iter().enumerate()
+    {
+        let flags = format!("compare {SMALL} {model} --epochs 1 --seeds 1 --quiet");
+        place.run(&format!("{flags} --out far{number} {}", server.backend())).success();
+        place.run(&format!("{flags} --out near{number} --backend wgpu")).success();
+        same_to_rounding(&ends(&place, &format!("far{number}")), &ends(&place, &format!("near{number}")));
+    }
 }
 
 /// Passes connections on to a server and counts the bytes that clients send.

@@ -2,12 +2,13 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
 use assert_cmd::{Command, assert::Assert};
 use rectify_train::record::{Results, Run};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Flags of a training that takes milliseconds, in a [`Place`].
@@ -74,6 +75,20 @@ impl Place {
         for part in parts {
             assert!(stderr.contains(part), "`{part}` is not in what rectify {arguments} says:\n{stderr}");
         }
+    }
+
+    /// Whether this machine has an adapter for a backend. A machine of continuous integration must.
+    pub fn has_adapter(&self, name: &str) -> bool {
+        let assert = self.run("backends --format json").success();
+        let backends: Value = serde_json::from_slice(&assert.get_output().stdout).expect("stdout is JSON");
+        let backends = backends.as_array().expect("a list of backends");
+        let backend = backends.iter().find(|backend| backend["name"] == name).expect("every backend is listed");
+        let found = backend["adapters"].as_array().is_some_and(|adapters| !adapters.is_empty());
+        if !found {
+            assert!(env::var_os("CI").is_none(), "no adapter for {name}: {backend}");
+            println!("skipped: no adapter for {name}");
+        }
+        found
     }
 
     /// 240 pictures to train on and 60 to test with, where a bright row tells the class.
