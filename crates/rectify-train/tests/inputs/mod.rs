@@ -29,7 +29,7 @@ use rectify_train::{
     export::{export_weights, read_weights},
     network::Shape,
     record::Tuning,
-    store::{Line, Mark, RunFolder, SavedCheckpoint, load_record, metrics},
+    store::{Line, RunFolder, SavedCheckpoint, load_record, metrics},
     train::Event,
 };
 use serde_json::Value;
@@ -172,8 +172,8 @@ impl Place {
         })
     }
 
-    /// A reader of the experiment that was stopped, which trains no further, with an input in a file of its state.
-    fn resumed<'a>(&'a self, name: &'static str) -> Read<'a> {
+    /// A reader of the experiment that was stopped, which trains no further, with an input in place of a run's state.
+    fn resumed(&self) -> Read<'_> {
         let (folder, state) = (self.path("stopped"), self.path(STATE));
         Box::new(move |input| {
             fs::remove_dir_all(&folder).expect("the temporary folder can be written");
@@ -181,15 +181,7 @@ impl Place {
                 fs::create_dir_all(path.parent().expect("it is in a folder")).unwrap();
                 fs::write(path, bytes).unwrap();
             }
-            fs::write(self.path(name), input).unwrap();
-            if name != STATE {
-                let mut marked = self.json(STATE);
-                marked.as_object_mut().unwrap().remove("sha256");
-                let file = self.path(name);
-                let mark = serde_json::to_value(Mark::of(&file).unwrap()).unwrap();
-                marked["files"][file.file_name().unwrap().to_str().unwrap()] = mark;
-                fs::write(&state, seal(&serde_json::to_vec_pretty(&marked).unwrap())).unwrap();
-            }
+            fs::write(&state, input).unwrap();
             let resumed = Compare::resume(&folder).and_then(|compare| compare.run(&AtomicBool::new(true), &|_| {}));
             resumed.map(drop).map_err(|error| error.to_string())
         })
@@ -258,7 +250,6 @@ const RECORD: &str = "out/runs/relu-seed0/run.json";
 const CHECKPOINT: &str = "out/runs/relu-seed0/checkpoint/checkpoint.json";
 const WEIGHTS: &str = "out/runs/relu-seed0/checkpoint/model.bpk";
 const STATE: &str = "stopped/runs/relu-seed0/state/state.json";
-const STATE_WEIGHTS: &str = "stopped/runs/relu-seed0/state/weights.bpk";
 const EVIDENCE: &str = "claims/measured/definition.cbor";
 
 /// Every kind.
@@ -393,15 +384,7 @@ pub fn kinds(place: &Place) -> Vec<Kind<'_>> {
             vec![exported.safetensors],
             place.file("weights.safetensors", move |path| read_weights(path, &modules)),
         ),
-        kind("state", "state", 1000, "/stopped", vec![place.unsealed(STATE)], sealed(place.resumed(STATE))),
-        kind(
-            "state",
-            "networks of a state",
-            1000,
-            "/stopped",
-            vec![place.read(STATE_WEIGHTS)],
-            place.resumed(STATE_WEIGHTS),
-        ),
+        kind("state", "state", 1000, "/stopped", vec![place.unsealed(STATE)], sealed(place.resumed())),
         kind("state", "record", 4000, "record.bpk", vec![place.read(WEIGHTS)], place.file("record.bpk", load_record)),
         kind(
             "picture",
