@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn seeds_that_diverged_count_neither_for_nor_against() {
-        let found = shown(&[("tanh", &[0.9, 0.9]), ("relu", &[0.97, 0.0]), ("elu", &[0.5, 0.6]), ("gelu", &[0.1, 0.1])]);
+        let found =
+            shown(&[("tanh", &[0.9, 0.9]), ("relu", &[0.97, 0.0]), ("elu", &[0.5, 0.6]), ("gelu", &[0.1, 0.1])]);
         assert_eq!(found[0].0, "relu", "{found:?}");
     }
 
