@@ -128,6 +128,13 @@ mod tests {
     }
 
     #[test]
+    fn seeds_that_diverged_count_neither_for_nor_against() {
+        let found =
+            shown(&[("tanh", &[0.9, 0.9]), ("relu", &[0.97, 0.0]), ("elu", &[0.5, 0.6]), ("gelu", &[0.1, 0.1])]);
+        assert_eq!(found[0].0, "relu", "{found:?}");
+    }
+
+    #[test]
     fn one_in_the_middle_may_share_a_letter_with_both_sides() {
         assert_eq!(groups(3, &[(0, 2)]), [(0, 1), (1, 2)]);
         assert_eq!(groups(4, &[]), [(0, 3)]);
