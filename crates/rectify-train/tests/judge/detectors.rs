@@ -128,8 +128,8 @@ fn gradients_that_vanish() {
     assert_eq!(
         say(&first([1e-3, 9e-7, 5e-7])),
         [
-            "critical, hidden.0 from 100 on: the gradient vanishes, at step 100, and at step 200: at hidden.0 it is 1/2000 \
-          of that at the last hidden layer; first over last layer's gradient 0.0005 | 0.0010"
+            "critical, hidden.0 from 100 on: the weight gradient vanishes, at step 100, and at step 200: at hidden.0 it is 1/2000 \
+          of that at the last hidden layer; first over last layer's weight gradient 0.0005 | 0.0010"
         ]
     );
     assert!(say(&first([9e-7, 9e-7, 9e-7]))[0].contains("vanishes, before training, and at step 200:"));
@@ -138,7 +138,7 @@ fn gradients_that_vanish() {
     assert_eq!(
         say(&first([1e-3, 0.0, 0.0])),
         ["critical, hidden.0 from 100 on: no gradient at all reaches hidden.0, at step 100; first over last layer's \
-          gradient 0.0000 | 0.0010"]
+          weight gradient 0.0000 | 0.0010"]
     );
     // One that learns all the same has lost its first layers only.
     let run = first([1e-3, 1e-3, 5e-7]);
@@ -162,8 +162,10 @@ fn gradients_that_explode() {
     };
     assert_eq!(
         say(&first([1.0, 80.0, 75.0])),
-        ["warning, hidden.0 from 100 on: the gradient explodes: at hidden.0 it is 80.0 times that at the last hidden \
-          layer, at step 100; first over last layer's gradient 80.0000 | 70.0000"]
+        [
+            "warning, hidden.0 from 100 on: the pre-activation gradient explodes: at hidden.0 it is 80.0 times that at the last hidden \
+          layer, at step 100; first over last layer's pre-activation gradient 80.0000 | 70.0000"
+        ]
     );
     assert_eq!(say(&first([70.001, 1.0, 1.0])).len(), 1);
     assert_eq!(say(&first([69.9, 1.0, 1.0])), NOTHING);

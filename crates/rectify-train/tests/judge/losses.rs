@@ -303,8 +303,8 @@ fn weights_and_biases_that_a_network_should_not_begin_with() {
     assert_eq!(
         say(&backward(0.04)),
         [
-            "warning, hidden.0 hidden.1 hidden.2 from 0 on: before training the gradient shrinks over 3 hidden layers to \
-          1/25 of its size; first over last layer's gradient 0.0400 | 0.0498; χ, a layer's factor of the gradient's mean \
+            "warning, hidden.0 hidden.1 hidden.2 from 0 on: before training the pre-activation gradient shrinks over 3 hidden layers to \
+          1/25 of its size; first over last layer's pre-activation gradient 0.0400 | 0.0498; χ, a layer's factor of the gradient's mean \
           square 0.0400; depth scale ξ 0.3107"
         ]
     );

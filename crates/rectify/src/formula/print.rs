@@ -59,6 +59,9 @@ impl Printer<'_> {
                 self.text.push('-');
                 self.print(a, PRODUCT);
             }
+            // What formulas have no name for.
+            Node::Unary(Unary::Probability, a) => self.around("(0.5 + 0.5*erf(0.7071067811865476*", a, "))"),
+            Node::Unary(Unary::Density, a) => self.around("(0.3989422804014327*exp(-0.5*", a, "^2))"),
             Node::Unary(function, a) => {
                 let name = FUNCTIONS.iter().find(|(_, known)| *known == function);
                 self.call(name.map_or("", |(name, _)| name), &[a]);
@@ -109,6 +112,12 @@ impl Printer<'_> {
             self.print(*argument, 0);
         }
         self.text.push(')');
+    }
+
+    fn around(&mut self, before: &str, a: Id, after: &str) {
+        self.text.push_str(before);
+        self.print(a, ATOM);
+        self.text.push_str(after);
     }
 
     fn infix(&mut self, a: Id, operator: &str, b: Id, left: u8, right: u8) {
