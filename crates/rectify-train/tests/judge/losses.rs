@@ -309,8 +309,8 @@ fn weights_and_biases_that_a_network_should_not_begin_with() {
         ]
     );
     assert!(say(&backward(25.0))[0].contains(
-        "the gradient grows over 3 hidden layers to 25.0 of its size; first over \
-                                              last layer's gradient 25.0000 | 20.0855"
+        "the pre-activation gradient grows over 3 hidden layers to 25.0 of its size; first over \
+                                              last layer's pre-activation gradient 25.0000 | 20.0855"
     ));
     assert_eq!((say(&backward(0.05)), say(&backward(20.0))), (vec![], vec![]));
     let forward = |ratio: f64| {
@@ -334,7 +334,7 @@ fn weights_and_biases_that_a_network_should_not_begin_with() {
         (layer.preactivation_std, layer.preactivation_grad_rms) =
             (Some([1.0, 1.0, 25.0][i]), Some([0.01, 1.0, 1.0][i]));
     });
-    assert!(say(&both).len() == 1 && say(&both)[0].contains("the gradient shrinks"), "{:?}", say(&both));
+    assert!(say(&both).len() == 1 && say(&both)[0].contains("the pre-activation gradient shrinks"), "{:?}", say(&both));
     let unseen = network(1, 1, |_, _, layer| layer.fan_in = None);
     assert_eq!(say(&unseen), ["skipped: neither the initial weights nor their gradients were measured"]);
     let run = gain(0.1);
