@@ -11,7 +11,7 @@ use pulp::NullaryFnOnce;
 
 use super::{Activation, Properties, Visitor};
 use crate::{
-    host::{self, Way, arch, finish_stream, fresh, in_parts, prefetch},
+    host::{self, Way, arch, finish_stream, fresh, in_parts},
     number::Wide,
 };
 
@@ -73,17 +73,11 @@ pub(super) fn multiply<E: Blocks>(activation: Activation, kept: &[E], grad: &[E]
     // SAFETY: as in `map`; a slice that is too short panics.
     unsafe {
         fresh(grad.len(), PART, |output, range, way| {
-            let mut blocks = kept[range.clone()].chunks(BLOCK).zip(grad[range].chunks(BLOCK)).peekable();
-            for output in output.chunks_mut(BLOCK) {
-                let Some((kept, grad)) = blocks.next() else { break };
+            let blocks = kept[range.clone()].chunks(BLOCK).zip(grad[range].chunks(BLOCK));
+            for ((kept, grad), output) in blocks.zip(output.chunks_mut(BLOCK)) {
                 match way {
                     Way::Cached => E::slope_times(activation, kept, output.write_copy_of_slice(grad)),
                     Way::Stream => {
-                        // What comes from memory comes while this block is computed.
-                        if let Some((kept, grad)) = blocks.peek() {
-                            prefetch(kept);
-                            prefetch(grad);
-                        }
                         let mut block = [E::zeroed(); BLOCK];
                         let block = &mut block[..grad.len()];
                         block.copy_from_slice(grad);

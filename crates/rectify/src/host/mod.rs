@@ -12,5 +12,5 @@ mod vectors;
 pub(crate) use flex::{by_dtype, dense, tensor};
 #[cfg(test)]
 pub(crate) use parts::STREAM_FROM;
-pub(crate) use parts::{BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, in_parts, prefetch, stream};
+pub(crate) use parts::{BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, in_parts, stream};
 pub(crate) use vectors::arch;

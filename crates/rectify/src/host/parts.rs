@@ -101,15 +101,3 @@ pub(crate) fn finish_stream() {
         std::arch::x86_64::_mm_sfence();
     }
 }
-
-/// Asks for what will be read soon. Processors guess that only within a page of 4 KiB.
-pub(crate) fn prefetch<T>(elements: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in elements.chunks(64 / size_of::<T>()) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which reads nothing that the program sees.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = elements;
-}
