@@ -20,9 +20,10 @@ use crate::words::Vocabulary;
 
 /// An activation, parsed from the name that the command line and the config file use.
 ///
-/// A parameter follows a colon: `leaky-relu:0.1`, `rrelu:0.1:0.3`, `relu:nelu=0.1`. The name, in the spelling of [`NAMES`], with the
-/// parameter as given is what [`Display`](fmt::Display) gives back and what `results.json` holds. What is made of straight
-/// pieces takes a gradient rule, too, behind its number if that is given: `hard-tanh:leaky=1`, `leaky-relu:0.1:guided`.
+/// A parameter follows a colon: `leaky-relu:0.1`, `rrelu:0.1:0.3`, `relu:nelu=0.1`. The name, in the spelling of
+/// [`NAMES`], with the parameter as given is what [`Display`](fmt::Display) gives back and what `results.json` holds. What
+/// is made of straight pieces takes a gradient rule, too, behind its number if that is given: `hard-tanh:leaky=1`,
+/// `leaky-relu:0.1:guided`.
 ///
 /// Case, spaces, hyphens and underscores do not matter, and some functions have other names elsewhere, see [`ALIASES`]:
 ///

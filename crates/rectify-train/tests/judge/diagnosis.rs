@@ -3,10 +3,13 @@
 use rectify_train::{
     experiment::Experiment,
     judge::diagnose::{Case, DETECTORS, Diagnosis, Severity, diagnose},
-    record::{Epoch, GradientSample, Run, Status},
+    record::{GradientSample, Run, Status},
 };
 
-use super::made::{TEN_CLASSES, looked_at};
+use super::{
+    made::{TEN_CLASSES, looked_at},
+    network::with_accuracies,
+};
 
 #[test]
 fn detectors_without_their_records_say_so_and_find_nothing() {
@@ -92,14 +95,7 @@ fn short_steps_are_too_short_where_the_loss_falls_until_the_end() {
 #[test]
 fn one_fall_in_accuracy_is_no_oscillation_and_two_are() {
     let findings = |accuracies: &[f64]| {
-        let epoch = |(epoch, accuracy): (usize, &f64)| Epoch {
-            epoch,
-            step: 10 * epoch,
-            validation_accuracy: Some(*accuracy),
-            ..Epoch::default()
-        };
-        let epochs = accuracies.iter().enumerate().map(epoch).collect();
-        let run = Run { status: Status::Completed, steps: 40, epochs, ..Run::new("relu", 0) };
+        let run = with_accuracies(accuracies);
         diagnose(&Case::of(&run), DETECTORS).findings.into_iter().map(|found| found.detector).collect::<Vec<_>>()
     };
     assert!(!findings(&[0.1, 0.8, 0.7, 0.85, 0.9]).contains(&"oscillating-loss"));

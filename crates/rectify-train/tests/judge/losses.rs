@@ -8,7 +8,7 @@ use rectify_train::{
 
 use super::{
     made::TEN_CLASSES,
-    network::{NOTHING, guessing, network, of, said, with_losses},
+    network::{NOTHING, guessing, network, of, said, with_accuracies, with_losses},
 };
 
 #[test]
@@ -75,17 +75,6 @@ fn a_loss_that_stays_high_is_slow_learning() {
     assert_eq!(say(&steps(99), 0.6), ["skipped: fewer than 100 steps were taken"]);
     let diverged = Run { status: Status::Diverged, ..steps(100) };
     assert_eq!(say(&diverged, 0.6), ["skipped: fewer than 100 steps were taken"]);
-}
-
-fn with_accuracies(accuracies: &[f64]) -> Run {
-    let epoch = |(epoch, accuracy): (usize, &f64)| Epoch {
-        epoch,
-        step: 10 * epoch,
-        validation_accuracy: Some(*accuracy),
-        ..Epoch::default()
-    };
-    let epochs = accuracies.iter().enumerate().map(epoch).collect();
-    Run { status: Status::Completed, steps: 40, epochs, ..Run::new("relu", 0) }
 }
 
 #[test]

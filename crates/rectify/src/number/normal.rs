@@ -1,5 +1,6 @@
 //! The normal distribution's tail, 1 − Φ(z) for z ≥ 0, over e^(−z²/2): a quotient of two polynomials, right to 10⁻¹⁰ as
-//! far as the tail is an f32 and to 10⁻⁷ up to z = 40. From the highest power's coefficient on. `tests/accuracy/coefficients.py` makes them.
+//! far as the tail is an f32 and to 10⁻⁷ up to z = 40. From the highest power's coefficient on.
+//! `tests/accuracy/coefficients.py` makes them.
 
 pub(super) const ABOVE: [f64; 6] = [
     9.147_866_871_661_162e-4,

@@ -5,25 +5,15 @@
 //! cargo test --release -p rectify --test accuracy -- --ignored --nocapture table    the table of the docs
 //! ```
 
+#[path = "../parameters/mod.rs"]
+mod parameters;
 mod reference;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::{bf16, f16};
-use rectify::{Activation, Celu, Elu, HardTanh, LeakyRelu, Softplus, Swish};
+use parameters::activations;
+use rectify::Activation;
 use reference::exact;
-
-/// All functions, and some with other parameters.
-fn activations() -> Vec<Activation> {
-    let others: [Activation; 6] = [
-        Elu { alpha: 0.75 }.into(),
-        Celu { alpha: 1.5 }.into(),
-        Softplus { beta: 2.5 }.into(),
-        Swish { beta: 1.75 }.into(),
-        HardTanh { min_value: -2.0, max_value: 0.5 }.into(),
-        LeakyRelu { negative_slope: -0.5 }.into(),
-    ];
-    Activation::all().into_iter().chain(others).collect()
-}
 
 /// φ and φ′ on Flex by autodiff, of numbers that `dtype` holds.
 fn computed(activation: Activation, x: &[f64], dtype: DType) -> (Vec<f64>, Vec<f64>) {

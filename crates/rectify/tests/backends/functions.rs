@@ -6,25 +6,15 @@
 //! ```
 
 use burn::tensor::{DType, Device, Tensor};
-use rectify::{
-    Activation, Celu, Elu, Formula, Gelu, GradientRule, HardTanh, LeakyRelu, Mish, Relu6, Sigmoid, Softplus, Swish,
-    TanhShrink, Threshold,
-};
+use rectify::{Activation, Formula, Gelu, GradientRule, Mish, Relu6, Sigmoid, TanhShrink, Threshold};
 
 use super::{assert_close, awkward, dtypes, is_gpu, random, tensor, values};
 
-/// All functions, some with other parameters, and some with a rule.
+/// And a threshold that is not at 0.
 fn activations() -> Vec<Activation> {
-    let others: [Activation; 7] = [
-        Elu { alpha: 0.75 }.into(),
-        Celu { alpha: 1.5 }.into(),
-        Softplus { beta: 2.5 }.into(),
-        Swish { beta: 1.75 }.into(),
-        HardTanh { min_value: -2.0, max_value: 0.5 }.into(),
-        LeakyRelu { negative_slope: -0.5 }.into(),
-        Threshold { threshold: 0.5, value: -2.0 }.into(),
-    ];
-    Activation::all().into_iter().chain(others).collect()
+    let mut all = super::parameters::activations();
+    all.push(Threshold { threshold: 0.5, value: -2.0 }.into());
+    all
 }
 
 const FORMULAS: [&str; 12] = [

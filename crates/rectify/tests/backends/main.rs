@@ -4,6 +4,8 @@
 //! tests say so and pass; with the environment variable `CI` set that is a failure.
 #![allow(deprecated)] // Device::ndarray
 
+#[path = "../parameters/mod.rs"]
+mod parameters;
 #[path = "../seeded/mod.rs"]
 mod seeded;
 
