@@ -390,6 +390,10 @@ fn one_training(experiment: &Experiment) -> Result<(), ExperimentError> {
             "`train` trains one network, which has no parts; `rectify compare` deals its trainings out".to_owned();
         return Err(ExperimentError { field: "shard", reason });
     }
+    if experiment.vectorise {
+        let reason = "`train` trains one network, which steps by itself; `rectify compare` trains several".to_owned();
+        return Err(ExperimentError { field: "vectorise", reason });
+    }
     if let Some(sweep) = &experiment.sweep {
         return several("sweep", "points", sweep.len());
     }

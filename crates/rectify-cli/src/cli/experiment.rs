@@ -178,6 +178,11 @@ pub struct ExperimentFlags {
     #[arg(long, value_name = "N", value_parser = value::whole::<usize>(), allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     threads: Option<usize>,
+    /// Take the steps of trainings that differ in seeds, rates or initial weights together, as one batched program: for
+    /// small fully connected networks on a GPU; results depend on it to rounding
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    vectorise: bool,
     /// When to look at the layers: off, epoch, or every so many steps [default: epoch]
     #[arg(
         long,
@@ -218,7 +223,7 @@ pub fn of_one_training(flag: Arg) -> Arg {
         "seed" => flag.value_name("N").help("The seed [default: 0]"),
         "jobs" => flag.help("With --tune: trainings side by side; results do not depend on it [default: one a core; GPU: 1]"),
         "resume" => flag.help("Go on in a folder with its settings; with more --epochs, that much longer"),
-        "seeds" | "shard" | "sweep" => flag.hide(true),
+        "seeds" | "shard" | "sweep" | "vectorise" => flag.hide(true),
         _ => flag,
     }
 }
@@ -235,7 +240,8 @@ pub fn of_checkpoint(from: &str, other_data: bool) -> anyhow::Result<toml::Table
     let checkpoint = SavedCheckpoint::open(path)?.checkpoint;
     let settings = Experiment { activations: vec![checkpoint.activation], ..checkpoint.experiment };
     let mut settings = toml::Table::try_from(settings)?;
-    let of_process = ["from", "epochs", "steps", "seeds", "seed", "shard", "tune", "sweep", "jobs", "threads"];
+    let of_process =
+        ["from", "epochs", "steps", "seeds", "seed", "shard", "tune", "sweep", "jobs", "threads", "vectorise"];
     let of_data = ["dataset", "image_size", "label_column", "train_size"];
     let left = of_process.iter().chain(if other_data { &of_data[..] } else { &[] });
     left.for_each(|setting| {

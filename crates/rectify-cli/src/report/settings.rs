@@ -62,6 +62,7 @@ fn settings(experiment: &Experiment) -> Markup {
         train_size,
         jobs,
         threads,
+        vectorise,
         probe_every,
         log,
         // A sweep has a page of its own.
@@ -120,6 +121,7 @@ fn settings(experiment: &Experiment) -> Markup {
         ("dtype", dtype.to_string()),
         ("jobs", or(*jobs, "the backend's default")),
         ("threads", threads.to_string()),
+        ("vectorise", vectorise.to_string()),
     ];
     definitions(&rows)
 }

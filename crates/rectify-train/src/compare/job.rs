@@ -424,8 +424,10 @@ pub(super) fn train(
         jobs[job].tell(|failed| observe(job, failed));
         Ok(())
     };
-    let places: Vec<usize> = (0..pending.len()).collect();
-    grid::run(side_by_side, &places, stop, &begin, &watch, &finished).map(|_| ())
+    let Some(Job { shape, .. }) = jobs.first() else { return Ok(()) };
+    let trainings = pending.iter().map(|&(job, i)| &jobs[job].trainings[i]);
+    let groups = grid::groups(trainings, *shape, side_by_side);
+    grid::run(side_by_side, &groups, stop, &begin, &watch, &finished).map(|_| ())
 }
 
 /// What these locks guard is whole after every change: a panic elsewhere has broken nothing.

@@ -30,6 +30,7 @@ mod shard;
 mod size;
 mod sweep;
 mod tune;
+mod vectorise;
 
 pub use choice::{Dtype, Log, ModelKind, NormKind, OptimizerKind, ProbeEvery, Schedule};
 pub use init::Init;
@@ -140,6 +141,10 @@ pub struct Experiment {
     pub jobs: Option<usize>,
     /// Threads a training: each takes a part of every batch. Results depend on it to rounding.
     pub threads: usize,
+    /// Whether trainings of one network that differ in seeds, rates and initial weights take their steps together, each
+    /// matrix product of all of them as one. Results depend on it to rounding.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub vectorise: bool,
     /// When layers are looked at.
     pub probe_every: ProbeEvery,
     /// What metrics are written as too. Results do not depend on it.
@@ -186,6 +191,7 @@ impl Default for Experiment {
             train_size: None,
             jobs: None,
             threads: 1,
+            vectorise: false,
             probe_every: ProbeEvery::Epoch,
             log: None,
             sweep: None,
@@ -393,6 +399,9 @@ impl Experiment {
         } else if let Some(shard) = self.shard {
             let reason = format!("{shard} has none of the {} trainings", self.activations.len() * count);
             ensure(self.trainings() > 0, "shard", reason)?;
+        }
+        if self.vectorise {
+            self.is_plain()?;
         }
         if self.tune.is_some() {
             let trained = self.steps.unwrap_or(self.epochs()) > 0;

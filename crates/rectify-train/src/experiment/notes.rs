@@ -93,6 +93,12 @@ impl Experiment {
             ));
         }
         for activation in &self.activations {
+            if self.vectorise && activation.fused().is_none() {
+                let label = activation.label();
+                notes.push(format!(
+                    "vectorise: {label} is no part of a layer's operation; its trainings are not batched"
+                ));
+            }
             notes.extend(self.formula_notes(activation));
         }
         notes

@@ -27,13 +27,14 @@ pub struct Sweep {
 }
 
 /// Settings of which an experiment has several anyway, or on which no number depends.
-const NOT_SWEPT: [(&str, &str); 9] = [
+const NOT_SWEPT: [(&str, &str); 10] = [
     ("activations", "an experiment has several anyway: name them in activations"),
     ("activation", "an experiment has several anyway: name them in activations"),
     ("seeds", "an experiment has several anyway: give their number in seeds"),
     ("seed", "an experiment has several anyway: list them in seed"),
     ("shard", "it is which part of the trainings is done here"),
     ("jobs", "no result depends on it"),
+    ("vectorise", "no result depends on it but to rounding"),
     ("log", "no result depends on it"),
     ("tune", "it chooses settings itself; begin an experiment for each"),
     ("sweep", "it is the sweep"),

@@ -116,6 +116,14 @@ impl Stacked for Mlp {
     }
 }
 
+impl Mlp {
+    /// The layers from the input on, if they are all that there is: `None` where φ is an operation of its own or something
+    /// stands around a layer.
+    pub(crate) fn plain(&self) -> Option<Vec<&FusedLinear>> {
+        self.hidden.iter().map(Dense::explicit).chain([Some(&self.output)]).collect()
+    }
+}
+
 /// `stages` and then the layers `hidden.0`, `hidden.1`, ….
 pub(super) fn hidden<'a>(stages: Stages<'a, 2>, layers: &'a [Dense]) -> Stages<'a, 2> {
     layers.iter().enumerate().fold(stages, |stages, (i, layer)| stages.dense(format!("hidden.{i}"), layer))

@@ -435,7 +435,7 @@ fn deciding(experiment: &Experiment) -> BTreeMap<String, Value> {
     let mut settings: BTreeMap<String, Value> = serde_json::to_value(written_out)
         .and_then(serde_json::from_value)
         .expect("settings are a struct of numbers and strings");
-    for open in ["activations", "seeds", "seed", "shard", "jobs", "log"] {
+    for open in ["activations", "seeds", "seed", "shard", "jobs", "vectorise", "log"] {
         settings.remove(open);
     }
     for axis in experiment.tune.iter().flat_map(Tune::axes) {

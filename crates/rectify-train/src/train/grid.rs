@@ -1,11 +1,16 @@
 //! Every activation with every seed: trainings side by side.
 
-use std::{num::NonZero, ops::ControlFlow, sync::atomic::AtomicBool, thread};
+use std::{collections::HashMap, num::NonZero, ops::ControlFlow, sync::atomic::AtomicBool, thread};
 
 use burn::tensor::Device;
 
-use super::{Event, Trainer, schedule::in_turns};
-use crate::{activation::Activation, experiment::Experiment, network::Model, record::Run};
+use super::{Event, Group, Trainer, schedule::in_turns};
+use crate::{
+    activation::Activation,
+    experiment::Experiment,
+    network::{Model, Shape},
+    record::Run,
+};
 
 /// One training of an experiment.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,15 +40,50 @@ pub fn trainings(experiment: &Experiment) -> Vec<Training> {
     experiment.seeds().into_iter().enumerate().flat_map(of_seed).collect()
 }
 
-/// Trains, `jobs` trainings side by side, and gives what `finished` makes of each back in their order, whatever order
-/// they ended in. `trainings` are numbers by which the caller knows them.
+/// The largest tensor of a step that is taken together, in numbers: what every WebGPU adapter takes (2²⁷ bytes) in f32.
+const LARGEST: usize = 1 << 25;
+
+/// Which trainings are to take their steps together, by their places: each by itself unless their experiments
+/// [vectorise](Experiment::vectorise). A group is no larger than what is needed for all of `jobs` to have one, and than what
+/// fits a GPU's tensors.
+pub fn groups<'a>(trainings: impl IntoIterator<Item = &'a Training>, shape: Shape, jobs: usize) -> Vec<Vec<usize>> {
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut groups: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (place, Training { experiment, activation, .. }) in trainings.into_iter().enumerate() {
+        let group = match experiment.alike(activation) {
+            Some(alike) => *known.entry(format!("{alike:?}")).or_insert(groups.len()),
+            None => groups.len(),
+        };
+        match groups.get_mut(group) {
+            Some((_, group)) => group.push(place),
+            None => groups.push((most(experiment, shape), vec![place])),
+        }
+    }
+    let in_parts = |(most, group): (usize, Vec<usize>)| {
+        let size = group.len().div_ceil(jobs.max(1)).min(most);
+        group.chunks(size).map(<[usize]>::to_vec).collect::<Vec<_>>()
+    };
+    groups.into_iter().flat_map(in_parts).collect()
+}
+
+/// How many networks fit a step.
+fn most(experiment: &Experiment, shape: Shape) -> usize {
+    let pixels = shape.channels * shape.height * shape.width;
+    let widths: Vec<usize> = [pixels].into_iter().chain(experiment.hidden()).chain([shape.classes]).collect();
+    let batch = widths.iter().map(|width| width.saturating_mul(experiment.batch_size));
+    let weights = widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1]));
+    (LARGEST / batch.chain(weights).max().unwrap_or(1).max(1)).max(1)
+}
+
+/// Trains, `jobs` groups of trainings side by side, and gives what `finished` makes of each training back in the order of
+/// their numbers, by which the caller knows them.
 ///
-/// Each is on one thread at a time and shares nothing with the others but the data: small matrix products gain little
-/// from a second thread, and whole trainings gain everything. So a training gives the same bits whatever `jobs` is. Where
-/// the last trainings are fewer than the threads, they and those before them take turns by epochs, so that all threads
+/// Each group is on one thread at a time and shares nothing with the others but the data: small matrix products gain
+/// little from a second thread, and whole trainings gain everything. So a training gives the same bits whatever `jobs` is.
+/// Where the last groups are fewer than the threads, they and those before them take turns by epochs, so that all threads
 /// end at about the same time.
 ///
-/// `begin` makes a training's trainer when its turn comes, `observe` is told of its events, and `finished` gets its
+/// `begin` makes a training's trainer when its group's turn comes, `observe` is told of its events, and `finished` gets its
 /// network and record. After `stop` is set, trainings that have not begun are left out.
 ///
 /// # Errors
@@ -51,27 +91,41 @@ pub fn trainings(experiment: &Experiment) -> Vec<Training> {
 /// The first of `begin` or `finished`, after which no training begins.
 pub fn run<'a, R: Send, E: Send>(
     jobs: usize,
-    trainings: &[usize],
+    groups: &[Vec<usize>],
     stop: &AtomicBool,
     begin: &(dyn Fn(usize) -> Result<Trainer<'a, Model>, E> + Sync),
     observe: &(dyn Fn(usize, Event) + Sync),
     finished: &(dyn Fn(usize, Run, Model) -> Result<R, E> + Sync),
 ) -> Result<Vec<R>, E> {
-    // No trainer before a training begins.
-    let tasks: Vec<(usize, Option<Trainer<Model>>)> = trainings.iter().map(|&training| (training, None)).collect();
-    let turn = |(training, trainer): (usize, Option<Trainer<'a, Model>>)| {
-        let trainer = match trainer {
-            Some(trainer) => trainer,
-            None => begin(training)?,
+    struct Task<'a, R> {
+        /// Its place among the groups.
+        place: usize,
+        /// `None` before it begins: no trainer before a training does.
+        group: Option<Group<'a>>,
+        ended: Vec<(usize, R)>,
+    }
+    let tasks = (0..groups.len()).map(|place| Task { place, group: None, ended: Vec::new() }).collect();
+    let turn = |task: Task<'a, R>| {
+        let Task { place, group, mut ended } = task;
+        let mut group = match group {
+            Some(group) => group,
+            None => {
+                let trainer = |&training: &usize| Ok((training, begin(training)?));
+                Group::new(groups[place].iter().map(trainer).collect::<Result<_, E>>()?)
+            }
         };
-        match trainer.epoch(stop, &mut |event: Event<'_>| observe(training, event)) {
-            ControlFlow::Continue(trainer) => Ok(ControlFlow::Continue((training, Some(trainer)))),
-            ControlFlow::Break((network, run)) => finished(training, run, network).map(ControlFlow::Break),
+        for (training, network, run) in group.epoch(stop, &|training, event| observe(training, event)) {
+            ended.push((training, finished(training, run, network)?));
         }
+        Ok(match group.is_empty() {
+            true => ControlFlow::Break(ended),
+            false => ControlFlow::Continue(Task { place, group: Some(group), ended }),
+        })
     };
-    let left =
-        |(_, trainer): &(usize, Option<Trainer<Model>>)| trainer.as_ref().map_or(usize::MAX, Trainer::epochs_left);
-    in_turns(jobs, stop, tasks, &turn, &left)
+    let left = |task: &Task<R>| task.group.as_ref().map_or(usize::MAX, Group::epochs_left);
+    let mut ended: Vec<(usize, R)> = in_turns(jobs, stop, tasks, &turn, &left)?.into_iter().flatten().collect();
+    ended.sort_by_key(|(training, _)| *training);
+    Ok(ended.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 /// Trainings side by side: as many as asked for, or one a core on a CPU backend and one on a GPU, whose queue they would

@@ -16,7 +16,7 @@ use super::{
     progress::{Records, take},
     schedule::alone,
     statistics::{MOMENTUM, follow},
-    update::{Measured, Parts, Updater, cast, is_finite, rounded},
+    update::{Measured, Parts, Rate, Updater, cast, is_finite, rounded},
 };
 use crate::{
     data::Batch,
@@ -138,6 +138,20 @@ impl<N: Network> Learner<N> {
         }
     }
 
+    /// The network and how it is updated, where that is by one thread and in the type of its weights: what can be done for
+    /// several learners together.
+    pub(super) fn alone(&self) -> Option<(&N, &Updater)> {
+        let Replica { network, master, updater } = &self.replica;
+        (master.is_none() && self.helpers.is_empty()).then_some((network, updater))
+    }
+
+    /// The same after so many steps more, [taken elsewhere](Self::alone).
+    pub(super) fn after(self, steps: usize, update: impl FnOnce(N) -> (N, Updater)) -> Self {
+        let (network, updater) = update(self.replica.network);
+        let replica = Replica { network, master: None, updater };
+        Self { replica, steps: self.steps + steps, ..self }
+    }
+
     /// Forward, backward, update; with a probe, watching. The update may be measured whether the rest is watched or not.
     ///
     /// By value, as Burn's optimizers take a network: a handle that stayed behind would make them copy every weight.
@@ -226,6 +240,7 @@ impl<N: Network> Replica<N> {
     }
 
     fn update(mut self, parts: Parts, lr: f64, measure: bool) -> (Self, Option<Measured>) {
+        let lr = &Rate::Same(lr);
         let measured;
         match self.master {
             None => (self.network, measured) = self.updater.step(self.network, parts, lr, measure),

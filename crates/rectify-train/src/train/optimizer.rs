@@ -11,7 +11,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::update::with_value;
+use super::update::{Rate, with_value};
 use crate::experiment::{Experiment, OptimizerKind};
 
 /// An experiment's optimizer and what it remembers.
@@ -61,8 +61,33 @@ impl Optimizer {
         Self { rule, weight_decay: experiment.weight_decay, time: 0, state }
     }
 
+    /// That of several networks side by side, whose own these are: of one rule, after as many steps. `None` of none.
+    pub fn together(optimizers: &[&Self]) -> Option<Self> {
+        let first = *optimizers.first()?;
+        let join = |memories: fn(&State) -> &[Param<Tensor<1>>]| {
+            let count = memories(&first.state).len();
+            let of_place = |place: usize| optimizers.iter().map(move |one| memories(&one.state)[place].val());
+            (0..count).map(|place| memory(Tensor::cat(of_place(place).collect(), 0))).collect()
+        };
+        let state = State { first: join(|state| &state.first), second: join(|state| &state.second) };
+        Some(Self { state, ..first.clone() })
+    }
+
+    /// The one at `place` of so many that this is [made of](Self::together).
+    pub fn apart(&self, place: usize, count: usize) -> Self {
+        let own = |memories: &[Param<Tensor<1>>]| {
+            let own = |all: &Param<Tensor<1>>| {
+                let values = all.dims()[0] / count;
+                memory(all.val().narrow(0, place * values, values))
+            };
+            memories.iter().map(own).collect()
+        };
+        let state = State { first: own(&self.state.first), second: own(&self.state.second) };
+        Self { state, ..*self }
+    }
+
     /// A step by `gradients` at a learning rate. Parameters without a gradient stay.
-    pub fn step<N: Module>(&mut self, network: N, gradients: GradientsParams, lr: f64) -> N {
+    pub fn step<N: Module>(&mut self, network: N, gradients: GradientsParams, lr: &Rate) -> N {
         self.remember(&network);
         self.time = self.time.saturating_add(1);
         network.map(&mut Step { optimizer: self, gradients, lr, place: 0 })
@@ -75,7 +100,7 @@ impl Optimizer {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 let weight = param.val().without_autodiff();
                 let zeros = Tensor::zeros([weight.shape().num_elements()], (&weight.device(), weight.dtype()));
-                self.0.push(Param::from_tensor(zeros).set_require_grad(false));
+                self.0.push(memory(zeros));
             }
         }
         let zeros = || {
@@ -120,7 +145,7 @@ impl Optimizer {
 struct Step<'a> {
     optimizer: &'a mut Optimizer,
     gradients: GradientsParams,
-    lr: f64,
+    lr: &'a Rate,
     place: usize,
 }
 
@@ -137,15 +162,15 @@ impl ModuleMapper for Step<'_> {
                 decay => gradient + weight.clone() * decay,
             };
             match *rule {
-                Rule::Sgd => weight.clone() - decayed(gradient) * lr,
+                Rule::Sgd => weight.clone() - lr.times(decayed(gradient), 1.0),
                 Rule::Momentum(momentum) => {
                     let velocity = recall(&mut state.first[place], decayed(gradient), |velocity, gradient| {
                         velocity * momentum + gradient
                     });
-                    weight - velocity * lr
+                    weight - lr.times(velocity, 1.0)
                 }
                 Rule::Adam => adam(weight.clone(), decayed(gradient), lr, *time, state, place),
-                Rule::AdamW => adam(weight * (1.0 - lr * *weight_decay), gradient, lr, *time, state, place),
+                Rule::AdamW => adam(lr.decay(weight, *weight_decay), gradient, lr, *time, state, place),
             }
         })
     }
@@ -154,7 +179,7 @@ impl ModuleMapper for Step<'_> {
 fn adam<const D: usize>(
     weight: Tensor<D>,
     gradient: Tensor<D>,
-    lr: f64,
+    lr: &Rate,
     time: i32,
     state: &mut State,
     place: usize,
@@ -166,7 +191,11 @@ fn adam<const D: usize>(
         recall(&mut state.second[place], gradient.square(), |mean, square| mean * BETAS[1] + square * (1.0 - BETAS[1]));
     // Both memories begin at 0; this takes that out of their means.
     let [mean_share, square_share] = BETAS.map(|beta| 1.0 - beta.powi(time));
-    weight - (mean * (lr / mean_share)) / ((square / square_share).sqrt() + EPSILON)
+    weight - lr.times(mean, mean_share) / ((square / square_share).sqrt() + EPSILON)
+}
+
+fn memory(values: Tensor<1>) -> Param<Tensor<1>> {
+    Param::from_tensor(values).set_require_grad(false)
 }
 
 /// Updates a memory by something new and gives it back.
@@ -178,7 +207,7 @@ fn recall<const D: usize>(
     let dims = new.dims();
     let flat = [new.shape().num_elements()];
     let empty = Tensor::empty([0], (&new.device(), new.dtype()));
-    let old = std::mem::replace(memory, Param::from_tensor(empty).set_require_grad(false));
+    let old = std::mem::replace(memory, self::memory(empty));
     let (id, old, mapper) = old.consume();
     let updated = update(old, new.reshape(flat));
     *memory = Param::from_mapped_value(id, updated.clone(), mapper);

@@ -83,6 +83,37 @@ impl Parts {
     }
 }
 
+/// A step's learning rate.
+#[derive(Debug, Clone)]
+pub enum Rate {
+    /// One for all parameters.
+    Same(f64),
+    /// One for each of the networks that stand side by side in the parameters' first dimension, `[networks]`.
+    Each(Box<Tensor<1>>),
+}
+
+impl Rate {
+    /// x · rate / divisor.
+    pub fn times<const D: usize>(&self, x: Tensor<D>, divisor: f64) -> Tensor<D> {
+        match self {
+            Self::Same(rate) => x * (rate / divisor),
+            Self::Each(rates) => {
+                let mut dims = [1; D];
+                dims[0] = rates.dims()[0];
+                x * (Tensor::clone(rates) / divisor).reshape(dims)
+            }
+        }
+    }
+
+    /// x · (1 − rate · decay).
+    pub fn decay<const D: usize>(&self, x: Tensor<D>, decay: f64) -> Tensor<D> {
+        match self {
+            Self::Same(rate) => x * (1.0 - rate * decay),
+            Self::Each(_) => x.clone() - self.times(x * decay, 1.0),
+        }
+    }
+}
+
 /// What a step did to each weight, and by which gradients, before clipping.
 pub type Measured = (Update, WeightGradients);
 
@@ -116,8 +147,22 @@ impl Updater {
         self.optimizer.as_ref().is_none_or(Optimizer::is_finite)
     }
 
+    /// That of several networks side by side, whose own these are. `None` where they do not clip each network's gradients
+    /// by themselves.
+    pub fn together(updaters: &[&Self]) -> Option<Self> {
+        let optimizers: Vec<&Optimizer> = updaters.iter().filter_map(|updater| updater.optimizer.as_ref()).collect();
+        let optimizer = Optimizer::together(&optimizers);
+        updaters.iter().all(|updater| updater.clip_norm.is_none()).then_some(Self { optimizer, clip_norm: None })
+    }
+
+    /// The one at `place` of so many that this is [made of](Self::together).
+    pub fn apart(&self, place: usize, count: usize) -> Self {
+        let optimizer = self.optimizer.as_ref().map(|optimizer| optimizer.apart(place, count));
+        Self { optimizer, clip_norm: None }
+    }
+
     /// The network after a step by the sum of `parts` at a learning rate, and what that did, if it is to be measured.
-    pub fn step<N: Module>(&mut self, network: N, mut parts: Parts, lr: f64, measure: bool) -> (N, Option<Measured>) {
+    pub fn step<N: Module>(&mut self, network: N, mut parts: Parts, lr: &Rate, measure: bool) -> (N, Option<Measured>) {
         let mut unclipped = None;
         if let Some(norm) = self.clip_norm {
             let sum = parts.sum(&network);
@@ -127,7 +172,7 @@ impl Updater {
         match &mut self.optimizer {
             None => {
                 let measured = measure.then(Measured::default);
-                let mut descent = Descent { lr, parts, path: Path::default(), measured };
+                let mut descent = Descent { lr: lr.clone(), parts, path: Path::default(), measured };
                 let network = network.map(&mut descent);
                 let measured = descent.measured.map(|(update, clipped)| (update, unclipped.unwrap_or(clipped)));
                 (network, measured)
@@ -217,7 +262,7 @@ pub fn rounded<N: Module>(network: N, master: &N) -> N {
 
 /// Gradient descent, w − η Σ g, as Burn's SGD computes it from the sum over the parts, to the bit.
 struct Descent {
-    lr: f64,
+    lr: Rate,
     parts: Parts,
     path: Path,
     measured: Option<Measured>,
@@ -242,7 +287,7 @@ impl ModuleMapper for Descent {
         let all = self.measured.as_mut().filter(|_| D > 1);
         let mut measured = None;
         let param = with_value(param, |weight| {
-            let (weight, by) = descend(weight, gradients, self.lr, all.is_some());
+            let (weight, by) = descend(weight, gradients, &self.lr, all.is_some());
             measured = by;
             weight
         });
@@ -257,28 +302,32 @@ impl ModuleMapper for Descent {
 fn descend<const D: usize>(
     weight: Tensor<D>,
     gradients: Vec<Tensor<D>>,
-    lr: f64,
+    lr: &Rate,
     measure: bool,
 ) -> (Tensor<D>, Option<(Moved, Norm)>) {
     let tensors: Vec<&Tensor<D>> = std::iter::once(&weight).chain(&gradients).collect();
-    if in_memory(&tensors, |_| ()).is_none() {
+    let one = match lr {
+        Rate::Same(rate) => in_memory(&tensors, |_| *rate),
+        Rate::Each(_) => None,
+    };
+    let Some(rate) = one else {
         let Some(gradient) = gradients.into_iter().reduce(|sum, gradient| sum + gradient) else {
             return (weight, None);
         };
         let before = measure.then(|| (weight.clone(), gradient.clone()));
-        let weight = weight - gradient * lr;
+        let weight = weight - lr.times(gradient, 1.0);
         let flat = |tensor: Tensor<D>| tensor.flatten::<1>(0, D - 1);
         let measured = before
             .map(|(before, gradient)| (Moved::between(flat(before), flat(weight.clone())), Norm::of(flat(gradient))));
         return (weight, measured);
-    }
+    };
     let (device, values) = (weight.device(), weight.shape().num_elements());
     // The weight's own memory, unless another handle shares it.
     let mut data = weight.into_data();
     let weights = data.as_mut_slice().expect("`in_memory` gives f32 only");
     let gradients: Vec<&Tensor<D>> = gradients.iter().collect();
     let sums = in_memory(&gradients, |gradients| {
-        let pass = OnePass { weights, gradients, lr: lr as f32, measure };
+        let pass = OnePass { weights, gradients, lr: rate as f32, measure };
         Arch::new().dispatch(pass)
     });
     let measured = sums.filter(|_| measure).map(|sums| {
@@ -417,7 +466,8 @@ mod tests {
                 let mut burn = SgdConfig::new().init();
                 let expected = burn.step(0.3, layer.clone(), parts.sum(&layer));
 
-                let (found, _) = Updater::new(&experiment).step(layer.clone(), parts.clone(), 0.3, false);
+                let rate = Rate::Same(0.3);
+                let (found, _) = Updater::new(&experiment).step(layer.clone(), parts.clone(), &rate, false);
                 assert_eq!(values(&found), values(&expected), "{count} parts");
                 assert_ne!(values(&found), values(&layer), "the layer that was shared is as it was");
                 assert!(found.weight.is_require_grad() && found.weight.id == layer.weight.id);
@@ -425,7 +475,7 @@ mod tests {
                 // Alone, in place, and measured.
                 let expected_update = update_between(weights(&layer), weights(&expected));
                 let expected_gradients = weight_gradients(&layer, &parts.sum(&layer));
-                let (in_place, measured) = Updater::new(&experiment).step(layer, parts, 0.3, true);
+                let (in_place, measured) = Updater::new(&experiment).step(layer, parts, &rate, true);
                 assert_eq!(values(&in_place), values(&expected), "{count} parts, in place");
                 assert_eq!(format!("{measured:?}"), format!("{:?}", Some((expected_update, expected_gradients))));
             }
@@ -436,7 +486,7 @@ mod tests {
     fn what_has_no_gradient_stays() {
         let layer = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
         let parts = Parts::new(vec![GradientsParams::new()]);
-        let (found, _) = Updater::new(&Experiment::default()).step(layer.clone(), parts, 0.1, false);
+        let (found, _) = Updater::new(&Experiment::default()).step(layer.clone(), parts, &Rate::Same(0.1), false);
         assert_eq!(values(&found), values(&layer));
     }
 }

@@ -2,6 +2,7 @@
 
 mod mnist;
 mod updates;
+mod vectorised;
 
 use std::sync::{
     LazyLock,
@@ -334,9 +335,10 @@ fn on_grid<R: Send, E: Send>(
         let network = Model::new(experiment, activation, shape, *seed, &device.clone().autodiff());
         Ok(Trainer::new(network, activation, *seed, experiment, data))
     };
-    let (jobs, all): (_, Vec<usize>) = (grid::jobs(experiment, &device), (0..trainings.len()).collect());
+    let jobs = grid::jobs(experiment, &device);
+    let groups = grid::groups(&trainings, shape, jobs);
     let finished = |i: usize, run: Run, _: Model| finished(i, run);
-    grid::run(jobs, &all, &AtomicBool::new(false), &begin, &|_, _| {}, &finished)
+    grid::run(jobs, &groups, &AtomicBool::new(false), &begin, &|_, _| {}, &finished)
 }
 
 #[test]

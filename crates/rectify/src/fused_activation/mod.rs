@@ -13,9 +13,10 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::Activation,
-    operands::float,
-    relu::{ConfigError, GradientRule},
+    activation::{Activation, Sigmoid, Tanh},
+    fused_linear::FusedLinearOps as _,
+    operands::{Operands, constant, float},
+    relu::{ConfigError, GradientRule, ReluOps as _},
 };
 
 /// φ of a [`FusedLinear`](crate::FusedLinear) and of a [`FusedConv2d`](crate::FusedConv2d).
@@ -59,6 +60,51 @@ impl FusedActivation {
             Self::Function(function) => function.needs_input(),
             Self::Identity | Self::Sigmoid | Self::Tanh => false,
         }
+    }
+
+    /// φ(z) by itself, for a layer whose product is computed elsewhere; any shape.
+    pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Identity => z,
+            Self::Relu(rule) => Tensor::from_dispatch(Dispatch::rectify_relu(float(z), rule)),
+            Self::Sigmoid => Sigmoid.forward(z),
+            Self::Tanh => Tanh.forward(z),
+            Self::Function(function) => function.forward(z),
+        }
+    }
+
+    /// φ′ · grad, as a layer's backward pass computes it. It tracks nothing: gradients are constants.
+    ///
+    /// `kept` is z where the activation [keeps that](Self::keeps_preactivations), and otherwise φ(z).
+    ///
+    /// # Shapes
+    ///
+    /// - kept, grad and what is given back: the same
+    ///
+    /// # Panics
+    ///
+    /// Where `grad` is not of the shape, type and device of `kept`.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use rectify::FusedActivation;
+    ///
+    /// let output = FusedActivation::Sigmoid.forward(Tensor::<3>::zeros([2, 3, 4], &Device::flex()));
+    /// let gradient = FusedActivation::Sigmoid.backward(output.clone(), output.ones_like());
+    /// assert_eq!(gradient.into_data().to_vec::<f32>().unwrap(), [0.25; 24]);
+    /// ```
+    #[track_caller]
+    pub fn backward<const D: usize>(self, kept: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
+        let (dims, kept, grad) = (kept.dims(), constant(kept), constant(grad));
+        Operands::like("FusedActivation::backward", &kept).check("grad", &grad, dims);
+        // As a layer's rows, whose kernels these are.
+        let columns = dims[D - 1];
+        let rows = |x: Tensor<D>| {
+            let rows = x.shape().num_elements() / columns.max(1);
+            x.reshape([rows, columns]).into_dispatch()
+        };
+        let (gradient, _) = Dispatch::rectify_fused_linear_z_backward(rows(kept), rows(grad), self, false);
+        Tensor::<2>::from_dispatch(gradient).reshape(dims)
     }
 }
 

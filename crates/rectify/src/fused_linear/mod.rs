@@ -9,7 +9,7 @@ use crate::{
     operands::{Operands, constant, float},
     relu::ConfigError,
 };
-use backward::FusedLinearOps as _;
+pub(crate) use backward::FusedLinearOps;
 use burn::{
     backend::{Dispatch, DispatchTensor},
     config::Config,
