@@ -109,6 +109,29 @@ fn shards_of_a_sweep_are_joined_and_what_is_missing_is_named() {
 }
 
 #[test]
+fn points_of_one_network_are_batched_and_have_the_same_numbers_to_rounding() {
+    let place = Place::new();
+    place.run(&format!("{SWEEP} --jobs 1 --out alone")).success();
+    place.run(&format!("{SWEEP} --jobs 1 --vectorise --out together")).success();
+    let runs = |folder: &str| -> Vec<Value> {
+        let points = points(&place, folder);
+        points.as_array().unwrap().iter().flat_map(|point| point["runs"].as_array().unwrap().clone()).collect()
+    };
+    let (alone, together) = (runs("alone"), runs("together"));
+    assert_eq!((alone.len(), together.len()), (16, 16));
+    for (one, other) in alone.iter().zip(&together) {
+        for same in ["activation", "seed", "status", "steps"] {
+            assert_eq!(one[same], other[same]);
+        }
+        // A sample whose two largest logits are equal but for rounding may be classified otherwise.
+        let [one, other] = [one, other].map(|run| run["test_accuracy"].as_f64().unwrap());
+        assert!((one - other).abs() < 0.02, "{one} alone, {other} together");
+    }
+    let settings = place.read("together/points/hidden=8+lr=0.3/config.toml");
+    assert!(settings.contains("vectorise = true"), "{settings}");
+}
+
+#[test]
 fn what_cannot_be_swept_is_refused_before_anything_is_written() {
     let place = Place::new();
     for (flags, parts) in [

@@ -27,6 +27,39 @@ fn threads_share_a_training_which_stays_the_same_to_rounding_and_to_the_bit_agai
 }
 
 #[test]
+fn trainings_whose_steps_are_batched_are_those_that_are_not_to_rounding_and_go_on_either_way() {
+    let place = Place::new();
+    let flags = format!("{SMALL} --activations gelu,tanh,prelu --seeds 3");
+    place.run(&format!("compare {flags} --epochs 2 --out alone")).success();
+    let assert = place.run(&format!("compare {flags} --epochs 1 --vectorise --out together")).success();
+    assert!(stderr(&assert).contains("vectorise: prelu"), "{}", stderr(&assert));
+    place.run("compare --epochs 2 --resume together").success();
+    let (alone, together) = (place.results("alone"), place.results("together"));
+    assert!(together.experiment.vectorise);
+    assert_eq!(together.runs.len(), 9);
+    for (one, other) in alone.runs.iter().zip(&together.runs) {
+        assert_eq!((&one.activation, one.seed, one.steps), (&other.activation, other.seed, other.steps));
+        for (one, other) in one.epochs.iter().zip(&other.epochs) {
+            assert_eq!((one.step, one.layers.len()), (other.step, other.layers.len()));
+            let losses = one.test_loss.zip(other.test_loss).expect("finite");
+            assert!(
+                (losses.0 - losses.1).abs() < 1e-4 * losses.0,
+                "{}, seed {}: {losses:?}",
+                other.activation,
+                other.seed
+            );
+        }
+    }
+    // Without the flag, what is there goes on by itself.
+    let text = fs::read_to_string(place.path("together/config.toml")).expect("it is there");
+    fs::write(place.path("plain.toml"), text.replace("vectorise = true\n", "")).expect("it can be written");
+    place.run("compare --config plain.toml --epochs 3 --resume together").success();
+    assert!(place.results("together").runs.iter().all(|run| run.epochs.len() == 4));
+
+    place.refuses("train --vectorise --out out", 2, &["vectorise", "`rectify compare` trains several"]);
+}
+
+#[test]
 fn a_training_that_diverges_is_a_result_with_its_step() {
     let place = Place::new();
     let flags = "--hidden 8,8,8 --activations relu,tanh --seeds 1 --epochs 3 --lr 1e6";

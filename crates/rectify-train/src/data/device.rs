@@ -47,7 +47,7 @@ enum Images {
 
 #[derive(Debug)]
 struct Bytes {
-    pixels: Vec<u8>,
+    pixels: Arc<Vec<u8>>,
     /// Pixels of an image, all channels together.
     width: usize,
     /// By channel.
@@ -181,8 +181,8 @@ impl Dataset {
         };
         // Of the others, batches are slices: views of numbers that are there.
         let train = match (dtype, &self.train.features) {
-            (DType::F32, Features::Pixels(_)) if backend::adapter_name(device).is_none() => {
-                DeviceSamples::bytes(&self.train, width, &standardised, device)
+            (DType::F32, Features::Pixels(pixels)) if backend::adapter_name(device).is_none() => {
+                DeviceSamples::bytes(&self.train, pixels, width, &standardised, device)
             }
             _ => copy(&self.train),
         };
@@ -223,9 +223,9 @@ impl DeviceSamples {
         Self { images: Images::Blocks(blocks.collect()), labels: labels(samples, device) }
     }
 
-    fn bytes(samples: &Samples, width: usize, values: &[[f64; 256]], device: &Device) -> Self {
+    fn bytes(samples: &Samples, pixels: &Arc<Vec<u8>>, width: usize, values: &[[f64; 256]], device: &Device) -> Self {
         let scales = values.iter().map(Scale::new).collect();
-        let bytes = Bytes { pixels: samples.pixels().to_vec(), width, scales, device: device.clone() };
+        let bytes = Bytes { pixels: Arc::clone(pixels), width, scales, device: device.clone() };
         Self { images: Images::Bytes(Arc::new(bytes)), labels: labels(samples, device) }
     }
 

@@ -75,6 +75,7 @@ mod table;
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rand::{SeedableRng, seq::SliceRandom};
@@ -429,7 +430,7 @@ fn pair(images: Idx, layout: Layout, labels: Idx, labels_path: &Path) -> Result<
     let labels = labels.into_labels().map_err(|reason| wrong("label", reason))?;
     let mut pixels = images.bytes;
     layout.arrange(&mut pixels);
-    Ok(Samples { features: Features::Pixels(pixels), labels, classes: 0 })
+    Ok(Samples { features: Features::Pixels(Arc::new(pixels)), labels, classes: 0 })
 }
 
 /// Whether the files of a data set are where they are looked for. Whether they are sound is another question.

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use image::{ColorType, DynamicImage, imageops::FilterType};
@@ -135,7 +136,9 @@ pub fn read(folder: &Path, side: Option<usize>) -> Result<Pictures, DataError> {
     }
     let mut images = images.into_iter();
     let mut samples = |of: &[(PathBuf, u16)]| Samples {
-        features: Features::Pixels(images.by_ref().take(of.len()).flat_map(|image| pixels(&image, colour)).collect()),
+        features: Features::Pixels(Arc::new(
+            images.by_ref().take(of.len()).flat_map(|image| pixels(&image, colour)).collect(),
+        )),
         labels: of.iter().map(|(_, label)| *label).collect(),
         classes: class_names.len(),
     };

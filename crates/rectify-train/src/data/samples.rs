@@ -1,6 +1,9 @@
 //! Samples with their classes, and what they are standardised by.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::{
+    hash::{DefaultHasher, Hasher},
+    sync::Arc,
+};
 
 use rayon::prelude::*;
 
@@ -18,8 +21,8 @@ pub struct Samples {
 /// What a network is fed, before standardisation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Features {
-    /// Of pictures.
-    Pixels(Vec<u8>),
+    /// Of pictures. A device whose memory is this process's shares them.
+    Pixels(Arc<Vec<u8>>),
     /// Of a table, row by row.
     Numbers(Vec<f64>),
 }

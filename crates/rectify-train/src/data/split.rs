@@ -1,5 +1,7 @@
 //! Which training samples are set aside for validation.
 
+use std::sync::Arc;
+
 use super::{DataError, Samples, samples::Features, shuffled};
 
 /// One in this many samples of the training files is set aside for validation.
@@ -25,7 +27,7 @@ pub(super) fn split(train: &mut Samples, size: usize, train_size: Option<usize>)
     }
 
     let features = match &mut train.features {
-        Features::Pixels(pixels) => Features::Pixels(part(pixels, size, &is_validation, kept)),
+        Features::Pixels(pixels) => Features::Pixels(Arc::new(part(Arc::make_mut(pixels), size, &is_validation, kept))),
         Features::Numbers(numbers) => Features::Numbers(part(numbers, size, &is_validation, kept)),
     };
     let labels = part(&mut train.labels, 1, &is_validation, kept);
