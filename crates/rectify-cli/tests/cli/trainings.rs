@@ -39,15 +39,11 @@ fn trainings_whose_steps_are_batched_are_those_that_are_not_to_rounding_and_go_o
     assert_eq!(together.runs.len(), 9);
     for (one, other) in alone.runs.iter().zip(&together.runs) {
         assert_eq!((&one.activation, one.seed, one.steps), (&other.activation, other.seed, other.steps));
+        let what = format!("{}, seed {}", one.activation, one.seed);
         for (one, other) in one.epochs.iter().zip(&other.epochs) {
             assert_eq!((one.step, one.layers.len()), (other.step, other.layers.len()));
             let losses = one.test_loss.zip(other.test_loss).expect("finite");
-            assert!(
-                (losses.0 - losses.1).abs() < 1e-4 * losses.0,
-                "{}, seed {}: {losses:?}",
-                other.activation,
-                other.seed
-            );
+            assert!((losses.0 - losses.1).abs() < 1e-4 * losses.0, "{what}: {losses:?}");
         }
     }
     // Without the flag, what is there goes on by itself.

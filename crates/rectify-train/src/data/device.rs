@@ -147,7 +147,7 @@ fn on([factor, summand]: [f64; 2], pixel: u8) -> f32 {
 }
 
 /// The largest tensor that every WebGPU adapter takes, in bytes (`maxStorageBufferBindingSize`).
-const LARGEST_ON_GPU: usize = 1 << 27;
+pub(crate) const LARGEST_ON_GPU: usize = 1 << 27;
 
 /// Samples of one step.
 #[derive(Debug, Clone)]

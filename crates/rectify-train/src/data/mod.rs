@@ -82,6 +82,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+pub(crate) use self::device::LARGEST_ON_GPU;
 use self::{
     classes::Classes, find::Source, layout::Layout, pictures::Pictures, samples::Features, split::split, table::Table,
 };

@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, num::NonZero, ops::ControlFlow, sync::atomic::AtomicBool, thread};
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
 use super::{Event, Group, Trainer, schedule::in_turns};
 use crate::{
     activation::Activation,
+    data::LARGEST_ON_GPU,
     experiment::Experiment,
     network::{Model, Shape},
     record::Run,
@@ -40,9 +41,6 @@ pub fn trainings(experiment: &Experiment) -> Vec<Training> {
     experiment.seeds().into_iter().enumerate().flat_map(of_seed).collect()
 }
 
-/// The largest tensor of a step that is taken together, in numbers: what every WebGPU adapter takes (2²⁷ bytes) in f32.
-const LARGEST: usize = 1 << 25;
-
 /// Which trainings are to take their steps together, by their places: each by itself unless their experiments
 /// [vectorise](Experiment::vectorise). A group is no larger than what is needed for all of `jobs` to have one, and than what
 /// fits a GPU's tensors.
@@ -72,7 +70,8 @@ fn most(experiment: &Experiment, shape: Shape) -> usize {
     let widths: Vec<usize> = [pixels].into_iter().chain(experiment.hidden()).chain([shape.classes]).collect();
     let batch = widths.iter().map(|width| width.saturating_mul(experiment.batch_size));
     let weights = widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1]));
-    (LARGEST / batch.chain(weights).max().unwrap_or(1).max(1)).max(1)
+    let largest = LARGEST_ON_GPU / DType::from(experiment.dtype).size();
+    (largest / batch.chain(weights).max().unwrap_or(1).max(1)).max(1)
 }
 
 /// Trains, `jobs` groups of trainings side by side, and gives what `finished` makes of each training back in the order of

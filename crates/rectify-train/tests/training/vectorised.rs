@@ -233,7 +233,7 @@ fn groups_are_of_one_network_and_fit_jobs_and_tensors() {
     let expected = [vec![0, 1, 2, 3, 4], vec![5, 6], vec![7], vec![8], vec![9], vec![10]];
     assert_eq!(grid::groups(&all, shape, 1), expected);
     assert_eq!(grid::groups(&all, shape, 2)[..4], [vec![0, 1, 2], vec![3, 4], vec![5], vec![6]]);
-    // 2²⁵ numbers are the pixels of 20 batches of 2048 samples and some.
+    // 2²⁷ bytes are the pixels of 20 batches of 2048 samples and some.
     let large = trainings(&Experiment { batch_size: 2048, ..experiment("relu") }, &[0.1; 50]);
     let sizes: Vec<usize> = grid::groups(&large, shape, 1).iter().map(Vec::len).collect();
     assert_eq!(sizes, [20, 20, 10]);
