@@ -27,7 +27,7 @@ fn threads_share_a_training_which_stays_the_same_to_rounding_and_to_the_bit_agai
 }
 
 #[test]
-fn trainings_whose_steps_are_batched_are_those_that_are_not_to_rounding_and_go_on_either_way() {
+fn trainings_whose_steps_are_batched_are_those_that_are_not_to_rounding_and_go_on() {
     let place = Place::new();
     let flags = format!("{SMALL} --activations gelu,tanh,prelu --seeds 3");
     place.run(&format!("compare {flags} --epochs 2 --out alone")).success();
@@ -46,11 +46,9 @@ fn trainings_whose_steps_are_batched_are_those_that_are_not_to_rounding_and_go_o
             assert!((losses.0 - losses.1).abs() < 1e-4 * losses.0, "{what}: {losses:?}");
         }
     }
-    // Without the flag, what is there goes on by itself.
-    let text = fs::read_to_string(place.path("together/config.toml")).expect("it is there");
-    fs::write(place.path("plain.toml"), text.replace("vectorise = true\n", "")).expect("it can be written");
-    place.run("compare --config plain.toml --epochs 3 --resume together").success();
-    assert!(place.results("together").runs.iter().all(|run| run.epochs.len() == 4));
+    // What was begun without can go on with it.
+    place.run("compare --epochs 3 --resume alone --vectorise").success();
+    assert!(place.results("alone").runs.iter().all(|run| run.epochs.len() == 4));
 
     place.refuses("train --vectorise --out out", 2, &["vectorise", "`rectify compare` trains several"]);
 }
