@@ -9,7 +9,7 @@ use rectify_train::{
     experiment::{Experiment, ModelKind, ProbeEvery},
     network::Model,
     observe::weights,
-    train::train,
+    train::{Group, Trainer},
 };
 
 /// What training leaves behind: losses on the way, and all weights.
@@ -18,7 +18,8 @@ struct Trained {
     weights: Vec<f64>,
 }
 
-fn run(experiment: &Experiment, device: &Device) -> Trained {
+/// The training of seed 0, by itself or with its steps together with those of another seed at another rate.
+fn run(experiment: &Experiment, device: &Device, together: bool) -> Trained {
     let dataset = Dataset::load("mnist", Some(1024)).expect("MNIST comes with the repository");
     let shape = dataset.shape();
     let data = dataset.to_device(device, experiment.dtype.into());
@@ -31,9 +32,18 @@ fn run(experiment: &Experiment, device: &Device) -> Trained {
         ..data
     };
     let activation = &experiment.activations[0];
-    let network = Model::new(experiment, activation, shape, 0, &device.clone().autodiff());
-    let never = AtomicBool::new(false);
-    let (network, run) = train(network, activation, 0, experiment, &data, &never, &mut |_| {});
+    let other = Experiment { lr: Some(experiment.learning_rate() / 2.0), ..experiment.clone() };
+    let trainer = |experiment, seed| {
+        let network = Model::new(experiment, activation, shape, seed, &device.clone().autodiff());
+        Trainer::new(network, activation, seed, experiment, &data)
+    };
+    let mut all = vec![(0, trainer(experiment, 0))];
+    all.extend(together.then(|| (1, trainer(&other, 1))));
+    let (mut group, mut ended) = (Group::new(all), Vec::new());
+    while !group.is_empty() {
+        ended.extend(group.epoch(&AtomicBool::new(false), &|_, _| {}));
+    }
+    let (_, network, run) = ended.into_iter().find(|(training, ..)| *training == 0).expect("it has ended");
     let weights = weights(&network).into_iter().flat_map(|(_, weight)| weight.into_data().iter().collect::<Vec<f64>>());
     Trained {
         losses: run.probes.iter().map(|step| step.loss.expect("the loss is finite")).collect(),
@@ -49,9 +59,12 @@ fn run(experiment: &Experiment, device: &Device) -> Trained {
 fn stay_together(experiment: &Experiment) {
     const TOLERANCE: f64 = 1e-5;
 
-    let reference = run(experiment, &backend::open("flex").expect("flex needs nothing"));
+    let reference = run(experiment, &backend::open("flex").expect("flex needs nothing"), false);
     assert!(reference.losses.len() > 1, "there is something to compare");
-    for name in ["ndarray", "wgpu"] {
+    // A network with convolutions takes its steps by itself.
+    let batched = experiment.model == ModelKind::Mlp;
+    let others = ["flex", "ndarray", "wgpu"].into_iter().flat_map(|name| [(name, false), (name, true)]);
+    for (name, together) in others.filter(|(name, together)| if *together { batched } else { *name != "flex" }) {
         let device = match backend::open(name) {
             Ok(device) => device,
             Err(error) if std::env::var_os("CI").is_some() => {
@@ -64,7 +77,8 @@ fn stay_together(experiment: &Experiment) {
                 continue;
             }
         };
-        let found = run(experiment, &device);
+        let found = run(experiment, &device, together);
+        let name = if together { &format!("{name}, together") } else { name };
         assert_eq!(found.losses.len(), reference.losses.len());
         for (i, (expected, found)) in reference.losses.iter().zip(&found.losses).enumerate() {
             let error = (found - expected).abs() / expected;
