@@ -23,8 +23,9 @@
 //! tensors where they are and judges nothing.
 //!
 //! [`train`] is the loop: a step (`learner`), what it does to the weights (`update`, `optimizer`), what is measured
-//! between steps (`measure`), which training runs on which thread (`schedule`, `grid`). It tells an observer what happens
-//! and offers its state to be saved; it opens no file.
+//! between steps (`measure`), one training (`trainer`) or several whose steps are one batched program (`batched`), and
+//! which of them runs on which thread (`schedule`, `grid`). It tells an observer what happens and offers its state to be
+//! saved; it opens no file.
 //!
 //! [`record`] is plain data: a run, its epochs, its layers. What `train` measured leaves as records, and everything that
 //! is said of a training is said from them.
