@@ -218,6 +218,20 @@ mod tests {
     }
 
     #[test]
+    fn an_estimate_has_its_interval_where_there_is_one_and_it_is_not_exact() {
+        let of = |low, high, confidence| Estimate { mean: 0.0512, std: None, low, high, confidence };
+        assert_eq!(estimate(&of(Some(0.049), Some(0.0534), 0.95)), "0.0512 (0.0490 to 0.0534)");
+        assert_eq!(estimate(&of(Some(0.0512), Some(0.0512), 1.0)), "0.0512");
+        assert_eq!(estimate(&of(None, Some(0.0534), 0.95)), "0.0512");
+    }
+
+    #[test]
+    fn decimals_are_as_many_as_asked_for_below_ten_million() {
+        assert_eq!([fixed(-12.3456, 1), fixed(-0.04, 1), fixed(9_999_999.0, 1)], ["-12.3", "0.0", "9999999.0"]);
+        assert_eq!([fixed(1e7, 1), fixed(-1e7, 1), fixed(f64::NAN, 1)], ["1.00e7", "-1.00e7", ABSENT]);
+    }
+
+    #[test]
     fn lists_and_counts_read_as_english() {
         assert_eq!(list(&["relu"]), "relu");
         assert_eq!(list(&["relu", "tanh", "sigmoid"]), "relu, tanh and sigmoid");

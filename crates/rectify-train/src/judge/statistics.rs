@@ -297,6 +297,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn wilsons_interval_is_the_published_one_and_the_same_from_either_end() {
+        // Newcombe 1998, Two-sided confidence intervals for the single proportion, table I, method 3.
+        for (hits, trials, low, high) in
+            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+        {
+            let of_hits = wilson(hits, trials);
+            close(of_hits.0, low, 5.1e-5);
+            close(of_hits.1, high, 5.1e-5);
+            let of_misses = wilson(trials - hits, trials);
+            close(of_misses.0, 1.0 - of_hits.1, 1e-12);
+            close(of_misses.1, 1.0 - of_hits.0, 1e-12);
+        }
+        assert_eq!(wilson(0, 0), (0.0, 1.0));
+    }
+
+    #[test]
+    fn a_confidence_is_between_0_and_1() {
+        for confidence in [0.0, 1.0, -0.5, f64::NAN] {
+            assert!(std::panic::catch_unwind(|| estimate_at(&[1.0, 2.0], confidence)).is_err(), "{confidence}");
+        }
+    }
+
     fn named(names: &str) -> Experiment {
         let activations = names.split(',').map(|name| name.parse().unwrap()).collect();
         Experiment { activations, ..Experiment::default() }

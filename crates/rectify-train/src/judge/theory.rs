@@ -322,6 +322,43 @@ mod tests {
     }
 
     #[test]
+    fn what_begins_a_network_is_its_weights_its_biases_and_its_inputs() {
+        let default = Experiment::default();
+        let first = |activation: &str, init: Init, input: f64| {
+            let activation = activation.parse().expect("the activation is known");
+            before_training(&default, &activation, init, input).expect("it is plain")[0]
+        };
+        // Without an activation a layer's factor is σw², and its root of the gradient's RMS: four layers are its square.
+        // Of N(0, std²) for 128 inputs it is 128 std².
+        let linear = [
+            (Init::HeNormal, 2.0),
+            (Init::HeUniform, 2.0),
+            (Init::XavierUniform, 1.0),
+            (Init::LecunNormal, 1.0),
+            (Init::Normal(0.05), 0.32),
+            (Init::Gain(1.5), 2.25),
+        ];
+        for (init, weight_variance) in linear {
+            close(first("none", init, 1.0), weight_variance * weight_variance, 1e-9);
+        }
+        // Tanh's slope depends on the size of what it is given. U(±1 / √128) has the variance 1 / 384.
+        for input in [0.25, 1.0, 9.0] {
+            let tanh = network("tanh", 1.0 / 3.0, 1.0 / 384.0);
+            let expected = tanh.gradient_profile(&tanh.variances(input / 3.0 + 1.0 / 384.0, 5))[0];
+            close(first("tanh", Init::TorchDefault, input), expected, 1e-12);
+            let xavier = network("tanh", 1.0, 0.0);
+            let expected = xavier.gradient_profile(&xavier.variances(input, 5))[0];
+            close(first("tanh", Init::XavierNormal, input), expected, 1e-12);
+        }
+        // Biases that are 0 by a setting of their own.
+        let zero = Experiment { bias_init: Some(0.0), ..default.clone() };
+        let tanh = network("tanh", 1.0 / 3.0, 0.0);
+        let expected = tanh.gradient_profile(&tanh.variances(1.0 / 3.0, 5));
+        let found = before_training(&zero, &tanh.activation, Init::TorchDefault, 1.0).expect("it is plain");
+        found.iter().zip(&expected).for_each(|(found, expected)| close(*found, *expected, 1e-12));
+    }
+
+    #[test]
     fn glorots_compromise_meets_both_conditions_where_widths_are_equal() {
         let (forward, backward, compromise) = glorot_variances(128, 128);
         assert_eq!((forward, backward), (compromise, compromise));

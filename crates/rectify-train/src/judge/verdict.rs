@@ -434,6 +434,54 @@ mod tests {
     }
 
     #[test]
+    fn what_is_open_says_how_many_seeds_would_settle_it() {
+        let open = |hypothesis: Hypothesis, sample: Sample| {
+            let decision = decide(&[(hypothesis, &sample)]).remove(0);
+            (decision.verdict == Verdict::NotSettled).then_some((decision.leans?, decision.seeds_needed))
+        };
+        // Four of four take one more; nine of ten, if the exception came first, seventeen: as in `anytime`.
+        let effects = |first: f64, others: f64, n: usize| {
+            Sample::Effects([first].into_iter().chain((1..n).map(|_| others)).collect())
+        };
+        assert_eq!(open(ABOVE, effects(5.0, 5.0, 4)), Some((true, Some(5))));
+        assert_eq!(open(ABOVE, effects(0.0, 0.0, 4)), Some((false, Some(5))));
+        assert_eq!(open(ABOVE, effects(0.0, 5.0, 10)), Some((true, Some(17))));
+        assert_eq!(open(ABOVE, effects(5.0, 0.0, 10)), Some((false, Some(17))));
+        assert_eq!(open(ABOVE, Sample::Effects([0.0, 5.0].repeat(5))), Some((true, None)));
+        let events = |first: bool, others: bool, n: usize| {
+            Sample::Events([first].into_iter().chain((1..n).map(|_| others)).collect())
+        };
+        for (hypothesis, event) in [(Hypothesis::MOST, true), (Hypothesis::FEW, false)] {
+            assert_eq!(open(hypothesis, events(event, event, 4)), Some((true, Some(5))));
+            assert_eq!(open(hypothesis, events(!event, !event, 4)), Some((false, Some(5))));
+            assert_eq!(open(hypothesis, events(!event, event, 10)), Some((true, Some(17))));
+            assert_eq!(open(hypothesis, events(event, !event, 10)), Some((false, Some(17))));
+        }
+        // That four fifths do it is soon refuted and takes long to confirm, and so that one fifth does.
+        let [often, seldom] = [(Direction::Above, 0.3), (Direction::Below, 0.7)]
+            .map(|(direction, null)| Hypothesis::difference(direction, null, 0.5));
+        for (hypothesis, event) in [(often, true), (seldom, false)] {
+            let long = trials_needed(4, 4, 0.8, ERROR_RATE, 100);
+            assert!(long.is_some_and(|long| long > 10), "{long:?}");
+            assert_eq!(open(hypothesis, events(event, event, 4)), Some((true, long)));
+            assert_eq!(open(hypothesis, events(!event, !event, 1)), Some((false, Some(2))));
+            assert_eq!(open(hypothesis, events(!event, !event, 2)), None);
+        }
+        assert_eq!(decide(&[(ABOVE, &effects(5.0, 5.0, 5))])[0].seeds_needed, None, "it is settled");
+    }
+
+    #[test]
+    fn regions_and_verdicts_read_as_english() {
+        let regions = [Hypothesis::MOST, Hypothesis::FEW, Hypothesis::ratio(Direction::Within, 4.0)];
+        assert_eq!(regions.map(|region| region.to_string()), ["above 0.5", "below 0.5", "between 0.25 and 4"]);
+        let verdicts = [Verdict::Confirmed, Verdict::Refuted, Verdict::Qualified, Verdict::NotSettled];
+        assert_eq!(
+            verdicts.map(|verdict| format!("{verdict:<12}|")),
+            ["confirmed   |", "refuted     |", "qualified   |", "not settled |"]
+        );
+    }
+
+    #[test]
     fn what_could_not_be_measured_takes_nothing_from_the_others() {
         let (void, scarce) = (Sample::Void("busy".to_owned()), Sample::Effects(vec![5.0; 5]));
         assert_eq!(verdicts(&[(ABOVE, &void), (ABOVE, &scarce)]), [Verdict::NotSettled, Verdict::Confirmed]);

@@ -8,7 +8,7 @@ use rectify_train::{
 
 use super::{
     made::{TEN_CLASSES, looked_at},
-    network::with_accuracies,
+    network::{network, with_accuracies},
 };
 
 #[test]
@@ -102,4 +102,45 @@ fn one_fall_in_accuracy_is_no_oscillation_and_two_are() {
     assert!(findings(&[0.1, 0.8, 0.7, 0.85, 0.75]).contains(&"oscillating-loss"));
     // As often, but by less than five points.
     assert!(!findings(&[0.1, 0.8, 0.77, 0.85, 0.82]).contains(&"oscillating-loss"));
+}
+
+#[test]
+fn a_diagnosis_is_told_in_a_line_or_in_many() {
+    let sound = network(3, 5, |_, _, _| {});
+    assert_eq!(diagnose(&Case::of(&sound), DETECTORS).line(), "");
+    let huge = |layers: usize, dead: Option<f64>| {
+        network(4, layers, move |look, _, layer| {
+            layer.update_to_weight_ratio = Some(if look == 2 { 0.5 } else { 1e-3 });
+            layer.dead_fraction = dead.filter(|_| look == 3).or(Some(0.0));
+        })
+    };
+    let run = huge(5, None);
+    let diagnosis = diagnose(&Case::of(&run), DETECTORS);
+    let says = "one step changes hidden.0, hidden.1, hidden.2 and 2 more layers by 0.500 times its size";
+    let cause = "learning-rate-too-high (68 %)";
+    let remedy = "lower the learning rate by a factor of 10";
+    assert_eq!(diagnosis.line(), format!("{says}; likely cause: {cause}; {remedy}."));
+    assert_eq!(diagnosis.severity(), Some(Severity::Warning));
+    let because = diagnosis.causes[0].because;
+    assert_eq!(
+        diagnosis.to_string(),
+        format!(
+            "relu seed 0: not healthy\n  warning: {says} (update-too-large)\n    update over weight 0.500 (threshold \
+             0.100)\n    {}\n  cause: {cause}, as {because}; remedy: {remedy}",
+            diagnosis.findings[0].explanation
+        )
+    );
+    // The worst is first, and the others are counted; a piece of information is none of them.
+    let run = huge(4, Some(0.6));
+    let line = diagnose(&Case::of(&run), DETECTORS).line();
+    assert!(line.starts_with("60 % of the hidden units are dead, at step 300 (and 1 more); likely cause: "), "{line}");
+    let run = huge(4, Some(0.2));
+    let line = diagnose(&Case::of(&run), DETECTORS).line();
+    let four = "one step changes hidden.0, hidden.1, hidden.2 and hidden.3 by 0.500 times its size; likely";
+    assert!(line.starts_with(four), "{line}");
+    // Settings are told where they are known, and layers of ours by their place.
+    let experiment = Experiment::default();
+    let told = diagnose(&Case { experiment: Some(&experiment), ..Case::of(&run) }, DETECTORS).to_string();
+    assert!(told.contains("one step changes layer 1, layer 2, layer 3 and layer 4 by"), "{told}");
+    assert!(told.ends_with("lower the learning rate to 0.01\n    lr = 0.01"), "{told}");
 }

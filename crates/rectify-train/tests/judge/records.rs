@@ -1,9 +1,13 @@
 //! What records say of themselves.
 
 use rectify_train::{
-    experiment::Experiment,
-    judge::{guessing::Guessing, results},
-    record::{Confusion, DataRecord, Environment, Epoch, Layer, Results, Role, Run},
+    experiment::{Experiment, Init},
+    judge::{
+        guessing::Guessing,
+        results,
+        theory::{before_training, of_record},
+    },
+    record::{Confusion, DataRecord, Environment, Epoch, InputSample, Layer, Results, Role, Run, RunEnd, Status},
 };
 
 use super::made::TEN_CLASSES;
@@ -93,4 +97,37 @@ fn guessing_is_by_the_largest_class_or_else_by_networks_before_training() {
     assert_eq!(seen.words, "networks before training gave 20.00 %");
     assert!((seen.accuracy - 0.2).abs() < 1e-12 && (seen.limit - 0.28).abs() < 1e-12, "{seen:?}");
     assert_eq!(Guessing::of(&of(&["relu"], Vec::new(), None)), None);
+}
+
+#[test]
+fn theory_of_recorded_runs_is_of_their_inputs_mean_square() {
+    let inputs = |mean, std| {
+        let inputs = InputSample { samples: 9, mean: Some(mean), std: Some(std), constant_fraction: 0.0 };
+        let epochs = vec![Epoch::default(), Epoch { inputs: Some(inputs), ..Epoch::default() }];
+        of(&["relu", "tanh"], vec![Run::new("relu", 0), Run { epochs, ..Run::new("tanh", 0) }], None)
+    };
+    let results = inputs(3.0, 4.0);
+    let predicted = of_record(&results, "tanh", Init::XavierNormal).expect("its inputs are known");
+    let tanh = "tanh".parse().expect("known");
+    assert_eq!(Some(&predicted), before_training(&results.experiment, &tanh, Init::XavierNormal, 25.0).as_ref());
+    assert_ne!(Some(predicted), of_record(&inputs(0.0, 1.0), "tanh", Init::XavierNormal));
+    assert_eq!(of_record(&results, "elu", Init::XavierNormal), None);
+    assert_eq!(of_record(&of(&["tanh"], vec![Run::new("tanh", 0)], None), "tanh", Init::XavierNormal), None);
+}
+
+#[test]
+fn the_end_of_a_run_is_its_outcome_s_and_only_an_interrupted_one_is_not_done() {
+    let epoch = |epoch, accuracy| Epoch {
+        epoch,
+        validation_accuracy: Some(accuracy),
+        test_accuracy: Some(accuracy - 0.1),
+        ..Epoch::default()
+    };
+    let epochs = vec![epoch(0, 0.2), epoch(1, 0.9), epoch(2, 0.8)];
+    let run = Run { epochs, steps: 7, wall_seconds: 2.0, kept_epoch: Some(1), ..Run::new("relu", 3) };
+    let end = RunEnd::of(&run);
+    assert_eq!((end.activation.as_str(), end.seed, end.steps, end.wall_seconds), ("relu", 3, 7, 2.0));
+    assert_eq!((end.validation_accuracy, end.test_accuracy), (Some(0.9), Some(0.8)));
+    let done = |status| RunEnd { status, ..end.clone() }.is_done();
+    assert_eq!([Status::Completed, Status::Diverged, Status::Interrupted].map(done), [true, true, false]);
 }

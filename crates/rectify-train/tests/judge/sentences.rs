@@ -456,3 +456,26 @@ fn the_textbooks_case_of_a_vanishing_gradient_stands_beside_the_fair_one() {
     // It is what was trained, and measured.
     assert!(with_inputs("xavier-normal", Status::Completed).is_empty());
 }
+
+#[test]
+fn of_a_loop_of_ones_own_the_loss_is_told() {
+    let told = |losses: &[Option<f64>], diverged_at_step: Option<usize>| {
+        let epoch = |(epoch, train_loss): (usize, &Option<f64>)| Epoch {
+            epoch,
+            step: 20 * epoch,
+            train_loss: *train_loss,
+            ..Epoch::default()
+        };
+        let epochs = losses.iter().enumerate().map(epoch).collect();
+        let run = Run { diverged_at_step, steps: 40, epochs, ..run("mine", 0, 0.9) };
+        let mut results = results(&["relu"], vec![run]);
+        results.experiment.own = Some("mine".to_owned());
+        sentences(&results)
+    };
+    let trained = "mine was trained for 40 steps by a loop of its own";
+    let goes = |from: &str, to: &str| [format!("{trained}: its training loss went from {from} to {to}.")];
+    assert_eq!(told(&[None, Some(2.0), Some(1.0), Some(0.5), None], None), goes("2.00", "0.500"));
+    assert_eq!(told(&[Some(2.0), None], None), goes("2.00", "2.00"));
+    assert_eq!(told(&[None], None), goes("–", "–"));
+    assert_eq!(told(&[Some(2.0), Some(9.0)], Some(40)), [format!("{trained}: it diverged at step 40.")]);
+}

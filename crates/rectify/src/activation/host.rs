@@ -372,3 +372,34 @@ impl<F: Properties> NullaryFnOnce for SlopeKernel<'_, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        activation::{HardTanh, Softsign},
+        host::STREAM_FROM,
+    };
+
+    /// Numbers of both signs, and some whose φ is not exact.
+    fn numbers<E: Element>(len: usize) -> Vec<E> {
+        (0..len).map(|i| E::from_elem((i % 1009) as f64 / 7.0 - 70.0)).collect()
+    }
+
+    fn past_the_cache_as_within_it<E: Blocks + PartialEq>(activation: Activation) {
+        let len = STREAM_FROM / size_of::<E>() + 77;
+        let x = numbers::<E>(len);
+        let grad: Vec<E> = x.iter().rev().copied().collect();
+        let within = |of: &dyn Fn(&[E], &[E]) -> Vec<E>| -> Vec<E> {
+            x.chunks(PART).zip(grad.chunks(PART)).flat_map(|(x, grad)| of(x, grad)).collect()
+        };
+        assert!(map(activation, &x) == within(&|x, _| map(activation, x)), "{activation:?}");
+        assert!(multiply(activation, &x, &grad) == within(&|x, grad| multiply(activation, x, grad)), "{activation:?}");
+    }
+
+    #[test]
+    fn tensors_too_large_for_a_cache_have_the_numbers_of_small_ones() {
+        past_the_cache_as_within_it::<f32>(HardTanh::default().into());
+        past_the_cache_as_within_it::<f64>(Softsign.into());
+    }
+}

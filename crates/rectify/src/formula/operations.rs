@@ -225,3 +225,102 @@ impl<B: Backend> Machine<B> {
         }
     }
 }
+
+/// Flex has kernels of its own, and Burn's operations give it the same numbers.
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::backend::Flex;
+    use burn_flex::FlexTensor;
+    use half::f16;
+
+    use super::*;
+    use crate::{
+        Formula, Gelu,
+        formula::{evaluate, trace},
+        host::tensor,
+        number::Number,
+    };
+
+    fn numbers() -> Vec<f64> {
+        (-60..=60).map(|i| f64::from(i) * 0.125).chain([f64::NAN]).collect()
+    }
+
+    fn kernels(program: &Program, x: &[f64]) -> Vec<f64> {
+        let mut y = vec![0.0; x.len()];
+        evaluate::map(program, x, &mut y);
+        y
+    }
+
+    #[track_caller]
+    fn assert_close(what: &str, x: &[f64], found: &FlexTensor, expected: &[f64], rounding: f64) {
+        for ((x, found), expected) in x.iter().zip(found.storage::<f64>()).zip(expected) {
+            let close = (found - expected).abs() <= rounding * expected.abs().max(1.0);
+            let same = found == expected || (found.is_nan() && expected.is_nan());
+            assert!(close || same, "{what} at {x} is {found}, and the kernels give {expected}");
+        }
+    }
+
+    #[test]
+    fn every_function_and_its_derivative_have_the_kernels_numbers() {
+        let functions = ["-x", "exp(x)", "expm1(x)", "log(x)", "log1p(x)", "sqrt(x)", "abs(x)", "sign(x)", "sin(x)"]
+            .into_iter()
+            .chain(["cos(x)", "tanh(x)", "sigmoid(x)", "erf(x)", "relu(x)", "softplus(x)", "2"]);
+        // With a number on either side, and with none.
+        let operators = ["x + 2", "x - 2", "2 - x", "3*x", "x/3", "3/x", "x^2.5", "2.5^x", "x^x", "x*exp(x) + sin(x)"]
+            .into_iter()
+            .chain(["x - exp(x)", "sin(x)/exp(x)", "max(x, 1)", "max(1, x)", "max(x, sin(x))", "min(x, 1)"])
+            .chain(["min(1, x)", "min(sin(x), x)"]);
+        let comparisons = ["x < 1", "1 < x", "x <= 1", "1 <= x", "x > 1", "1 > x", "x >= 1", "1 >= x", "x == 1"]
+            .into_iter()
+            .chain(["1 == x", "x != 1", "1 != x", "x < abs(x)", "x <= abs(x)", "abs(x) > x", "abs(x) >= x"])
+            .chain(["x == abs(x)", "x != abs(x)", "(x < 1) + (x > 0)", "(x < 1) < (x > 0)"]);
+        let choices = ["where(x < 1, 2, x)", "where(x < 1, x, 2)", "where(x < 1, x, sin(x))", "where(x, x^2, cos(x))"]
+            .into_iter()
+            .chain(["where(x - 1, 2, 3)"]);
+        let x = numbers();
+        for text in functions.chain(operators).chain(comparisons).chain(choices) {
+            let formula = Formula::new(text).unwrap_or_else(|error| panic!("{error}"));
+            for (what, program) in [("value", formula.program()), ("slope", formula.slope_program())] {
+                let found = map::<Flex>(program, tensor(x.clone(), [x.len()]));
+                assert_close(&format!("the {what} of {text}"), &x, &found, &kernels(program, &x), 1e-9);
+            }
+        }
+        // Φ and its derivative have no name in a formula.
+        let gelu = Formula::of(Gelu);
+        for program in [gelu.program(), gelu.slope_program()] {
+            let found = map::<Flex>(program, tensor(x.clone(), [x.len()]));
+            assert_close("gelu", &x, &found, &kernels(program, &x), 1e-9);
+        }
+    }
+
+    #[test]
+    fn half_types_are_computed_in_f32_and_rounded_once() {
+        // e^(3 x) overflows in f16 where the sigmoid of it does not.
+        let formula = Formula::new("exp(3*x)/(1 + exp(3*x))").unwrap_or_else(|error| panic!("{error}"));
+        let x: Vec<f16> = numbers().into_iter().map(f16::from_f64).collect();
+        let found = map::<Flex>(formula.program(), tensor(x.clone(), [x.len()]));
+        for (x, found) in x.iter().zip(found.storage::<f16>()) {
+            let expected = f16::from_f64(formula.value(x.to_f64()));
+            let same = found.to_bits().abs_diff(expected.to_bits()) <= 1 || (found.is_nan() && expected.is_nan());
+            assert!(same, "{x}: {found}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_backward_pass_lets_through_what_its_gate_does() {
+        let formula = Formula::new("sin(x)").unwrap_or_else(|error| panic!("{error}"));
+        let gate = trace(|grad| grad.at_least(0.0));
+        let (x, grad) = (numbers(), numbers().into_iter().rev().collect::<Vec<f64>>());
+        let pass = |passed: Option<&Program>| {
+            let [x, grad] = [&x, &grad].map(|values| tensor(values.clone(), [values.len()]));
+            multiply::<Flex>(formula.slope_program(), passed, x, grad)
+        };
+        let slopes = kernels(formula.slope_program(), &x);
+        let times = |of: fn(f64) -> f64| -> Vec<f64> {
+            slopes.iter().zip(&grad).map(|(slope, grad)| slope * of(*grad)).collect()
+        };
+        assert_close("all of it", &x, &pass(None), &times(|grad| grad), 1e-12);
+        let positive = times(|grad| if grad < 0.0 { 0.0 } else { grad });
+        assert_close("what is positive", &x, &pass(Some(&gate)), &positive, 1e-12);
+    }
+}
