@@ -63,6 +63,11 @@ impl Together {
     }
 }
 
+/// The same numbers in memory of their own: a view would hold those of all networks for as long as one of them lives.
+pub fn own<const D: usize>(view: Tensor<D>) -> Tensor<D> {
+    view * 1.0
+}
+
 /// Several networks of the same widths and activation, the parameters of each layer side by side. Their losses and
 /// gradients are those of the networks, to rounding: each network's numbers come from its own samples and parameters.
 #[derive(Module, Debug)]
@@ -127,7 +132,7 @@ impl Batched {
             }
         }
         let parameters = self.layers.iter().flat_map(|layer| [&layer.weight, &layer.bias]);
-        network.map(&mut Give(parameters.map(|param| param.val().narrow(0, place, 1))))
+        network.map(&mut Give(parameters.map(|param| own(param.val().narrow(0, place, 1)))))
     }
 
     /// Each network's own learning rate, as one where they are the same.

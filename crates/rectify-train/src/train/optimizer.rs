@@ -11,7 +11,10 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::update::{Rate, with_value};
+use super::{
+    batched::own,
+    update::{Rate, with_value},
+};
 use crate::experiment::{Experiment, OptimizerKind};
 
 /// An experiment's optimizer and what it remembers.
@@ -78,7 +81,7 @@ impl Optimizer {
         let own = |memories: &[Param<Tensor<1>>]| {
             let own = |all: &Param<Tensor<1>>| {
                 let values = all.dims()[0] / count;
-                memory(all.val().narrow(0, place * values, values))
+                memory(own(all.val().narrow(0, place * values, values)))
             };
             memories.iter().map(own).collect()
         };

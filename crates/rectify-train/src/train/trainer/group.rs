@@ -67,6 +67,9 @@ impl<'a> Group<'a> {
     }
 }
 
+/// Saving takes at most one in so many parts of the time.
+const SHARE: u32 = 20;
+
 /// An epoch of some trainings.
 struct Turn<'a, 'b> {
     stop: &'b AtomicBool,
@@ -101,7 +104,7 @@ impl<'a> Turn<'a, '_> {
                 Err(ended) => self.end(training, trainer, Some(ended)),
             }
         }
-        let mut fleet = Fleet::default();
+        let (mut fleet, mut saved, mut saving) = (Fleet::default(), Instant::now(), Duration::ZERO);
         // All are at the same step, and each of their steps is watched where the others' are.
         while let Some(Member { trainer, steps, .. }) = members.first()
             && trainer.run.steps < steps.end
@@ -124,7 +127,10 @@ impl<'a> Turn<'a, '_> {
             }
             // Who stops or saves does so with the others, so that they can go on together.
             let pauses = members.iter().map(|Member { trainer, steps, .. }| trainer.pause(steps, self.stop));
-            let Some(pause) = pauses.reduce(|one, other| Pause { save: one.save || other.save, ..one }) else { break };
+            let together = |one: Pause, other: Pause| Pause { save: one.save || other.save, ..one };
+            let Some(mut pause) = pauses.reduce(together) else { break };
+            // Many networks take long to be saved.
+            pause.save &= pause.stopped || saved.elapsed() >= saving * SHARE;
             if pause.reads() {
                 fleet.read(&mut members);
             }
@@ -133,7 +139,11 @@ impl<'a> Turn<'a, '_> {
                 members = fleet.settle(members);
             }
             let seconds = started.elapsed().saturating_sub(observed).as_secs_f64() / members.len() as f64;
+            let judging = Instant::now();
             members = self.judge(members, pause, seconds);
+            if pause.save {
+                (saved, saving) = (Instant::now(), judging.elapsed());
+            }
         }
         for Member { training, trainer, .. } in fleet.settle(members) {
             self.end(training, trainer, None);
