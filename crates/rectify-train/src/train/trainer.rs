@@ -52,7 +52,7 @@ pub struct State {
     pub probes: Vec<StepProbe>,
 }
 
-/// A training that goes on epoch by epoch, whenever and on whichever thread it is told to. [`train`] is all of them.
+/// A training that goes on epoch by epoch, whenever and on whichever thread it is told to. [`train`](super::train) is all of them.
 pub struct Trainer<'a, N> {
     experiment: &'a Experiment,
     data: &'a DeviceDataset,
@@ -97,7 +97,7 @@ impl Pause {
 }
 
 impl<'a, N: Network> Trainer<'a, N> {
-    /// A training at its beginning. The arguments are those of [`train`].
+    /// A training at its beginning. The arguments are those of [`train`](super::train).
     pub fn new(
         network: N,
         activation: &Activation,
