@@ -109,7 +109,11 @@ impl<B: Backend> Machine<B> {
             Unary::Log1p => B::float_log1p(a),
             Unary::Sqrt => B::float_sqrt(a),
             Unary::Abs => B::float_abs(a),
-            Unary::Sign => B::float_sign(a),
+            // Burn's is 0 at NaN on some backends.
+            Unary::Sign => {
+                let nan = B::float_is_nan(a.clone(), self.bool_dtype);
+                B::float_mask_where(B::float_sign(a.clone()), nan, a)
+            }
             Unary::Sin => B::float_sin(a),
             Unary::Cos => B::float_cos(a),
             Unary::Tanh => B::float_tanh(a),
