@@ -18,13 +18,6 @@ use rand_chacha::ChaCha8Rng;
 use rectify_train::record::Results;
 use serde_json::Value;
 
-/// Six trainings that save their states all the time.
-fn experiment() -> String {
-    format!(
-        "{SMALL} --activations relu,tanh,gelu --seeds 2 --epochs 30 --optimizer adam --probe-every 40 --jobs 2 --log tensorboard"
-    )
-}
-
 fn rectify(place: &Place, arguments: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_rectify"))
         .args(arguments.split_whitespace())
@@ -62,7 +55,10 @@ fn sight(aim: Aim, out: &Path) -> Vec<(PathBuf, u64)> {
     match aim {
         Aim::After(_) => Vec::new(),
         Aim::WhileWritten => runs().flat_map(entries).filter(half_written).map(|path| (path, 0)).collect(),
-        Aim::StateReplaced => runs().filter_map(|run| inode(run.join("state/state.json"))).collect(),
+        Aim::StateReplaced => {
+            let trainings = runs().chain(entries(out.join("evidence")).flat_map(entries));
+            trainings.filter_map(|training| inode(training.join("state/state.json"))).collect()
+        }
         Aim::LineAppended => runs().filter_map(|run| size(run.join("metrics.jsonl"))).collect(),
         Aim::ReportWritten => entries(out.to_owned()).filter(half_written).map(|path| (path, 0)).collect(),
     }
@@ -133,56 +129,88 @@ fn lengths(events: &[u8]) -> Vec<usize> {
     lengths
 }
 
-fn killed_and_resumed(kills: usize, seed: u64) {
-    let place = Place::new();
-    let whole = rectify(&place, &format!("compare {} --out whole", experiment())).wait_with_output().expect("it runs");
-    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
+/// What is done to its end, and in many parts.
+struct Work<T> {
+    /// The command, `compare` or `claims`.
+    command: &'static str,
+    experiment: String,
+    /// What the folder of one that has settings holds. Killed before, it is begun again.
+    begun: &'static str,
+    aim: fn(&mut ChaCha8Rng) -> Aim,
+    left_behind: fn(&Path) -> Vec<T>,
+}
 
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let (mut killed, mut rounds) = (0, 0);
-    while killed < kills {
-        // As often as it is through before all kills are done, it begins anew.
-        let name = format!("parts{rounds}");
-        rounds += 1;
-        let out = place.path(&name);
-        let mut running = true;
-        while running {
-            let aim = match random.random_range(0..8) {
-                0 => Aim::WhileWritten,
-                1 => Aim::StateReplaced,
-                2 => Aim::LineAppended,
-                3 => Aim::ReportWritten,
-                _ => Aim::After(Duration::from_micros(random.random_range(0..400_000))),
-            };
-            // Killed before it had settings, it is begun again.
-            let arguments = match out.join("config.toml").exists() {
-                true => format!("compare --resume {name}"),
-                false => format!("compare {} --out {name}", experiment()),
-            };
-            running = killed < kills && kill(rectify(&place, &arguments), aim, &out);
-            killed += usize::from(running);
+impl<T: PartialEq + std::fmt::Debug> Work<T> {
+    /// Kills it so often, in as many rounds as that takes, and holds what each leaves behind to what one does that ran
+    /// through.
+    fn killed_and_resumed(&self, kills: usize, seed: u64) {
+        let Self { command, experiment, .. } = self;
+        let place = Place::new();
+        let ends = |arguments: &str| {
+            let output = rectify(&place, arguments).wait_with_output().expect("it runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        ends(&format!("{command} {experiment} --out whole"));
+        let expected = (self.left_behind)(&place.path("whole"));
+
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (mut killed, mut rounds) = (0, 0);
+        while killed < kills {
+            // As often as it is through before all kills are done, it begins anew.
+            let name = format!("parts{rounds}");
+            rounds += 1;
+            let out = place.path(&name);
+            let mut running = true;
+            while running {
+                let aim = (self.aim)(&mut random);
+                let arguments = match out.join(self.begun).exists() {
+                    true => format!("{command} --resume {name}"),
+                    false => format!("{command} {experiment} --out {name}"),
+                };
+                running = killed < kills && kill(rectify(&place, &arguments), aim, &out);
+                killed += usize::from(running);
+            }
+            ends(&format!("{command} --resume {name}"));
+            let found = (self.left_behind)(&out);
+            for (expected, found) in expected.iter().zip(&found) {
+                assert_eq!(expected, found, "after {killed} kills");
+            }
+            assert_eq!(expected.len(), found.len());
+            let left = fs::read_dir(&out).expect("readable").flatten().map(|entry| entry.file_name());
+            let half_written: Vec<_> = left.filter(|name| name.to_string_lossy().contains(".rectify-new-")).collect();
+            assert!(half_written.is_empty(), "cleared away: {half_written:?}");
         }
-        let last = rectify(&place, &format!("compare --resume {name}")).wait_with_output().expect("it runs");
-        assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stderr));
-        let [expected, found] = ["whole", &name].map(|name| left_behind(&place.path(name)));
-        for (expected, found) in expected.iter().zip(&found) {
-            assert_eq!(expected, found, "after {killed} kills");
-        }
-        assert_eq!(expected.len(), found.len());
-        let left: Vec<_> = fs::read_dir(&out).expect("readable").flatten().map(|entry| entry.file_name()).collect();
-        assert!(left.iter().all(|name| !name.to_string_lossy().contains(".rectify-new-")), "cleared away: {left:?}");
+    }
+}
+
+/// Six trainings that save their states all the time.
+fn trainings() -> Work<(String, Value)> {
+    Work {
+        command: "compare",
+        experiment: format!(
+            "{SMALL} --activations relu,tanh,gelu --seeds 2 --epochs 30 --optimizer adam --probe-every 40 --jobs 2 --log tensorboard"
+        ),
+        begun: "config.toml",
+        aim: |random| match random.random_range(0..8) {
+            0 => Aim::WhileWritten,
+            1 => Aim::StateReplaced,
+            2 => Aim::LineAppended,
+            3 => Aim::ReportWritten,
+            _ => Aim::After(Duration::from_micros(random.random_range(0..400_000))),
+        },
+        left_behind,
     }
 }
 
 #[test]
 fn killed_at_random_and_aimed_moments_and_resumed_it_ends_with_the_same_bits() {
-    killed_and_resumed(24, 1);
+    trainings().killed_and_resumed(24, 1);
 }
 
 #[test]
 #[ignore = "the same with 200 kills: several minutes"]
 fn kill_two_hundred_times() {
-    killed_and_resumed(200, 2);
+    trainings().killed_and_resumed(200, 2);
 }
 
 /// Sends a signal to a compare in the middle of an epoch, with states as rare as they are by default.
@@ -223,40 +251,27 @@ fn every_signal_that_asks_for_an_end_saves_the_state_and_says_how_to_go_on() {
 }
 
 /// What claims were judged from and came to, without what a clock decides.
-fn judged(out: &Path) -> Value {
+fn judged(out: &Path) -> Vec<Value> {
     let text = fs::read_to_string(out.join("claims.json")).expect("there is a report");
     let mut report: Value = serde_json::from_str(&text).expect("JSON");
-    let claims = report["claims"].as_array_mut().expect("claims").iter_mut();
-    claims.for_each(|claim| drop(claim.as_object_mut().expect("an object").remove("seconds")));
-    report["claims"].take()
+    assert!(!out.join("evidence").exists(), "no piece is left");
+    let claims = report["claims"].as_array_mut().expect("claims");
+    claims.iter_mut().for_each(|claim| drop(claim.as_object_mut().expect("an object").remove("seconds")));
+    std::mem::take(claims)
 }
 
 #[test]
 fn claims_that_are_killed_in_the_middle_of_trainings_end_with_the_same_bits() {
-    let place = Place::new();
-    // One whose trainings end when enough was seen, and one of which something is seen between steps.
-    let arguments = "claims convergence dying --quick --jobs 2 --out";
-    let whole = rectify(&place, &format!("{arguments} whole")).wait_with_output().expect("it runs");
-    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
-
-    let out = place.path("parts");
-    let states = |out: &Path| {
-        let pieces = fs::read_dir(out.join("evidence")).into_iter().flatten().flatten();
-        pieces.filter(|piece| piece.path().is_dir()).count()
+    let claims = Work {
+        command: "claims",
+        // One whose trainings end when enough was seen, and one of which something is seen between steps.
+        experiment: "convergence dying --quick --jobs 2".to_owned(),
+        begun: "claims.json",
+        aim: |random| match random.random_range(0..2) {
+            0 => Aim::StateReplaced,
+            _ => Aim::After(Duration::from_millis(random.random_range(300..1500))),
+        },
+        left_behind: judged,
     };
-    let (mut random, mut with_state) = (ChaCha8Rng::seed_from_u64(3), 0);
-    for _ in 0..12 {
-        let arguments = match out.join("claims.json").exists() {
-            true => "claims --resume parts".to_owned(),
-            false => format!("{arguments} parts"),
-        };
-        let wait = Duration::from_millis(random.random_range(300..1500));
-        kill(rectify(&place, &arguments), Aim::After(wait), &out);
-        with_state += usize::from(states(&out) > 0);
-    }
-    assert!(with_state > 5, "states are saved: {with_state}");
-    let last = rectify(&place, "claims --resume parts").wait_with_output().expect("it runs");
-    assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stderr));
-    assert_eq!(judged(&place.path("whole")), judged(&out));
-    assert!(!out.join("evidence").exists(), "no piece is left");
+    claims.killed_and_resumed(12, 3);
 }
