@@ -58,7 +58,7 @@ impl Properties for GeluTanh {
 /// u.
 #[inline(always)]
 fn argument<N: Number>(x: N) -> N {
-    N::of(SCALE) * x + N::of(SCALE * CUBIC) * x * x * x
+    x * N::of(SCALE * CUBIC).times_plus(x * x, N::of(SCALE))
 }
 
 /// [`GeluTanh`] of each element.

@@ -31,7 +31,7 @@ impl Function for Mish {
         let left = x.at_least(-800.0);
         let e = left.at_most(20.0).exp();
         let n = e * (e + N::of(2.0));
-        left * n * (n + N::of(2.0)).reciprocal()
+        left * n / (n + N::of(2.0))
     }
 
     #[inline(always)]
@@ -39,7 +39,7 @@ impl Function for Mish {
         let x = x.at_least(-800.0).at_most(20.0);
         let e = x.exp();
         let n = e * (e + N::of(2.0));
-        let share = (n + N::of(2.0)).reciprocal();
+        let share = N::of(1.0) / (n + N::of(2.0));
         let slope = share * (n + N::of(4.0) * x * e * (N::of(1.0) + e) * share);
         x.near_root(ROOT, TAYLOR, slope)
     }

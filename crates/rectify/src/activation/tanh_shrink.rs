@@ -35,7 +35,7 @@ impl Function for TanhShrink {
         let z = x * x;
         let mut p = N::of(SERIES[0]);
         for coefficient in &SERIES[1..] {
-            p = p * z + N::of(*coefficient);
+            p = p.times_plus(z, N::of(*coefficient));
         }
         N::choose(x.abs().below(0.125), x * z * p, x - x.tanh())
     }

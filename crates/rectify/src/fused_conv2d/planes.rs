@@ -1,7 +1,10 @@
 //! What a convolution's kernels do with whole planes of pre-activations: bias, φ and φ′.
 
 use super::flex::LANES;
-use crate::{host::arch, relu::real::Apply};
+use crate::{
+    host::arch,
+    relu::real::{Apply, Real},
+};
 
 /// φ(z + b) in place of z.
 pub(super) struct Plane<'a> {
@@ -59,6 +62,7 @@ impl Apply<f32> for Planes<'_> {
         let Self { kept, grad, bias_grad, area } = self;
         let channels = bias_grad.len();
         arch().dispatch(|| {
+            let zero = f32::hidden_zero();
             for (i, (kept, grad)) in kept.chunks_exact(area).zip(grad.chunks_exact_mut(area)).enumerate() {
                 let (grad, grad_rest) = grad.as_chunks_mut::<LANES>();
                 let (kept, kept_rest) = kept.as_chunks::<LANES>();
@@ -66,13 +70,13 @@ impl Apply<f32> for Planes<'_> {
                 let mut sums = [0.0; LANES];
                 for (kept, grad) in kept.iter().zip(grad) {
                     for lane in 0..LANES {
-                        grad[lane] = slope(kept[lane], grad[lane]);
+                        grad[lane] = slope(kept[lane], grad[lane]).or(zero);
                         sums[lane] += grad[lane];
                     }
                 }
                 let mut sum: f32 = sums.iter().sum();
                 for (a, g) in kept_rest.iter().zip(grad_rest) {
-                    *g = slope(*a, *g);
+                    *g = slope(*a, *g).or(zero);
                     sum += *g;
                 }
                 bias_grad[i % channels] += sum;

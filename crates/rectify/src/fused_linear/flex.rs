@@ -17,7 +17,7 @@ use crate::{
     activation,
     fused_activation::flex::{kernel, slope, value},
     host::{arch, tensor},
-    relu::real::Apply,
+    relu::real::{Apply, Real},
 };
 
 impl FusedLinearOps for Flex {
@@ -290,9 +290,10 @@ impl Apply<f32> for GradientRows<'_> {
         let Self { kept, grad, bias_grad } = self;
         let columns = bias_grad.len();
         arch().dispatch(|| {
+            let zero = f32::hidden_zero();
             for (kept, grad) in kept.chunks_exact(columns).zip(grad.chunks_exact_mut(columns)) {
                 for ((a, g), b) in kept.iter().zip(grad).zip(bias_grad.iter_mut()) {
-                    *g = slope(*a, *g);
+                    *g = slope(*a, *g).or(zero);
                     *b += *g;
                 }
             }

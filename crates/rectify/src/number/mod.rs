@@ -71,11 +71,11 @@ pub trait Number:
     /// Φ and its derivative: the normal distribution's probability and density.
     fn normal(self) -> (Self, Self);
 
-    /// 1 / x, for 10⁻³⁷ < x < 10³⁷.
+    /// self · factor + sum, rounded once where that is as fast.
     #[doc(hidden)]
     #[inline(always)]
-    fn reciprocal(self) -> Self {
-        Self::of(1.0) / self
+    fn times_plus(self, factor: Self, sum: Self) -> Self {
+        self * factor + sum
     }
 
     /// 1 / (1 + e⁻ˣ).

@@ -19,6 +19,11 @@ impl Number for f32 {
         f32::abs(self)
     }
 
+    #[inline(always)]
+    fn times_plus(self, factor: Self, sum: Self) -> Self {
+        self.mul_add(factor, sum)
+    }
+
     /// Down to subnormal results; ∞ from 88.73 on.
     #[inline(always)]
     fn exp(self) -> Self {

@@ -61,11 +61,16 @@ impl Number for Wide {
         Self(self.0.abs())
     }
 
+    #[inline(always)]
+    fn times_plus(self, factor: Self, sum: Self) -> Self {
+        Self(self.0.mul_add(factor.0, sum.0))
+    }
+
     /// Within 10⁻³⁰⁷ to 10³⁰⁷, which f32 rounds to 0 and ∞.
     #[inline(always)]
     fn exp(self) -> Self {
         let (rest, power) = reduced(self.0);
-        Self(power * (1.0 + expm1_of_rest(rest)))
+        Self(power.mul_add(expm1_of_rest(rest), power))
     }
 
     #[inline(always)]
@@ -77,7 +82,7 @@ impl Number for Wide {
     /// For 0 ≤ x ≤ 1: 2 artanh(x / (2 + x)) by its series.
     #[inline(always)]
     fn log1p(self) -> Self {
-        let s = self.0 * Self(2.0 + self.0).reciprocal().0;
+        let s = self.0 / (2.0 + self.0);
         let z = s * s;
         let p = polynomial(
             z,
@@ -98,23 +103,8 @@ impl Number for Wide {
 
     #[inline(always)]
     fn tanh(self) -> Self {
-        let power = Self((2.0 * self.0).clamp(-60.0, 60.0)).expm1();
-        power * Self(power.0 + 2.0).reciprocal()
-    }
-
-    /// From f32's by a step of Newton's, which doubles the digits: a division in f64 takes twice the time of all this.
-    #[inline(always)]
-    fn reciprocal(self) -> Self {
-        let guess = f64::from(1.0 / self.0 as f32);
-        Self(guess * (-self.0).mul_add(guess, 2.0))
-    }
-
-    /// From e^(−|x|), whose reciprocals stay in f32's range.
-    #[inline(always)]
-    fn sigmoid(self) -> Self {
-        let t = (-self.abs()).exp();
-        let share = Self(1.0 + t.0).reciprocal();
-        if self.0 < 0.0 { t * share } else { share }
+        let power = Self(2.0 * self.0).expm1();
+        power / Self(power.0 + 2.0)
     }
 
     /// Below 0 Φ is e^(−x²/2) times a function that changes slowly.
@@ -125,7 +115,7 @@ impl Number for Wide {
         let (above, below) = (polynomial(z, normal::ABOVE), polynomial(z, normal::BELOW));
         let bell = Self(-0.5 * z * z).exp().0;
         // Beyond 40 both polynomials may overflow, and the bell is 0 to rounding.
-        let tail = if z > 40.0 { 0.0 } else { bell * above * Self(below).reciprocal().0 };
+        let tail = if z > 40.0 { 0.0 } else { bell * above / below };
         let probability = if self.0 > 0.0 { 1.0 - tail } else { tail };
         (Self(probability), Self(DENSITY_AT_0 * bell))
     }

@@ -56,7 +56,8 @@ impl<F: Real> NullaryFnOnce for Forward<'_, F> {
 
     #[inline(always)]
     fn call(self) {
-        self.0.iter_mut().for_each(|x| *x = f(*x));
+        let zero = F::hidden_zero();
+        self.0.iter_mut().for_each(|x| *x = f(*x).or(zero));
     }
 }
 
@@ -127,7 +128,8 @@ impl<F: Real, D: Fn(F, F) -> F> NullaryFnOnce for Backward<'_, F, D> {
 
     #[inline(always)]
     fn call(self) {
-        self.kept.iter().zip(self.grad).for_each(|(x, g)| *g = (self.df)(*x, *g));
+        let zero = F::hidden_zero();
+        self.kept.iter().zip(self.grad).for_each(|(x, g)| *g = (self.df)(*x, *g).or(zero));
     }
 }
 

@@ -1,19 +1,25 @@
 //! The functions over slices of a CPU's memory: a loop for each over a block of f32 or f64, and around them, once for all
 //! functions, threads, half types and ways of writing.
 
+mod loops;
+
 use std::mem::MaybeUninit;
 
 use burn::tensor::Element;
 use bytemuck::Pod;
 #[cfg(feature = "flex")]
 use half::{bf16, f16, slice::HalfFloatSliceExt};
+#[cfg(feature = "flex")]
 use pulp::NullaryFnOnce;
 
 use super::{Activation, Properties, Visitor};
-use crate::{
-    host::{self, Way, arch, finish_stream, fresh, in_parts},
-    number::Wide,
-};
+#[cfg(feature = "flex")]
+use crate::host::arch;
+use crate::host::{self, Way, finish_stream, fresh, in_parts};
+use loops::slope_times_into;
+#[cfg(feature = "flex")]
+pub(crate) use loops::values;
+pub(crate) use loops::{slope_times, value, value_in_place};
 
 /// Elements of a block: what is made of it on the way stays in the first cache.
 pub(crate) const BLOCK: usize = 1024;
@@ -23,10 +29,7 @@ const PART: usize = 1 << 15;
 /// φ(x) in place of each x.
 pub(super) fn map_in_place<E: Blocks>(activation: Activation, elements: &mut [E]) {
     in_parts(elements, PART, 2 * PART, |elements, _| {
-        for block in elements.chunks_mut(BLOCK) {
-            let mut values = [MaybeUninit::uninit(); BLOCK];
-            block.copy_from_slice(E::value(activation, block, &mut values[..block.len()]));
-        }
+        elements.chunks_mut(BLOCK).for_each(|block| E::value_in_place(activation, block));
     });
 }
 
@@ -70,19 +73,18 @@ pub(super) fn multiply_in_place<E: Blocks>(activation: Activation, kept: &[E], g
 ///
 /// Where `kept` is shorter.
 pub(super) fn multiply<E: Blocks>(activation: Activation, kept: &[E], grad: &[E]) -> Vec<E> {
-    // SAFETY: as in `map`; a slice that is too short panics.
+    // SAFETY: as in `map`, with `slope_times_into`; a slice that is too short panics.
     unsafe {
         fresh(grad.len(), PART, |output, range, way| {
             let blocks = kept[range.clone()].chunks(BLOCK).zip(grad[range].chunks(BLOCK));
             for ((kept, grad), output) in blocks.zip(output.chunks_mut(BLOCK)) {
                 match way {
-                    Way::Cached => E::slope_times(activation, kept, output.write_copy_of_slice(grad)),
+                    Way::Cached => {
+                        E::slope_times_into(activation, kept, grad, output);
+                    }
                     Way::Stream => {
-                        let mut block = [E::zeroed(); BLOCK];
-                        let block = &mut block[..grad.len()];
-                        block.copy_from_slice(grad);
-                        E::slope_times(activation, kept, block);
-                        stream(block, output);
+                        let mut block = [MaybeUninit::uninit(); BLOCK];
+                        stream(E::slope_times_into(activation, kept, grad, &mut block[..grad.len()]), output);
                     }
                 }
             }
@@ -101,8 +103,17 @@ fn stream<E: Copy>(from: &[E], to: &mut [MaybeUninit<E>]) {
 pub(super) trait Blocks: Element + Pod {
     /// Writes φ(x) to `y`, and gives that back.
     fn value<'a>(activation: Activation, x: &[Self], y: &'a mut [MaybeUninit<Self>]) -> &'a [Self];
+    /// φ(x) in place of `x`.
+    fn value_in_place(activation: Activation, x: &mut [Self]);
     /// φ′ · grad in place of `grad`.
     fn slope_times(activation: Activation, kept: &[Self], grad: &mut [Self]);
+    /// Writes φ′ · grad to `output`, and gives that back.
+    fn slope_times_into<'a>(
+        activation: Activation,
+        kept: &[Self],
+        grad: &[Self],
+        output: &'a mut [MaybeUninit<Self>],
+    ) -> &'a [Self];
 }
 
 impl Blocks for f32 {
@@ -110,8 +121,21 @@ impl Blocks for f32 {
         value(activation, x, y)
     }
 
+    fn value_in_place(activation: Activation, x: &mut [f32]) {
+        value_in_place(activation, x);
+    }
+
     fn slope_times(activation: Activation, kept: &[f32], grad: &mut [f32]) {
         slope_times(activation, kept, grad);
+    }
+
+    fn slope_times_into<'a>(
+        activation: Activation,
+        kept: &[f32],
+        grad: &[f32],
+        output: &'a mut [MaybeUninit<f32>],
+    ) -> &'a [f32] {
+        slope_times_into(activation, kept, grad, output)
     }
 }
 
@@ -130,6 +154,17 @@ impl Blocks for f64 {
         unsafe { y.assume_init_ref() }
     }
 
+    fn value_in_place(activation: Activation, x: &mut [f64]) {
+        struct Value<'a>(&'a mut [f64]);
+        impl Visitor for Value<'_> {
+            type Output = ();
+            fn visit<F: Properties>(self, function: F) {
+                self.0.iter_mut().for_each(|x| *x = function.value(*x));
+            }
+        }
+        activation.visit(Value(x));
+    }
+
     fn slope_times(activation: Activation, kept: &[f64], grad: &mut [f64]) {
         struct Slope<'a>(&'a [f64], &'a mut [f64]);
         impl Visitor for Slope<'_> {
@@ -139,6 +174,17 @@ impl Blocks for f64 {
             }
         }
         activation.visit(Slope(kept, grad));
+    }
+
+    fn slope_times_into<'a>(
+        activation: Activation,
+        kept: &[f64],
+        grad: &[f64],
+        output: &'a mut [MaybeUninit<f64>],
+    ) -> &'a [f64] {
+        let output = output.write_copy_of_slice(grad);
+        Self::slope_times(activation, kept, output);
+        output
     }
 }
 
@@ -223,6 +269,14 @@ impl<H: Half> Blocks for H {
         y.write_copy_of_slice(narrow)
     }
 
+    fn value_in_place(activation: Activation, x: &mut [H]) {
+        let mut wide = [0.0; BLOCK];
+        let wide = &mut wide[..x.len()];
+        H::widen(x, wide);
+        value_in_place(activation, wide);
+        H::narrow(wide, x);
+    }
+
     fn slope_times(activation: Activation, kept: &[H], grad: &mut [H]) {
         let (mut x, mut g) = ([0.0; BLOCK], [0.0; BLOCK]);
         let (x, g) = (&mut x[..kept.len()], &mut g[..kept.len()]);
@@ -231,145 +285,16 @@ impl<H: Half> Blocks for H {
         slope_times(activation, x, g);
         H::narrow(g, grad);
     }
-}
 
-/// The kernels take whole multiples of this; what is left over is filled up, so that none works number by number.
-const LANES: usize = 64;
-
-/// Writes φ(x) to `y`, and gives that back.
-///
-/// # Panics
-///
-/// Where they are not equally long.
-pub(crate) fn value<'a>(activation: Activation, x: &[f32], y: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
-    assert_eq!(x.len(), y.len());
-    let (x, x_rest) = x.split_at(x.len() / LANES * LANES);
-    let (y_whole, y_rest) = y.split_at_mut(x.len());
-    if !x.is_empty() {
-        activation.visit(Value { x, y: y_whole });
-    }
-    if !x_rest.is_empty() {
-        let (mut filled, mut values) = ([0.0; LANES], [MaybeUninit::uninit(); LANES]);
-        filled[..x_rest.len()].copy_from_slice(x_rest);
-        activation.visit(Value { x: &filled, y: &mut values });
-        y_rest.copy_from_slice(&values[..x_rest.len()]);
-    }
-    // SAFETY: every element is written: `Value` writes one for each of its inputs.
-    unsafe { y.assume_init_ref() }
-}
-
-#[cfg(feature = "flex")]
-/// φ(x) in place of x.
-pub(crate) fn value_in_place(activation: Activation, x: &mut [f32]) {
-    for block in x.chunks_mut(BLOCK) {
-        let mut values = [MaybeUninit::uninit(); BLOCK];
-        block.copy_from_slice(value(activation, block, &mut values[..block.len()]));
-    }
-}
-
-#[cfg(feature = "flex")]
-/// φ(x), elsewhere.
-pub(crate) fn values(activation: Activation, x: &[f32]) -> Vec<f32> {
-    let mut output = Vec::with_capacity(x.len());
-    value(activation, x, &mut output.spare_capacity_mut()[..x.len()]);
-    // SAFETY: `value` has written every element.
-    unsafe { output.set_len(x.len()) };
-    output
-}
-
-/// φ′ · grad in place of `grad`.
-///
-/// # Panics
-///
-/// Where `kept` and `grad` are not equally long.
-pub(crate) fn slope_times(activation: Activation, kept: &[f32], grad: &mut [f32]) {
-    assert_eq!(kept.len(), grad.len());
-    let (kept, kept_rest) = kept.split_at(kept.len() / LANES * LANES);
-    let (grad, grad_rest) = grad.split_at_mut(kept.len());
-    if !kept.is_empty() {
-        activation.visit(Slope { kept, grad });
-    }
-    if !kept_rest.is_empty() {
-        let (mut filled, mut slopes) = ([0.0; LANES], [0.0; LANES]);
-        filled[..kept_rest.len()].copy_from_slice(kept_rest);
-        slopes[..kept_rest.len()].copy_from_slice(grad_rest);
-        activation.visit(Slope { kept: &filled, grad: &mut slopes });
-        grad_rest.copy_from_slice(&slopes[..kept_rest.len()]);
-    }
-}
-
-struct Value<'a> {
-    x: &'a [f32],
-    y: &'a mut [MaybeUninit<f32>],
-}
-
-impl Visitor for Value<'_> {
-    type Output = ();
-
-    fn visit<F: Properties>(self, function: F) {
-        arch().dispatch(ValueKernel { function, slices: self });
-    }
-}
-
-struct ValueKernel<'a, F> {
-    function: F,
-    slices: Value<'a>,
-}
-
-impl<F: Properties> NullaryFnOnce for ValueKernel<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Self { function, slices: Value { x, y } } = self;
-        // No closures around the functions: the compiler need not inline those into code for the processor's vectors.
-        let [wide, _] = function.is_wide();
-        if wide {
-            for (x, y) in x.iter().zip(y) {
-                y.write(function.value(Wide(f64::from(*x))).0 as f32);
-            }
-        } else {
-            for (x, y) in x.iter().zip(y) {
-                y.write(function.value(*x));
-            }
-        }
-    }
-}
-
-struct Slope<'a> {
-    kept: &'a [f32],
-    grad: &'a mut [f32],
-}
-
-impl Visitor for Slope<'_> {
-    type Output = ();
-
-    fn visit<F: Properties>(self, function: F) {
-        arch().dispatch(SlopeKernel { function, slices: self });
-    }
-}
-
-struct SlopeKernel<'a, F> {
-    function: F,
-    slices: Slope<'a>,
-}
-
-impl<F: Properties> NullaryFnOnce for SlopeKernel<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        let Self { function, slices: Slope { kept, grad } } = self;
-        let [_, wide] = function.is_wide();
-        if wide {
-            for (x, g) in kept.iter().zip(grad) {
-                *g = (function.slope(Wide(f64::from(*x))).0 * f64::from(function.passed(*g))) as f32;
-            }
-        } else {
-            for (x, g) in kept.iter().zip(grad) {
-                *g = function.passed(*g) * function.slope(*x);
-            }
-        }
+    fn slope_times_into<'a>(
+        activation: Activation,
+        kept: &[H],
+        grad: &[H],
+        output: &'a mut [MaybeUninit<H>],
+    ) -> &'a [H] {
+        let output = output.write_copy_of_slice(grad);
+        Self::slope_times(activation, kept, output);
+        output
     }
 }
 

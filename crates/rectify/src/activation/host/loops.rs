@@ -1,0 +1,218 @@
+//! The loops over f32, of any length.
+
+use std::mem::MaybeUninit;
+
+use pulp::NullaryFnOnce;
+
+use crate::{
+    activation::{Activation, Properties, Visitor},
+    host::arch,
+    number::Wide,
+    relu::real::Real,
+};
+
+/// The kernels take whole multiples of this; what is left over is filled up, so that none works number by number.
+const LANES: usize = 64;
+
+/// Writes φ(x) to `y`, and gives that back.
+///
+/// # Panics
+///
+/// Where they are not equally long.
+pub(crate) fn value<'a>(activation: Activation, x: &[f32], y: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
+    assert_eq!(x.len(), y.len());
+    let (x, x_rest) = x.split_at(x.len() / LANES * LANES);
+    let (y_whole, y_rest) = y.split_at_mut(x.len());
+    run(activation, Value { x, y: y_whole });
+    value_of_few(activation, y_rest.write_copy_of_slice(x_rest));
+    // SAFETY: every element is written: `Value` writes one for each of its inputs.
+    unsafe { y.assume_init_ref() }
+}
+
+/// φ(x) in place of x.
+pub(crate) fn value_in_place(activation: Activation, x: &mut [f32]) {
+    let (x, rest) = x.split_at_mut(x.len() / LANES * LANES);
+    run(activation, ValueInPlace { x });
+    value_of_few(activation, rest);
+}
+
+/// φ(x) in place of x, for fewer than [`LANES`].
+fn value_of_few(activation: Activation, x: &mut [f32]) {
+    if !x.is_empty() {
+        let mut filled = fill(x);
+        run(activation, ValueInPlace { x: filled.as_mut_slice() });
+        x.copy_from_slice(&filled[..x.len()]);
+    }
+}
+
+#[cfg(feature = "flex")]
+/// φ(x), elsewhere.
+pub(crate) fn values(activation: Activation, x: &[f32]) -> Vec<f32> {
+    let mut output = Vec::with_capacity(x.len());
+    value(activation, x, &mut output.spare_capacity_mut()[..x.len()]);
+    // SAFETY: `value` has written every element.
+    unsafe { output.set_len(x.len()) };
+    output
+}
+
+/// φ′ · grad in place of `grad`.
+///
+/// # Panics
+///
+/// Where `kept` and `grad` are not equally long.
+pub(crate) fn slope_times(activation: Activation, kept: &[f32], grad: &mut [f32]) {
+    assert_eq!(kept.len(), grad.len());
+    let (kept, kept_rest) = kept.split_at(kept.len() / LANES * LANES);
+    let (grad, grad_rest) = grad.split_at_mut(kept.len());
+    run(activation, Slope { kept, grad });
+    if !kept_rest.is_empty() {
+        let mut filled = fill(grad_rest);
+        run(activation, Slope { kept: &fill(kept_rest), grad: filled.as_mut_slice() });
+        grad_rest.copy_from_slice(&filled[..grad_rest.len()]);
+    }
+}
+
+/// Writes φ′ · grad to `output`, and gives that back.
+///
+/// # Panics
+///
+/// Where the three are not equally long.
+pub(super) fn slope_times_into<'a>(
+    activation: Activation,
+    kept: &[f32],
+    grad: &[f32],
+    output: &'a mut [MaybeUninit<f32>],
+) -> &'a [f32] {
+    assert_eq!([kept.len(), output.len()], [grad.len(); 2]);
+    let whole = kept.len() / LANES * LANES;
+    let (to, rest) = output.split_at_mut(whole);
+    run(activation, SlopeInto { kept: &kept[..whole], grad: &grad[..whole], output: to });
+    slope_times(activation, &kept[whole..], rest.write_copy_of_slice(&grad[whole..]));
+    // SAFETY: every element is written: `SlopeInto` writes one for each pair of its inputs.
+    unsafe { output.assume_init_ref() }
+}
+
+/// Fewer than [`LANES`] numbers, and zeros behind them.
+fn fill(numbers: &[f32]) -> [f32; LANES] {
+    let mut filled = [0.0; LANES];
+    filled[..numbers.len()].copy_from_slice(numbers);
+    filled
+}
+
+/// A loop over slices, for the vectors of the processor at hand.
+trait Loop {
+    /// To be inlined always. No closures around the functions in it: the compiler need not inline those.
+    fn run<F: Properties>(self, function: F);
+}
+
+fn run(activation: Activation, slices: impl Loop) {
+    struct Dispatched<L>(L);
+    impl<L: Loop> Visitor for Dispatched<L> {
+        type Output = ();
+        fn visit<F: Properties>(self, function: F) {
+            arch().dispatch(Kernel { function, slices: self.0 });
+        }
+    }
+    activation.visit(Dispatched(slices));
+}
+
+struct Kernel<F, L> {
+    function: F,
+    slices: L,
+}
+
+impl<F: Properties, L: Loop> NullaryFnOnce for Kernel<F, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.slices.run(self.function);
+    }
+}
+
+struct Value<'a> {
+    x: &'a [f32],
+    y: &'a mut [MaybeUninit<f32>],
+}
+
+impl Loop for Value<'_> {
+    #[inline(always)]
+    fn run<F: Properties>(self, function: F) {
+        let [wide, _] = function.is_wide();
+        if wide {
+            for (x, y) in self.x.iter().zip(self.y) {
+                y.write(function.value(Wide(f64::from(*x))).0 as f32);
+            }
+        } else {
+            for (x, y) in self.x.iter().zip(self.y) {
+                y.write(function.value(*x));
+            }
+        }
+    }
+}
+
+struct ValueInPlace<'a> {
+    x: &'a mut [f32],
+}
+
+impl Loop for ValueInPlace<'_> {
+    #[inline(always)]
+    fn run<F: Properties>(self, function: F) {
+        let [wide, _] = function.is_wide();
+        if wide {
+            for x in self.x {
+                *x = function.value(Wide(f64::from(*x))).0 as f32;
+            }
+        } else {
+            let zero = f32::hidden_zero();
+            for x in self.x {
+                *x = function.value(*x).or(zero);
+            }
+        }
+    }
+}
+
+struct Slope<'a> {
+    kept: &'a [f32],
+    grad: &'a mut [f32],
+}
+
+impl Loop for Slope<'_> {
+    #[inline(always)]
+    fn run<F: Properties>(self, function: F) {
+        let [_, wide] = function.is_wide();
+        if wide {
+            for (x, g) in self.kept.iter().zip(self.grad) {
+                *g = (function.slope(Wide(f64::from(*x))).0 * f64::from(function.passed(*g))) as f32;
+            }
+        } else {
+            let zero = f32::hidden_zero();
+            for (x, g) in self.kept.iter().zip(self.grad) {
+                *g = (function.passed(*g) * function.slope(*x)).or(zero);
+            }
+        }
+    }
+}
+
+struct SlopeInto<'a> {
+    kept: &'a [f32],
+    grad: &'a [f32],
+    output: &'a mut [MaybeUninit<f32>],
+}
+
+impl Loop for SlopeInto<'_> {
+    #[inline(always)]
+    fn run<F: Properties>(self, function: F) {
+        let [_, wide] = function.is_wide();
+        let elements = self.kept.iter().zip(self.grad).zip(self.output);
+        if wide {
+            for ((x, g), output) in elements {
+                output.write((function.slope(Wide(f64::from(*x))).0 * f64::from(function.passed(*g))) as f32);
+            }
+        } else {
+            for ((x, g), output) in elements {
+                output.write(function.passed(*g) * function.slope(*x));
+            }
+        }
+    }
+}
