@@ -257,6 +257,26 @@ fn large_strided_and_empty_tensors_have_every_element() {
     assert_eq!(phi.forward(Tensor::<3>::zeros([2, 0, 3], &Device::flex())).dims(), [2, 0, 3]);
 }
 
+#[test]
+fn angles_of_any_size_keep_their_digits() {
+    // Beyond 10⁶ a multiple of π / 2 in f32 has none left; one large angle among small ones is enough.
+    let points = [0.5f32, -2.0, 1.5e6, 1e7, -3.3e9, 1e20, f32::MAX];
+    for (text, exact) in [("sin(x)", f64::sin as fn(f64) -> f64), ("cos(x)", f64::cos)] {
+        for device in devices().into_iter().map(|(_, device)| device) {
+            let found = formula(text).forward(Tensor::<1>::from_floats(points, &device)).into_data();
+            for (x, found) in points.into_iter().zip(found.iter::<f64>()) {
+                let expected = exact(f64::from(x));
+                assert!((found - expected).abs() < 1e-6, "{text} at {x:e}: {found}, not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_formula_in_a_model_is_shown_as_its_text() {
+    assert_eq!(formula("x*sigmoid(2*x)").to_string(), "Formula {formula: x*sigmoid(2*x)}");
+}
+
 fn any_formula() -> impl Strategy<Value = String> {
     let leaf =
         prop_oneof![Just("x".to_owned()), (-3.0..3.0_f64).prop_map(|c| format!("{c:.2}")), Just("pi".to_owned())];
