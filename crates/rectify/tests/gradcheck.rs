@@ -75,6 +75,17 @@ fn half_precision_is_checked_with_tolerances_of_its_own() {
 }
 
 #[test]
+fn the_coarser_half_type_is_granted_more() {
+    // A slope that is off by 15 %: more than 5 % of it and 0.05, and less than 10 % of it and 0.1.
+    let passes = |dtype| {
+        let of = |x: Tensor<1>| x * 1.15;
+        let report = gradcheck_against(of, |x| x, row(&[-2.0, 0.5, 1.0, 3.0], dtype), &GradCheck::default());
+        report.expect("the gradient can be checked").passed()
+    };
+    assert_eq!(DTYPES.map(passes), [false, false, false, true]);
+}
+
+#[test]
 fn each_tensor_of_several_is_checked_by_capturing_the_others() {
     for dtype in WIDE {
         let x = tensor(&[-1.0, 0.5, 2.0, 0.25, -0.75, 1.5], [2, 3], dtype);
