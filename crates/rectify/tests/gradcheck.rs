@@ -466,6 +466,12 @@ fn a_step_that_is_lost_in_rounding_is_an_error() {
         let error = gradcheck(|x: Tensor<1>| x.clone() - x, row(&[1.0], DType::F32), &check).unwrap_err();
         assert!(error.to_string().contains("does not move x = 1"), "{error}");
     }
+    // Towards 0 the next f32 is half as far away as on the other side, and these steps reach that one alone.
+    for x in [1.0, -1.0] {
+        let check = GradCheck { step: Some(4e-8), ..Default::default() };
+        let error = gradcheck(|x: Tensor<1>| x.clone() - x, row(&[x], DType::F32), &check).unwrap_err();
+        assert!(matches!(error, GradCheckError::StepTooSmall { x: at, .. } if at == x), "{error}");
+    }
 }
 
 #[test]
