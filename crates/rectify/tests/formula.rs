@@ -27,10 +27,11 @@ fn on(device: &Device, dtype: DType, points: &[f64], f: impl Fn(Tensor<1>) -> Te
 }
 
 fn devices() -> Vec<(&'static str, Device)> {
-    let mut devices = vec![("flex", Device::flex())];
-    #[cfg(feature = "ndarray")]
-    devices.push(("ndarray", Device::ndarray()));
-    devices
+    vec![
+        ("flex", Device::flex()),
+        #[cfg(feature = "ndarray")]
+        ("ndarray", Device::ndarray()),
+    ]
 }
 
 #[track_caller]
