@@ -526,6 +526,31 @@ impl Function for Long {
     }
 }
 
+/// x, squared sixty times over: sixty operations, and 2⁶⁰ letters where each is written at each use.
+#[derive(Clone, Copy)]
+struct Squares;
+
+impl Function for Squares {
+    const NAME: &'static str = "squares";
+
+    fn value<N: Number>(self, x: N) -> N {
+        (0..60).fold(x, |y, _| y * y)
+    }
+
+    fn slope<N: Number>(self, x: N) -> N {
+        N::of(2f64.powi(60)) * self.value(x) / x
+    }
+}
+
+#[test]
+fn a_text_is_not_written_further_than_it_is_shown() {
+    let squares = Formula::of(Squares);
+    assert_eq!((squares.value(-1.0), squares.slope(1.0)), (1.0, 2f64.powi(60)));
+    for text in [squares.expression(), squares.derivative()] {
+        assert!(text.ends_with('…') && text.len() < 2100, "{text}");
+    }
+}
+
 #[test]
 fn a_long_function_has_a_text_that_is_cut_short_and_one_that_is_too_long_is_refused() {
     let long = Formula::of(Long(5000));

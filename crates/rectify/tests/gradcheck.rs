@@ -86,6 +86,23 @@ fn the_coarser_half_type_is_granted_more() {
 }
 
 #[test]
+fn an_output_that_does_not_move_hides_no_fault() {
+    // Five tolerances, which differ between the types. What rounding 10⁶ may come to in a difference is as much.
+    for (dtype, off) in [(DType::F32, 3e-3), (DType::F64, 1e-5)] {
+        let of = |off: f64| {
+            let f = |x: Tensor<1>| {
+                let y = x.clone() + x.clone() * off - (x.clone() * off).detach();
+                Tensor::cat(vec![y, x.zeros_like() + 1e6], 0)
+            };
+            check(f, row(&[-0.7, 1.3], dtype))
+        };
+        let (right, wrong) = (of(0.0), of(off));
+        assert!(right.passed(), "{dtype:?}: {right}");
+        assert_eq!(wrong.failures, 2, "{dtype:?}: {wrong}");
+    }
+}
+
+#[test]
 fn each_tensor_of_several_is_checked_by_capturing_the_others() {
     for dtype in WIDE {
         let x = tensor(&[-1.0, 0.5, 2.0, 0.25, -0.75, 1.5], [2, 3], dtype);
