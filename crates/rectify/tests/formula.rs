@@ -172,6 +172,13 @@ fn derivatives_are_simplified() {
 }
 
 #[test]
+fn numbers_are_read_with_points_and_exponents() {
+    for text in ["7", "12.25", ".5", "5.", "1e5", "1e-3", "2.5E+2"] {
+        assert_eq!(Ok(formula(text).value(0.0)), text.parse(), "{text}");
+    }
+}
+
+#[test]
 fn signs_and_factors_are_gathered_however_a_function_is_written() {
     for (one, other) in [
         ("-(2*x)", "x*(-2)"),
