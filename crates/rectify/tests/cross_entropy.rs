@@ -92,6 +92,28 @@ fn the_gradient_is_that_of_differences() {
 }
 
 #[test]
+fn an_empty_batch_has_no_mean_loss_and_an_empty_gradient() {
+    // Not on ndarray, whose operations panic on an empty batch, in Burn's loss too.
+    let device = Device::flex();
+    let (logits, labels) = (Tensor::<2>::zeros([0, 3], &device), Tensor::<1, Int>::zeros([0], &device));
+    assert!(cross_entropy(logits.clone(), labels.clone()).into_scalar::<f32>().is_nan());
+    assert_eq!(cross_entropy_backward(logits, labels, Tensor::ones([1], &device)).dims(), [0, 3]);
+}
+
+#[test]
+fn the_gradient_of_a_sample_that_is_classified_well_keeps_its_digits() {
+    // softmax(20, 0) = (1 − p, p) with p = 1 / (1 + e²⁰), so that in f32 the first is 1. Other backends compute so.
+    let device = Device::flex();
+    let (logits, labels) =
+        (Tensor::<2>::from_floats([[20.0, 0.0]], &device), Tensor::<1, Int>::from_ints([0], &device));
+    let gradient = cross_entropy_backward(logits, labels, Tensor::ones([1], &device)).into_data();
+    let p = 1.0 / (1.0 + 20f64.exp());
+    for (found, expected) in gradient.iter::<f64>().zip([-p, p]) {
+        assert!((found / expected - 1.0).abs() < 1e-6, "{found:e}, not {expected:e}");
+    }
+}
+
+#[test]
 fn large_logits_do_not_run_over_and_nan_stays() {
     for device in devices() {
         let loss = |logits: [f32; 2]| -> f32 {

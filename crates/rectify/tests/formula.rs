@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use proptest::prelude::*;
 use rectify::{
     Activation, Formula, Function, Gelu, GeluTanh, HardTanh, LogSigmoid, Mish, Number, Selu, Silu, SoftShrink,
-    Softplus, Softsign, TanhShrink,
+    Softplus, Softsign, Swish, Tanh, TanhShrink,
     gradcheck::{GradCheck, gradcheck},
 };
 
@@ -27,10 +27,11 @@ fn on(device: &Device, dtype: DType, points: &[f64], f: impl Fn(Tensor<1>) -> Te
 }
 
 fn devices() -> Vec<(&'static str, Device)> {
-    let mut devices = vec![("flex", Device::flex())];
-    #[cfg(feature = "ndarray")]
-    devices.push(("ndarray", Device::ndarray()));
-    devices
+    vec![
+        ("flex", Device::flex()),
+        #[cfg(feature = "ndarray")]
+        ("ndarray", Device::ndarray()),
+    ]
 }
 
 #[track_caller]
@@ -171,6 +172,33 @@ fn derivatives_are_simplified() {
 }
 
 #[test]
+fn numbers_are_read_with_points_and_exponents() {
+    for text in ["7", "12.25", ".5", "5.", "1e5", "1e-3", "2.5E+2"] {
+        assert_eq!(Ok(formula(text).value(0.0)), text.parse(), "{text}");
+    }
+}
+
+#[test]
+fn signs_and_factors_are_gathered_however_a_function_is_written() {
+    for (one, other) in [
+        ("-(2*x)", "x*(-2)"),
+        ("-(3*sin(x))", "sin(x)*(-3)"),
+        ("x*(-1)", "-x"),
+        ("exp(x)*(-1)*(-1)", "exp(x)"),
+        ("-(x - 1)", "1 - x"),
+        ("(2*x)*(3*exp(x))", "6*(x*exp(x))"),
+        ("(-x)*(-exp(x))", "x*exp(x)"),
+        ("(-x)*exp(x)", "x*(-exp(x))"),
+        ("x + x", "2*x"),
+        ("x - (-exp(x))", "x + exp(x)"),
+        ("(6*x)/(2*exp(x))", "3*(x/exp(x))"),
+        ("(2*x)/(6*exp(x))", "x/(3*exp(x))"),
+    ] {
+        assert!(formula(one).same_function(&formula(other)), "{one} is {other}");
+    }
+}
+
+#[test]
 fn kinks_and_edges_follow_pytorch() {
     let slope = |text: &str, x: f64| formula(text).slope(x);
     assert_eq!((slope("abs(x)", 0.0), slope("relu(x)", 0.0), slope("max(x, 0)", 0.0)), (0.0, 0.0, 0.5));
@@ -240,6 +268,20 @@ fn what_may_not_be_expected_is_noted() {
     assert_eq!(notes("pi - 3 + 0*x").split(':').next(), Some("it is 0.14159265358979312 everywhere on -50..50"));
     assert_eq!(notes("sqrt(abs(x))"), "its derivative is NaN at x = 0 on -50..50");
     assert!(notes("(1e16 + x) - 1e16").contains("where differences of the formula itself give"));
+    // A kink within the step at 0.012345678, where differences have not settled.
+    assert_eq!(notes("abs(x - 0.012348178)"), "");
+}
+
+#[test]
+fn straight_pieces_and_zeros_are_known() {
+    let straight = ["max(x, 0)", "where(x < 1, 2*x, 2)", "abs(x) + relu(x)", "x*(x > 0)", "3"].map(formula);
+    assert!(straight.iter().all(Formula::is_piecewise_linear));
+    let curved = ["x^2*(x > 0)", "(x > 0)*x^2", "where(x < 1, x, x^3)", "where(x < 1, x^3, x)", "exp(x)"].map(formula);
+    assert!(!curved.iter().any(Formula::is_piecewise_linear));
+    let zeros = ["x", "x - 9.99", "x^2", "relu(x)", "1 - x/10"].map(formula);
+    assert!(zeros.iter().all(Formula::can_be_zero));
+    let none = ["exp(x)", "1 + x^2", "x - 50", "x + 10.1", "where(x < 0, 1, 2)"].map(formula);
+    assert!(!none.iter().any(Formula::can_be_zero));
 }
 
 #[test]
@@ -255,6 +297,28 @@ fn large_strided_and_empty_tensors_have_every_element() {
     let by_hand = phi.backward(x.clone(), x.ones_like()).into_data().to_vec::<f32>().unwrap();
     assert!(by_hand.iter().zip(&values).all(|(df, x)| (f64::from(*df) - phi.slope(f64::from(*x))).abs() < 2e-6));
     assert_eq!(phi.forward(Tensor::<3>::zeros([2, 0, 3], &Device::flex())).dims(), [2, 0, 3]);
+}
+
+#[test]
+fn angles_of_any_size_keep_their_digits() {
+    // Beyond 10⁶ a multiple of π / 2 in f32 has none left; one large angle among small ones is enough.
+    let points = [0.5f32, -2.0, 1.5e6, 1e7, -3.3e9, 1e20, f32::MAX];
+    for (text, exact) in [("sin(x)", f64::sin as fn(f64) -> f64), ("cos(x)", f64::cos)] {
+        for (device, dtype) in
+            devices().into_iter().flat_map(|(_, device)| [DType::F32, DType::F64].map(|of| (device.clone(), of)))
+        {
+            let x = Tensor::<1>::from_data(TensorData::new(points.to_vec(), [points.len()]), (&device, dtype));
+            for (x, found) in points.into_iter().zip(formula(text).forward(x).into_data().iter::<f64>()) {
+                let expected = exact(f64::from(x));
+                assert!((found - expected).abs() < 1e-6, "{text} in {dtype:?} at {x:e}: {found}, not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_formula_in_a_model_is_shown_as_its_text() {
+    assert_eq!(formula("x*sigmoid(2*x)").to_string(), "Formula {formula: x*sigmoid(2*x)}");
 }
 
 fn any_formula() -> impl Strategy<Value = String> {
@@ -319,6 +383,8 @@ fn a_function_in_rust_is_a_formula_with_its_own_derivative_in_every_type_and_on_
         both(SoftShrink::default()),
         both(Softplus { beta: 2.0 }),
         both(Softsign),
+        both(Swish { beta: 1.75 }),
+        both(Tanh),
         both(TanhShrink),
     ];
     for (known, own) in functions {
@@ -394,6 +460,59 @@ fn a_slope_that_is_not_the_functions_is_told_and_fails_gradcheck() {
     assert!(one == one.clone() && one != other && one.same_function(&other) && one.text() == other.text());
 }
 
+/// x, whose slope is said to be 3/2 between 1 and 2.
+#[derive(Clone, Copy)]
+struct WrongBetween1And2;
+
+impl Function for WrongBetween1And2 {
+    const NAME: &'static str = "wrong_between_1_and_2";
+
+    fn value<N: Number>(self, x: N) -> N {
+        x
+    }
+
+    fn slope<N: Number>(self, x: N) -> N {
+        N::of(1.0) + x.inside(1.0, 2.0) * N::of(0.5)
+    }
+}
+
+#[test]
+fn a_slope_that_is_wrong_on_a_short_stretch_is_told() {
+    let own = Formula::of(WrongBetween1And2);
+    assert_eq!([0.5, 1.0, 1.5, 2.0, 3.0].map(|x| own.slope(x)), [1.0, 1.0, 1.5, 1.0, 1.0]);
+    let notes = own.notes().join("; ");
+    assert!(notes.starts_with("its derivative is 1.5 at x = 1.0"), "{notes}");
+}
+
+/// max(0, x) or |x|, by a setting that is compared where the function is written.
+#[derive(Clone, Copy)]
+struct Chosen {
+    setting: f64,
+}
+
+impl Function for Chosen {
+    const NAME: &'static str = "chosen";
+
+    fn value<N: Number>(self, x: N) -> N {
+        N::choose(N::of(self.setting).less(N::of(1.0)), x.at_least(0.0), x.abs())
+    }
+
+    fn slope<N: Number>(self, x: N) -> N {
+        let left = N::choose(N::of(self.setting).less(N::of(1.0)), N::of(0.0), N::of(-1.0));
+        N::choose(x.above(0.0), N::of(1.0), left)
+    }
+}
+
+#[test]
+fn a_choice_by_a_constant_is_made_once() {
+    for (setting, value, slope) in [(0.5, 0.0, 0.0), (1.0, 2.0, -1.0)] {
+        let own = Formula::of(Chosen { setting });
+        assert_eq!((own.value(-2.0), own.slope(-2.0)), (value, slope), "{setting}: {}", own.text());
+        assert_eq!((own.value(2.0), own.slope(2.0)), (2.0, 1.0), "{setting}: {}", own.text());
+    }
+    assert_eq!(Formula::of(Chosen { setting: 1.0 }).expression(), "abs(x)");
+}
+
 /// x + 1/2 + 1/3 + …, so many terms, each an operation of its own.
 #[derive(Clone, Copy)]
 struct Long(usize);
@@ -411,6 +530,31 @@ impl Function for Long {
 
     fn slope<N: Number>(self, _: N) -> N {
         N::of(1.0)
+    }
+}
+
+/// x, squared sixty times over: sixty operations, and 2⁶⁰ letters where each is written at each use.
+#[derive(Clone, Copy)]
+struct Squares;
+
+impl Function for Squares {
+    const NAME: &'static str = "squares";
+
+    fn value<N: Number>(self, x: N) -> N {
+        (0..60).fold(x, |y, _| y * y)
+    }
+
+    fn slope<N: Number>(self, x: N) -> N {
+        N::of(2f64.powi(60)) * self.value(x) / x
+    }
+}
+
+#[test]
+fn a_text_is_not_written_further_than_it_is_shown() {
+    let squares = Formula::of(Squares);
+    assert_eq!((squares.value(-1.0), squares.slope(1.0)), (1.0, 2f64.powi(60)));
+    for text in [squares.expression(), squares.derivative()] {
+        assert!(text.ends_with('…') && text.len() < 2100, "{text}");
     }
 }
 

@@ -250,11 +250,20 @@ fn what_cannot_be_fused_is_an_error_that_names_the_setting() {
         (config().with_dilation([2, 2]), "dilation"),
         (config().with_groups(2), "groups"),
         (Conv2dConfig::new([2, 4], [3, 4]).with_padding(PaddingConfig2d::Same), "kernel_size"),
+        (Conv2dConfig::new([2, 4], [4, 3]).with_padding(PaddingConfig2d::Same), "kernel_size"),
+        (Conv2dConfig::new([2, 4], [5, 3]).with_padding(PaddingConfig2d::Explicit(1, 2, 1, 2)), "padding"),
         (config().with_padding(PaddingConfig2d::Valid), "padding"),
         (config().with_padding(PaddingConfig2d::Explicit(1, 1, 1, 2)), "padding"),
     ];
     for (config, setting) in cases {
         let error = error(config.init(&device));
         assert!(error.starts_with(setting) && error.contains("use Conv2d"), "{error}");
+    }
+    // As much as keeps height and width, on each side of its own.
+    for (kernel, [height, width]) in [([5, 3], [2, 1]), ([3, 5], [1, 2]), ([1, 7], [0, 3])] {
+        let padding = PaddingConfig2d::Explicit(height, width, height, width);
+        let conv = Conv2dConfig::new([2, 4], kernel).with_padding(padding).init(&device);
+        let layer = FusedConv2d::from_conv2d(conv, FusedActivation::Identity).expect("it keeps height and width");
+        assert_eq!(layer.forward(Tensor::zeros([1, 2, 6, 7], &device)).dims(), [1, 4, 6, 7]);
     }
 }

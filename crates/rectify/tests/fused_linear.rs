@@ -9,8 +9,8 @@ use burn::{
     tensor::{DType, Device, Tensor, TensorData, Tolerance, activation},
 };
 use rectify::{
-    Activation, Elu, FusedActivation, FusedLinear, FusedLinearConfig, Gelu, GradientRule, HardTanh, LeakyRelu,
-    Surrogate,
+    Activation, Elu, FusedActivation, FusedGradients, FusedLinear, FusedLinearConfig, Gelu, GradientRule, HardTanh,
+    LeakyRelu, Surrogate,
     gradcheck::{GradCheck, gradcheck},
     relu,
 };
@@ -142,6 +142,26 @@ fn operands_that_are_not_contiguous_give_the_same_numbers() {
                 for (expected, found) in expected.iter().zip(&found) {
                     found.assert_approx_eq::<f32>(expected, Tolerance::rel_abs(1e-5, 1e-6));
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_backward_pass_by_hand_takes_operands_that_are_not_contiguous() {
+    for device in devices() {
+        for activation in ACTIVATIONS {
+            let layer = FusedLinear::from_linear(linear(5, 7, &device), activation).unwrap();
+            let (x, kept) = (random([5, 4], &device).transpose(), random([7, 4], &device).transpose());
+            let grad = random([9, 7], &device).narrow(0, 3, 4);
+            let dense = |x: &Tensor<2>| Tensor::<2>::from_data(x.to_data(), &device);
+            let expected = layer.backward(dense(&x), dense(&kept), dense(&grad), true);
+            let found = layer.backward(x, kept, grad, true);
+            let all = |of: FusedGradients<2>| [of.weight.into_data(), of.x.unwrap().into_data(), of.z.into_data()];
+            let (expected_bias, found_bias) = (expected.bias.clone().unwrap(), found.bias.clone().unwrap());
+            found_bias.into_data().assert_approx_eq::<f32>(&expected_bias.into_data(), Tolerance::rel_abs(1e-5, 1e-6));
+            for (expected, found) in all(expected).iter().zip(&all(found)) {
+                found.assert_approx_eq::<f32>(expected, Tolerance::rel_abs(1e-5, 1e-6));
             }
         }
     }

@@ -75,6 +75,34 @@ fn half_precision_is_checked_with_tolerances_of_its_own() {
 }
 
 #[test]
+fn the_coarser_half_type_is_granted_more() {
+    // A slope that is off by 15 %: more than 5 % of it and 0.05, and less than 10 % of it and 0.1.
+    let passes = |dtype| {
+        let of = |x: Tensor<1>| x * 1.15;
+        let report = gradcheck_against(of, |x| x, row(&[-2.0, 0.5, 1.0, 3.0], dtype), &GradCheck::default());
+        report.expect("the gradient can be checked").passed()
+    };
+    assert_eq!(DTYPES.map(passes), [false, false, false, true]);
+}
+
+#[test]
+fn an_output_that_does_not_move_hides_no_fault() {
+    // Five tolerances, which differ between the types. What rounding 10⁶ may come to in a difference is as much.
+    for (dtype, off) in [(DType::F32, 3e-3), (DType::F64, 1e-5)] {
+        let of = |off: f64| {
+            let f = |x: Tensor<1>| {
+                let y = x.clone() + x.clone() * off - (x.clone() * off).detach();
+                Tensor::cat(vec![y, x.zeros_like() + 1e6], 0)
+            };
+            check(f, row(&[-0.7, 1.3], dtype))
+        };
+        let (right, wrong) = (of(0.0), of(off));
+        assert!(right.passed(), "{dtype:?}: {right}");
+        assert_eq!(wrong.failures, 2, "{dtype:?}: {wrong}");
+    }
+}
+
+#[test]
 fn each_tensor_of_several_is_checked_by_capturing_the_others() {
     for dtype in WIDE {
         let x = tensor(&[-1.0, 0.5, 2.0, 0.25, -0.75, 1.5], [2, 3], dtype);
@@ -454,6 +482,12 @@ fn a_step_that_is_lost_in_rounding_is_an_error() {
         let check = GradCheck { step: Some(step), ..Default::default() };
         let error = gradcheck(|x: Tensor<1>| x.clone() - x, row(&[1.0], DType::F32), &check).unwrap_err();
         assert!(error.to_string().contains("does not move x = 1"), "{error}");
+    }
+    // Towards 0 the next f32 is half as far away as on the other side, and these steps reach that one alone.
+    for x in [1.0, -1.0] {
+        let check = GradCheck { step: Some(4e-8), ..Default::default() };
+        let error = gradcheck(|x: Tensor<1>| x.clone() - x, row(&[x], DType::F32), &check).unwrap_err();
+        assert!(matches!(error, GradCheckError::StepTooSmall { x: at, .. } if at == x), "{error}");
     }
 }
 

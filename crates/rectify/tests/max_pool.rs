@@ -5,7 +5,7 @@ mod seeded;
 use burn::tensor::{DType, Device, Tensor, TensorData, module::max_pool2d, ops::MaxPoolOptions};
 use rectify::{
     gradcheck::{GradCheck, gradcheck},
-    max_pool_2x2,
+    max_pool_2x2, max_pool_2x2_backward,
 };
 
 fn devices() -> Vec<Device> {
@@ -80,7 +80,11 @@ fn strided_inputs_other_types_and_empty_ones_work() {
     let wide = max_pool_2x2(x.clone().cast(DType::F64)).cast(DType::F32).into_data();
     wide.assert_eq(&max_pool_2x2(x).into_data(), true);
 
-    assert_eq!(max_pool_2x2(Tensor::zeros([2, 3, 1, 8], &Device::flex())).dims(), [2, 3, 0, 4]);
+    let flat = Tensor::<4>::ones([2, 3, 1, 8], &Device::flex());
+    let pooled = max_pool_2x2(flat.clone());
+    assert_eq!(pooled.dims(), [2, 3, 0, 4]);
+    let gradient = max_pool_2x2_backward(flat.clone(), pooled).into_data();
+    gradient.assert_eq(&flat.zeros_like().into_data(), true);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use proptest::prelude::*;
-use rectify::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate};
+use rectify::{Activation, ConfigError, Gelu, GradientRule, HardTanh, LeakyRelu, Relu, ReluConfig, Surrogate};
 
 /// Any rule in its range.
 fn rules() -> impl Strategy<Value = GradientRule> {
@@ -122,4 +122,29 @@ fn a_config_of_a_file_that_is_out_of_range_is_refused_by_init() {
         ReluConfig::load_binary(br#"{ "rule": { "Heaviside": { "at_zero": 1.5 } } }"#).expect("it is a config");
     assert_eq!(config.init().unwrap_err().to_string(), "at_zero must be in 0..=1, got 1.5");
     assert!(ReluConfig::load_binary(br#"{ "rule": "Sigmoid" }"#).is_err());
+}
+
+#[test]
+fn a_rule_that_says_nothing_of_a_function_is_refused_with_the_reason() {
+    let with = |function: Activation, rule: GradientRule| match function.with_rule(rule) {
+        Ok(_) => "",
+        Err(ConfigError::NoRule { why, .. }) => why,
+        Err(error) => panic!("{error}"),
+    };
+    let (leaky, guided) = (GradientRule::Leaky { slope: 0.1 }, GradientRule::Guided);
+    let slope = |negative_slope| Activation::from(LeakyRelu { negative_slope });
+    assert_eq!(with(Gelu.into(), guided), "it is not made of straight pieces");
+    assert_eq!(
+        with(HardTanh::default().into(), GradientRule::Surrogate(Surrogate::BSilu)),
+        "surrogates are made for ReLU"
+    );
+    assert_eq!(with(slope(0.1), leaky), "no piece of it is flat");
+    let fine = [with(slope(0.0), leaky), with(slope(0.1), guided), with(HardTanh::default().into(), leaky)];
+    assert_eq!(fine, [""; 3]);
+    // Another rule takes the place of the first.
+    let ruled = HardTanh::default();
+    let twice = Activation::from(ruled).with_rule(guided).and_then(|ruled| ruled.with_rule(leaky));
+    assert_eq!(twice, Activation::from(ruled).with_rule(leaky));
+    let wrong = Activation::from(ruled).with_rule(GradientRule::Heaviside { at_zero: 2.0 });
+    assert!(matches!(wrong, Err(ConfigError::OutOfRange { field: "at_zero", .. })), "{wrong:?}");
 }

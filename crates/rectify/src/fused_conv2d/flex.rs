@@ -408,6 +408,28 @@ impl WeightGradient<'_> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_kernels_take_f32_and_odd_sides_and_leave_others_to_burn() {
+        let zeros = |shape: [usize; 4]| tensor(vec![0.0f32; shape.iter().product()], shape);
+        let (x, weight) = (zeros([2, 3, 4, 5]), zeros([6, 3, 3, 1]));
+        let images = Images::of(&x, &weight).expect("the kernels take it");
+        assert_eq!([images.batch, images.channels, images.height, images.width], [2, 3, 4, 5]);
+        assert_eq!((images.kernel, images.taps), ([3, 1], 9));
+
+        let none = |x: &FlexTensor, weight: &FlexTensor| Images::of(x, weight).is_none();
+        for even in [[6, 3, 2, 1], [6, 3, 3, 2]] {
+            assert!(none(&x, &zeros(even)), "{even:?}");
+        }
+        for empty in [[0, 3, 4, 5], [2, 3, 0, 5], [2, 3, 4, 0]] {
+            assert!(none(&zeros(empty), &weight), "{empty:?}");
+        }
+        assert!(none(&zeros([2, 0, 4, 5]), &zeros([6, 0, 3, 1])));
+        assert!(none(&x, &zeros([0, 3, 3, 1])));
+        assert!(none(&x, &zeros([6, 2, 3, 1])), "3 channels for 2");
+        assert!(none(&tensor(vec![0.0f64; 120], [2, 3, 4, 5]), &weight));
+        assert!(none(&x, &tensor(vec![0.0f64; 54], [6, 3, 3, 1])));
+    }
+
     /// Both kernels on `simd`'s vectors, on numbers that are the same at every call.
     fn run(simd: impl Simd) -> [Vec<f32>; 2] {
         let numbers = |n: usize| (0..n).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect::<Vec<f32>>();

@@ -160,16 +160,13 @@ impl<'a> Matrices<'a> {
                 return None;
             };
             let plain = x.dtype() == DType::F32 && rows > 0 && columns > 0 && row >= 0 && column >= 0;
-            let values = x.storage::<f32>().get(x.layout().start_offset()..);
+            if !plain {
+                return None;
+            }
+            let values = x.storage::<f32>().get(x.layout().start_offset()..)?;
             // The last element must be in the storage: what the unsafe product below relies on.
             let last = (rows - 1) * row as usize + (columns - 1) * column as usize;
-            plain
-                .then_some(values?)
-                .filter(|values| last < values.len())
-                .map(|values| (values, [row, column], [rows, columns]))
-        }
-        if left.dtype() != DType::F32 || right.dtype() != DType::F32 {
-            return None;
+            (last < values.len()).then_some((values, [row, column], [rows, columns]))
         }
         let (left, left_strides, [rows, inner]) = operand(left)?;
         let (right, right_strides, [right_rows, columns]) = operand(right)?;
@@ -298,5 +295,60 @@ impl Apply<f32> for GradientRows<'_> {
                 }
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix_of(shape: [usize; 2]) -> FlexTensor {
+        tensor((0..shape[0] * shape[1]).map(|i| i as f32).collect(), shape)
+    }
+
+    #[test]
+    fn the_kernel_takes_operands_of_any_strides_and_leaves_others_to_burn() {
+        let product = |left: &FlexTensor, right: &FlexTensor| Matrices::of(left, right).map(|of| of.product());
+        // (0 1 2; 3 4 5) (0 1; 2 3; 4 5), and the product of both transposes.
+        let (left, right) = (matrix_of([2, 3]), matrix_of([3, 2]));
+        assert_eq!(product(&left, &right), Some(vec![10.0, 13.0, 28.0, 40.0]));
+        let product_of_transposes = product(&right.transpose(0, 1), &left.transpose(0, 1));
+        assert_eq!(product_of_transposes, Some(vec![10.0, 28.0, 13.0, 40.0]));
+        // (1 2; 4 5) (0 1; 2 3): columns of a matrix, up to the end of its storage.
+        assert_eq!(product(&left.narrow(1, 1, 2), &matrix_of([2, 2])), Some(vec![4.0, 7.0, 10.0, 19.0]));
+
+        let doubles = tensor(vec![1.0f64; 6], [3, 2]);
+        assert_eq!(product(&left, &doubles), None);
+        assert_eq!(product(&doubles, &matrix_of([2, 3])), None);
+        assert_eq!(product(&left, &left), None, "3 columns by 2 rows");
+        for [rows, columns] in [[0, 3], [3, 0]] {
+            let empty = matrix_of([rows, columns]);
+            assert_eq!(product(&empty, &matrix_of([columns, 2])), None);
+            assert_eq!(product(&matrix_of([2, rows]), &empty), None);
+        }
+        assert_eq!(product(&tensor(vec![1.0f32; 6], [1, 2, 3]), &right), None);
+    }
+
+    #[test]
+    fn a_bias_is_one_number_for_each_column() {
+        let (left, right) = (matrix_of([2, 3]), matrix_of([3, 2]));
+        let bias = |bias: Bias<Flex>| Matrices::with_bias(&left, &right, &bias).map(|(_, bias)| bias.into_owned());
+        assert_eq!(bias(Bias::Some(tensor(vec![0.5f32, -1.0], [2]))), Some(vec![0.5, -1.0]));
+        // The sign shows: −0.0 + −0.0 stays −0.0.
+        assert_eq!(bias(Bias::None).map(|bias| bias.iter().map(|b| b.to_bits()).collect()), Some(vec![1u32 << 31; 2]));
+        assert_eq!(bias(Bias::Some(tensor(vec![0.5f32; 3], [3]))), None);
+        assert_eq!(bias(Bias::Some(tensor(vec![0.5f64; 2], [2]))), None);
+    }
+
+    #[test]
+    fn a_storage_that_holds_more_than_a_matrix_in_order_is_not_read_as_one() {
+        let whole = matrix_of([2, 3]);
+        assert_eq!(matrix(&whole), Some(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0][..]));
+        for view in [whole.transpose(0, 1), whole.narrow(0, 0, 1), whole.narrow(0, 1, 1), whole.narrow(1, 0, 2)] {
+            assert_eq!(matrix(&view), None, "{:?}", view.layout());
+        }
+        assert_eq!(matrix(&tensor(vec![1.0f64; 6], [2, 3])), None);
+        assert_eq!(matrix(&tensor(vec![1.0f32; 6], [1, 2, 3])), None);
+        assert_eq!(matrix(&matrix_of([0, 3])), None);
     }
 }

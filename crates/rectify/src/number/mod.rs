@@ -66,6 +66,8 @@ pub trait Number:
     fn cos(self) -> Self;
     /// tanh x.
     fn tanh(self) -> Self;
+    /// 1 / (1 + e⁻ˣ).
+    fn sigmoid(self) -> Self;
     /// self to the power of other. Where that is a constant and a whole number, the kernels of tensors multiply.
     fn pow(self, other: Self) -> Self;
     /// Φ and its derivative: the normal distribution's probability and density.
@@ -76,12 +78,6 @@ pub trait Number:
     #[inline(always)]
     fn times_plus(self, factor: Self, sum: Self) -> Self {
         self * factor + sum
-    }
-
-    /// 1 / (1 + e⁻ˣ).
-    #[inline(always)]
-    fn sigmoid(self) -> Self {
-        Self::of(1.0) / (Self::of(1.0) + (-self).exp())
     }
 
     /// ln(1 + eˣ), without overflow.

@@ -6,7 +6,7 @@
 //! ```
 
 use burn::tensor::{DType, Device, Tensor};
-use rectify::{Activation, Formula, Gelu, GradientRule, Mish, Relu6, Sigmoid, TanhShrink, Threshold};
+use rectify::{Activation, Formula, Gelu, GradientRule, Mish, Relu6, TanhShrink, Threshold};
 
 use super::{assert_close, awkward, dtypes, is_gpu, random, tensor, values};
 
@@ -302,6 +302,8 @@ on_every_backend! {
 #[ignore = "prints a table"]
 #[cfg(feature = "wgpu")]
 fn table() {
+    use rectify::Sigmoid;
+
     let Some(device) = crate::gpu::wgpu() else { return };
     for activation in Activation::all() {
         let errors = dtypes(&device).map(|dtype| {

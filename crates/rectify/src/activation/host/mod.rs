@@ -322,6 +322,23 @@ mod tests {
         assert!(multiply(activation, &x, &grad) == within(&|x, grad| multiply(activation, x, grad)), "{activation:?}");
     }
 
+    #[cfg(feature = "flex")]
+    #[test]
+    fn half_types_are_rounded_to_the_nearest_with_ties_to_even() {
+        // Every number of the type, what is halfway to the next, and what is a little to either side of that.
+        let beside = |bits: u16| [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff].map(|low| u32::from(bits) << 16 | low);
+        let x: Vec<f32> = (0..=u16::MAX).flat_map(beside).map(f32::from_bits).collect();
+        let mut narrow = vec![bf16::ZERO; x.len()];
+        bf16::narrow(&x, &mut narrow);
+        for (x, found) in x.iter().zip(&narrow) {
+            let expected = bf16::from_f32(*x);
+            assert!(found.to_bits() == expected.to_bits(), "{x:e}: {found:?}, not {expected:?}");
+        }
+        let mut wide = vec![0.0; narrow.len()];
+        bf16::widen(&narrow, &mut wide);
+        assert!(narrow.iter().zip(&wide).all(|(half, wide)| half.to_f32().to_bits() == wide.to_bits()));
+    }
+
     #[test]
     fn tensors_too_large_for_a_cache_have_the_numbers_of_small_ones() {
         past_the_cache_as_within_it::<f32>(HardTanh::default().into());
