@@ -221,6 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn a_difference_of_accuracies_is_within_1_of_0_whatever_students_interval_is() {
+        let runs = runs(&[("relu", &[0.0, 1.0, 0.5]), ("tanh", &[1.0, 0.0, 0.75])]);
+        let [pair] = &paired_differences(&named("relu,tanh"), &runs)[..] else { panic!("one pair") };
+        let bounds = (Some(-1.0), Some(1.0));
+        assert_eq!((pair.test_accuracy.low, pair.test_accuracy.high), bounds);
+        assert_eq!(pair.interval.map(|interval| (interval.low, interval.high)), bounds.0.zip(bounds.1));
+    }
+
+    #[test]
     fn only_seeds_that_both_completed_and_networks_that_were_trained_are_compared() {
         let mut all =
             runs(&[("relu", &[0.97, 0.95, 0.1]), ("tanh", &[0.96, 0.92, 0.9]), ("sigmoid", &[0.5, 0.5, 0.9])]);

@@ -157,6 +157,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_is_drawn_at_its_place_among_all() {
+        let mut results = results("hidden = [[8], [16], [32, 32]]", &[[0.1; 2], [0.2; 2], [0.4; 2]]);
+        // One point has no run that is done, and the others keep their places.
+        results.points[1].runs.iter_mut().for_each(|run| run.status = Status::Interrupted);
+        let best = best(&scored(&results));
+        let along = response(&results, &best[0], "hidden").unwrap();
+        assert_eq!(along.curve.points, [(0.0, 0.1), (2.0, 0.4)]);
+        assert_eq!(along.values, ["8", "32,32"]);
+        results.points.truncate(1);
+        assert!(response(&results, &scored(&results)[0], "hidden").is_none(), "one value is no curve");
+    }
+
+    #[test]
     fn a_response_is_along_one_setting_with_the_others_at_their_best() {
         let sweep = "hidden = [[8], [16, 16]]\nlr = [0.1, 0.2]";
         let results = results(sweep, &[[0.1; 2], [0.2; 2], [0.4; 2], [0.3; 2]]);

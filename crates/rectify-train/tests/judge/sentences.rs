@@ -188,6 +188,18 @@ fn one_seed_has_no_interval_and_decides_nothing() {
 }
 
 #[test]
+fn a_difference_of_a_record_without_tests_is_not_called_one_of_one_seed() {
+    let all = runs(&[("relu", &[0.97, 0.96, 0.95]), ("tanh", &[0.9, 0.91, 0.92]), ("elu", &[0.5, 0.6, 0.7])]);
+    let mut results = results(&["relu", "tanh", "elu"], all);
+    for pair in &mut results.paired_differences {
+        (pair.p_value, pair.adjusted_p_value, pair.interval) = (None, None, None);
+    }
+    let said = sentences(&results);
+    assert!(said[0].contains("seed by seed +5.00 points (not tested)"), "{said:?}");
+    assert_eq!(said[1], "Compared with relu in test accuracy, seed by seed: elu -36.00 points (not tested).");
+}
+
+#[test]
 fn two_without_a_seed_in_common_were_not_tested() {
     let mut runs = runs(&[("relu", &[0.97, 0.96]), ("tanh", &[0.95, 0.94])]);
     diverge(&mut runs[0], 3, Divergence::Loss);
