@@ -132,6 +132,11 @@ mod tests {
         let found =
             shown(&[("tanh", &[0.9, 0.9]), ("relu", &[0.97, 0.0]), ("elu", &[0.5, 0.6]), ("gelu", &[0.1, 0.1])]);
         assert_eq!(found[0].0, "relu", "{found:?}");
+        let activations = ["relu", "tanh", "elu", "gelu"].map(|name| name.parse().unwrap()).to_vec();
+        let all = runs(&[("relu", &[0.9, 0.0, 0.0]), ("tanh", &[0.8, 0.8]), ("elu", &[0.0]), ("gelu", &[0.1])]);
+        let ranking = ranking(&Experiment { activations, ..Experiment::default() }, &all);
+        let diverged: Vec<(&str, usize)> = ranking.iter().map(|of| (of.activation.as_str(), of.diverged)).collect();
+        assert_eq!(diverged, [("relu", 2), ("tanh", 0), ("gelu", 0), ("elu", 1)]);
     }
 
     #[test]

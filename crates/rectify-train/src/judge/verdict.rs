@@ -343,6 +343,12 @@ mod tests {
             (Above, 1.1, Confirmed),
             (Above, 0.9, Refuted),
             (Above, f64::INFINITY, Confirmed),
+            // A border is outside.
+            (Above, 1.0, Refuted),
+            (Below, -1.0, Refuted),
+            (Within, 1.0, Refuted),
+            (Within, -1.0, Refuted),
+            (NotBelow, -1.0, Refuted),
             (Below, -1.5, Confirmed),
             (Below, 0.0, Refuted),
             (Within, 0.9, Confirmed),
@@ -468,6 +474,21 @@ mod tests {
             assert_eq!(open(hypothesis, events(!event, !event, 2)), None);
         }
         assert_eq!(decide(&[(ABOVE, &effects(5.0, 5.0, 5))])[0].seeds_needed, None, "it is settled");
+    }
+
+    #[test]
+    fn a_sample_is_of_its_seeds_and_a_number_that_is_none_is_read_back() {
+        let samples = [
+            Sample::Effects(vec![1.0, f64::NAN, 2.0]),
+            Sample::Events(vec![true; 4]),
+            Sample::Exact(f64::NAN),
+            Sample::Void("busy".to_owned()),
+        ];
+        assert_eq!(samples.each_ref().map(Sample::len), [3, 4, 0, 0]);
+        let back: Sample = serde_json::from_str(&serde_json::to_string(&samples[2]).unwrap()).unwrap();
+        assert!(matches!(back, Sample::Exact(value) if value.is_nan()), "{back:?}");
+        let back: Sample = serde_json::from_str(&serde_json::to_string(&Sample::Exact(0.1)).unwrap()).unwrap();
+        assert_eq!(back, Sample::Exact(0.1));
     }
 
     #[test]

@@ -152,6 +152,11 @@ mod tests {
         let probe = StepProbe { step: 1, loss: Some(1.0), layers: vec![layer] };
         let mut run = Run { epochs: vec![epoch], probes: vec![probe], ..Run::new("relu", 0) };
         assert!(!run.is_thin());
+        // Either alone tells that nothing was taken away.
+        assert!(
+            !Run { probes: Vec::new(), ..run.clone() }.is_thin()
+                && !Run { epochs: Vec::new(), ..run.clone() }.is_thin()
+        );
         run.thin();
         assert!(run.is_thin() && run.probes.is_empty());
         let epoch = &run.epochs[0];

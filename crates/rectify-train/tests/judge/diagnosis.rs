@@ -138,6 +138,17 @@ fn a_diagnosis_is_told_in_a_line_or_in_many() {
     let line = diagnose(&Case::of(&run), DETECTORS).line();
     let four = "one step changes hidden.0, hidden.1, hidden.2 and hidden.3 by 0.500 times its size; likely";
     assert!(line.starts_with(four), "{line}");
+    // What a detector looks for is explained once, and not where it has a piece of information.
+    let explained = |run: &Run| -> Vec<usize> {
+        let diagnosis = diagnose(&Case::of(run), DETECTORS);
+        let text = diagnosis.to_string();
+        diagnosis.findings.iter().map(|finding| text.matches(finding.explanation).count()).collect()
+    };
+    assert_eq!(explained(&run), [1, 0]);
+    let grown_and_shrunk = network(3, 4, |look, i, layer| {
+        layer.weight_rms = Some(if look < 2 { 0.17 } else { [0.7, 0.7, 0.01, 0.17][i] });
+    });
+    assert_eq!(explained(&grown_and_shrunk), [1, 1]);
     // Settings are told where they are known, and layers of ours by their place.
     let experiment = Experiment::default();
     let told = diagnose(&Case { experiment: Some(&experiment), ..Case::of(&run) }, DETECTORS).to_string();

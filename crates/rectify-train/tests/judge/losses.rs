@@ -319,6 +319,8 @@ fn weights_and_biases_that_a_network_should_not_begin_with() {
                                              first layer's deviation 25.0000 | 20.0855"
     ));
     assert_eq!((say(&forward(0.05)), say(&forward(20.0))), (vec![], vec![]));
+    let from_ten = network(1, 3, |_, i, layer| layer.preactivation_std = Some([10.0, 1.0, 0.4][i]));
+    assert!(say(&from_ten)[0].contains("to 1/25 of its size"), "{:?}", say(&from_ten));
     let both = network(1, 3, |_, i, layer| {
         (layer.preactivation_std, layer.preactivation_grad_rms) =
             (Some([1.0, 1.0, 25.0][i]), Some([0.01, 1.0, 1.0][i]));

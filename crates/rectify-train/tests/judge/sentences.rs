@@ -317,6 +317,11 @@ fn where_all_diverged_that_is_the_answer_and_no_number_is_invented() {
         ["All 8 trainings diverged: relu with every seed at steps 3 to 7 (its loss is not finite) and at step 8 (a \
           weight is not finite); tanh with every seed at steps 9 and 10 (its loss is not finite)."]
     );
+    let four = said(&["relu"], all[..4].to_vec());
+    assert_eq!(
+        four,
+        ["All 4 trainings diverged: relu with every seed at steps 3, 4, 5 and 6 (its loss is not finite)."]
+    );
     assert_eq!(said(&["relu"], all[..1].to_vec()), ["The training diverged: relu at step 3 (its loss is not finite)."]);
 }
 

@@ -441,6 +441,12 @@ mod tests {
     use crate::record::Run;
 
     #[test]
+    fn a_cause_that_was_never_named_is_as_likely_as_not() {
+        let confidences = ["overfits", "frozen-layer", "activation-saturates", "of my own"].map(confidence);
+        assert_eq!(confidences, [Some(0.5), Some(0.9), Some(1.0 / 24.0), None]);
+    }
+
+    #[test]
     fn what_is_so_already_is_no_remedy() {
         let too_deep = |activation: &str, experiment: Experiment| {
             let run = Run::new(activation, 0);
