@@ -136,6 +136,19 @@ mod tests {
         record::{Epoch, Run, Status},
     };
 
+    #[test]
+    fn neighbours_within_the_critical_difference_are_groups_that_may_overlap() {
+        let ranked = [1.0, 1.5, 2.4, 3.1, 5.0].map(|rank| AverageRank {
+            activation: String::new(),
+            rank,
+            test_accuracies: Vec::new(),
+            groups: String::new(),
+        });
+        assert_eq!(groups(&ranked, 1.0), [(0, 1), (1, 2), (2, 3), (4, 4)]);
+        assert_eq!(groups(&ranked, 1.5), [(0, 2), (1, 3), (4, 4)]);
+        assert_eq!(groups(&ranked, 4.0), [(0, 4)]);
+    }
+
     fn on(dataset: &str, accuracies: &[(&str, f64)]) -> Results {
         let run = |(name, accuracy): &(&str, f64)| Run {
             status: if accuracy.is_nan() { Status::Diverged } else { Status::Completed },

@@ -162,6 +162,12 @@ mod tests {
         // p^−5 · 0.7 and its like of the spread bet: about ½.
         assert!((0.5..0.55).contains(&low) && high == 1.0, "{low} {high}");
         assert_eq!(share_bounds(&[], 0.05), (0.0, 1.0));
+        assert_eq!((p_value([true], 0.0), p_value([false], 0.0)), (0.0, 1.0), "what cannot be, and what must");
+        // Failures are the successes of what is opposite.
+        let outcomes = [true, false, false, true, false, false, false, false, false];
+        let [(low, high), opposite] = [outcomes, outcomes.map(|outcome| !outcome)].map(|all| share_bounds(&all, 0.05));
+        assert!(0.0 < low && low < 2.0 / 9.0 && 2.0 / 9.0 < high && high < 1.0, "{low} {high}");
+        assert_eq!((low, high), (1.0 - opposite.1, 1.0 - opposite.0));
     }
 
     #[test]

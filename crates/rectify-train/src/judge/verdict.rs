@@ -487,8 +487,12 @@ mod tests {
         assert_eq!(samples.each_ref().map(Sample::len), [3, 4, 0, 0]);
         let back: Sample = serde_json::from_str(&serde_json::to_string(&samples[2]).unwrap()).unwrap();
         assert!(matches!(back, Sample::Exact(value) if value.is_nan()), "{back:?}");
+        assert_eq!(samples[2].effect(0.05), None, "no number, no effect");
         let back: Sample = serde_json::from_str(&serde_json::to_string(&Sample::Exact(0.1)).unwrap()).unwrap();
         assert_eq!(back, Sample::Exact(0.1));
+        let effect = back.effect(0.05).expect("a number is an effect");
+        let read: Effect = serde_json::from_str(&serde_json::to_string(&effect).unwrap()).unwrap();
+        assert_eq!(read, effect);
     }
 
     #[test]

@@ -262,7 +262,7 @@ fn weights_that_grow_or_shrink() {
     let say = |run: &Run| of("weight-growth", run);
     let by = |factors: [f64; 4]| {
         network(3, 4, move |look, i, layer| {
-            layer.weight_rms = Some(0.1 * if look == 2 { factors[i] } else { 1.0 });
+            layer.weight_rms = Some(0.1 * (i + 1) as f64 * if look == 2 { factors[i] } else { 1.0 });
         })
     };
     assert_eq!(
