@@ -15,7 +15,7 @@ use burn::tensor::Device;
 pub use idx::{gzip, idx};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use rectify_train::{
-    activation::Activation,
+    activation::{Activation, ActivationError},
     claims::{
         Budget, Claim, ClaimsFolder, Plan,
         lab::{Effort, Lab},
@@ -318,8 +318,14 @@ pub fn kinds(place: &Place) -> Vec<Kind<'_>> {
             "",
             formulas.map(Into::into).to_vec(),
             Box::new(|bytes| {
-                let formula = String::from_utf8_lossy(bytes).parse::<Activation>();
-                formula.map(drop).map_err(|error| error.to_string())
+                let activation: Activation =
+                    String::from_utf8_lossy(bytes).parse().map_err(|error: ActivationError| error.to_string())?;
+                // Neither is computed before somebody asks.
+                if let Some(formula) = activation.formula() {
+                    formula.notes();
+                }
+                activation.can_be_zero();
+                Ok(())
             }),
         ),
         kind(

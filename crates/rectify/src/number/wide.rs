@@ -107,6 +107,12 @@ impl Number for Wide {
         power / Self(power.0 + 2.0)
     }
 
+    /// [`exp`](Number::exp) keeps e⁻ˣ within f64.
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        Self(1.0 / (1.0 + (-self).exp().0))
+    }
+
     /// Below 0 Φ is e^(−x²/2) times a function that changes slowly.
     #[inline(always)]
     fn normal(self) -> (Self, Self) {
