@@ -20,7 +20,11 @@ mod print;
 mod program;
 mod trace;
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, OnceLock},
+};
 
 use burn::{
     backend::Dispatch,
@@ -134,12 +138,13 @@ struct Inner {
     value: Arc<Program>,
     slope: Arc<Program>,
     piecewise_linear: bool,
-    can_be_zero: bool,
-    notes: Vec<String>,
+    // Thousands of points each, so not before somebody asks: a file that names the formula is read without them.
+    can_be_zero: OnceLock<bool>,
+    notes: OnceLock<Vec<String>>,
 }
 
 impl Formula {
-    /// Reads a formula, differentiates it and checks the derivative.
+    /// Reads a formula and differentiates it. [`notes`](Self::notes) checks the derivative.
     ///
     /// # Errors
     ///
@@ -183,8 +188,8 @@ impl Formula {
                 expression,
                 derivative: print::text(slope_graph, slope_root),
                 piecewise_linear: inspect::is_piecewise_constant(slope_graph, slope_root),
-                can_be_zero: inspect::can_be_zero(&value),
-                notes: inspect::notes(&value, &slope),
+                can_be_zero: OnceLock::new(),
+                notes: OnceLock::new(),
                 value: Arc::new(value),
                 slope: Arc::new(slope),
             }),
@@ -214,7 +219,8 @@ impl Formula {
     /// What may not be expected: φ or φ′ is not finite somewhere on −50..50, φ is constant there, or φ′ disagrees with
     /// differences of φ. Each goes on from the formula's name: `it is NaN at x = -50, and at …`.
     pub fn notes(&self) -> &[String] {
-        &self.inner.notes
+        let Inner { value, slope, notes, .. } = &*self.inner;
+        notes.get_or_init(|| inspect::notes(value, slope))
     }
 
     /// Whether φ′ changes in steps only.
@@ -224,7 +230,7 @@ impl Formula {
 
     /// Whether φ is 0 somewhere on −10..10: at a multiple of 1/256, or between two of them, where its sign changes.
     pub fn can_be_zero(&self) -> bool {
-        self.inner.can_be_zero
+        *self.inner.can_be_zero.get_or_init(|| inspect::can_be_zero(&self.inner.value))
     }
 
     /// Whether the other is the same function after simplification. Two ways of writing one function may differ.
