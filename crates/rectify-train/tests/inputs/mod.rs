@@ -283,6 +283,9 @@ pub fn kinds(place: &Place) -> Vec<Kind<'_>> {
     let modules = exported.modules;
     let mut old_results = place.json("out/results.json");
     old_results["schema_version"] = 1.into();
+    let mut claims_json = place.json("claims/claims.json");
+    // The other 958 points of its curve are nine tenths of the text.
+    claims_json["claims"][0]["figures"][0]["series"][0]["points"].as_array_mut().expect("it is a curve").truncate(3);
     let grey = DynamicImage::from(GrayImage::from_fn(20, 24, |x, y| Luma([(x * 12 + y) as u8])));
     let pictures = [(&grey, ImageFormat::Png), (&grey, ImageFormat::Jpeg), (&grey.to_rgba8().into(), ImageFormat::Png)];
     let pictures = pictures.map(|(picture, format)| {
@@ -354,14 +357,7 @@ pub fn kinds(place: &Place) -> Vec<Kind<'_>> {
             vec![place.unsealed("out/tuning.json")],
             sealed(joined("out/tuning.json")),
         ),
-        kind(
-            "results",
-            "claims",
-            1500,
-            "/claims",
-            vec![place.read("claims/claims.json")],
-            claims("claims/claims.json"),
-        ),
+        kind("results", "claims", 1500, "/claims", vec![claims_json.to_string().into()], claims("claims/claims.json")),
         kind("results", "evidence", 1500, "/claims", vec![place.read(EVIDENCE)[65..].to_vec()], {
             let read = claims(EVIDENCE);
             Box::new(move |cbor| read(&seal_cbor(cbor)))
