@@ -145,7 +145,7 @@ mod tests {
             groups: String::new(),
         });
         assert_eq!(groups(&ranked, 1.0), [(0, 1), (1, 2), (2, 3), (4, 4)]);
-        assert_eq!(groups(&ranked, 1.5), [(0, 2), (1, 3), (4, 4)]);
+        assert_eq!(groups(&ranked, 1.7), [(0, 2), (1, 3), (4, 4)]);
         assert_eq!(groups(&ranked, 4.0), [(0, 4)]);
     }
 
