@@ -154,7 +154,7 @@ impl<T: PartialEq + std::fmt::Debug> Work<T> {
         let expected = (self.left_behind)(&place.path("whole"));
 
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let (mut killed, mut rounds) = (0, 0);
+        let (mut killed, mut with_state, mut rounds) = (0, 0, 0);
         while killed < kills {
             // As often as it is through before all kills are done, it begins anew.
             let name = format!("parts{rounds}");
@@ -169,6 +169,7 @@ impl<T: PartialEq + std::fmt::Debug> Work<T> {
                 };
                 running = killed < kills && kill(rectify(&place, &arguments), aim, &out);
                 killed += usize::from(running);
+                with_state += usize::from(running && !sight(Aim::StateReplaced, &out).is_empty());
             }
             ends(&format!("{command} --resume {name}"));
             let found = (self.left_behind)(&out);
@@ -180,6 +181,7 @@ impl<T: PartialEq + std::fmt::Debug> Work<T> {
             let half_written: Vec<_> = left.filter(|name| name.to_string_lossy().contains(".rectify-new-")).collect();
             assert!(half_written.is_empty(), "cleared away: {half_written:?}");
         }
+        assert!(with_state > 5, "states are saved: {with_state}");
     }
 }
 
