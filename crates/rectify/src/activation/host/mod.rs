@@ -113,7 +113,11 @@ pub(super) trait Blocks: Element + Pod {
         kept: &[Self],
         grad: &[Self],
         output: &'a mut [MaybeUninit<Self>],
-    ) -> &'a [Self];
+    ) -> &'a [Self] {
+        let output = output.write_copy_of_slice(grad);
+        Self::slope_times(activation, kept, output);
+        output
+    }
 }
 
 impl Blocks for f32 {
@@ -174,17 +178,6 @@ impl Blocks for f64 {
             }
         }
         activation.visit(Slope(kept, grad));
-    }
-
-    fn slope_times_into<'a>(
-        activation: Activation,
-        kept: &[f64],
-        grad: &[f64],
-        output: &'a mut [MaybeUninit<f64>],
-    ) -> &'a [f64] {
-        let output = output.write_copy_of_slice(grad);
-        Self::slope_times(activation, kept, output);
-        output
     }
 }
 
@@ -284,17 +277,6 @@ impl<H: Half> Blocks for H {
         H::widen(grad, g);
         slope_times(activation, x, g);
         H::narrow(g, grad);
-    }
-
-    fn slope_times_into<'a>(
-        activation: Activation,
-        kept: &[H],
-        grad: &[H],
-        output: &'a mut [MaybeUninit<H>],
-    ) -> &'a [H] {
-        let output = output.write_copy_of_slice(grad);
-        Self::slope_times(activation, kept, output);
-        output
     }
 }
 
