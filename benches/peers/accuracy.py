@@ -16,10 +16,9 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 import jax
 import numpy as np
 import torch
-from jax import nn, numpy as jnp
 from scipy.special import expit, log_expit, ndtr
 
-from activation import SELU, TORCH
+from activation import JAX_OF_OUTPUT, SELU, TORCH, jax_functions, torch_functions
 
 
 def tanh_shrink(x):
@@ -64,9 +63,9 @@ EXACT = {
 
 def torch_computed(name, x):
     aten, x = torch.ops.aten, torch.from_numpy(x)
-    if name == "tanh-shrink":
+    if name not in TORCH or TORCH[name][1] is None:
         x.requires_grad_()
-        y = torch.nn.functional.tanhshrink(x)
+        y = torch_functions()[name](x)
         y.sum().backward()
         return y.detach().numpy(), x.grad.numpy()
     (kernel, *values), backward = TORCH[name]
@@ -77,24 +76,15 @@ def torch_computed(name, x):
         return getattr(aten, kernel)(first, *values, **named)
 
     y = call(kernel, x, list(values))
-    if backward is None:
-        x.requires_grad_()
-        getattr(aten, kernel)(x).sum().backward()
-        return y.numpy(), x.grad.numpy()
     kernel, *values = backward
     return y.numpy(), call(kernel, torch.ones_like(x), list(values), y).numpy()
 
 
 def jax_computed(name, x):
-    functions = {
-        "gelu": lambda x: nn.gelu(x, approximate=False), "gelu-tanh": nn.gelu, "tanh": jnp.tanh,
-        "tanh-shrink": lambda x: x - jnp.tanh(x),
-    }  # fmt: skip
-    function = functions.get(name) or getattr(nn, name.replace("-", "_"))
+    function = jax_functions()[name]
     y = jax.jit(function)(x)
-    of_output = {"sigmoid": lambda y: y * (1 - y), "tanh": lambda y: 1 - y * y}
-    if name in of_output:
-        return np.asarray(y), np.asarray(jax.jit(of_output[name])(y))
+    if name in JAX_OF_OUTPUT:
+        return np.asarray(y), np.asarray(jax.jit(JAX_OF_OUTPUT[name])(y))
     return np.asarray(y), np.asarray(jax.jit(jax.vmap(jax.grad(function)))(x))
 
 

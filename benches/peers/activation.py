@@ -40,6 +40,40 @@ TORCH = {
     "soft-shrink": (("softshrink", 0.5), ("softshrink_backward", "x", 0.5)),
 }
 
+# JAX's derivatives that need the output alone, as PyTorch's kernels for the same.
+JAX_OF_OUTPUT = {"sigmoid": lambda y: y * (1 - y), "tanh": lambda y: 1 - y * y}
+
+
+def jax_functions() -> dict[str, Callable]:
+    """By Rectify's name."""
+    from jax import nn, numpy as jnp
+
+    return {
+        "relu": nn.relu, "leaky-relu": nn.leaky_relu, "relu6": nn.relu6, "elu": nn.elu, "celu": nn.celu,
+        "threshold": lambda x: jnp.where(x > 1, x, 0),
+        "selu": nn.selu, "gelu": lambda x: nn.gelu(x, approximate=False), "gelu-tanh": nn.gelu, "silu": nn.silu,
+        "mish": nn.mish, "softplus": nn.softplus, "softsign": nn.soft_sign, "sigmoid": nn.sigmoid,
+        "log-sigmoid": nn.log_sigmoid, "tanh": jnp.tanh, "hard-sigmoid": nn.hard_sigmoid, "hard-tanh": nn.hard_tanh,
+        "hard-swish": nn.hard_swish, "squared-relu": lambda x: jnp.square(nn.relu(x)),
+        "hard-shrink": lambda x: jnp.where(jnp.abs(x) > 0.5, x, 0),
+        "soft-shrink": lambda x: x - jnp.clip(x, -0.5, 0.5), "tanh-shrink": lambda x: x - jnp.tanh(x),
+    }  # fmt: skip
+
+
+def torch_functions() -> dict[str, Callable]:
+    """By Rectify's name, of tensors that autograd tracks."""
+    from torch import relu
+    from torch.nn import functional as F
+
+    return {
+        "silu": F.silu, "mish": F.mish, "softsign": F.softsign, "relu": relu, "leaky-relu": F.leaky_relu, "relu6": F.relu6, "elu": F.elu, "celu": F.celu, "selu": F.selu,
+        "threshold": lambda x: F.threshold(x, 1, 0), "gelu": F.gelu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh"),
+        "softplus": F.softplus, "sigmoid": F.sigmoid, "log-sigmoid": F.logsigmoid, "tanh": F.tanh,
+        "hard-sigmoid": F.hardsigmoid, "hard-tanh": F.hardtanh, "hard-swish": F.hardswish,
+        "squared-relu": lambda x: relu(x).square(), "hard-shrink": F.hardshrink, "soft-shrink": F.softshrink,
+        "tanh-shrink": F.tanhshrink,
+    }  # fmt: skip
+
 
 def torch_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Callable[[], None]]]:
     import torch
@@ -74,38 +108,25 @@ def torch_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Call
             yield f"{name}-backward", lambda: derivative(g, *values, **named)
             if "grad_input" in derivative.overloads():
                 yield f"{name}-backward-into", lambda: derivative.grad_input(g, *values, **named, grad_input=out)
-    # Composed of others.
-    composed = {"softsign": torch.nn.functional.softsign, "tanh-shrink": torch.nn.functional.tanhshrink}
-    composed["squared-relu"] = lambda x: torch.relu(x).square()
-    for name, function in composed.items():
-        yield f"{name}-forward", lambda: function(x)
+    for name, function in torch_functions().items():
+        # Composed of others.
+        if name not in TORCH:
+            yield f"{name}-forward", lambda: function(x)
 
 
 def jax_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Callable[[], None]]]:
     import jax
-    from jax import nn, numpy as jnp
+    from jax import numpy as jnp
 
     x, g = (jax.random.normal(jax.random.key(seed), size, getattr(jnp, DTYPES[dtype])) for seed in (0, 1))
-    functions = {
-        "relu": nn.relu, "leaky-relu": nn.leaky_relu, "relu6": nn.relu6, "elu": nn.elu, "celu": nn.celu,
-        "threshold": lambda x: jnp.where(x > 1, x, 0),
-        "selu": nn.selu, "gelu": lambda x: nn.gelu(x, approximate=False), "gelu-tanh": nn.gelu, "silu": nn.silu,
-        "mish": nn.mish, "softplus": nn.softplus, "softsign": nn.soft_sign, "sigmoid": nn.sigmoid,
-        "log-sigmoid": nn.log_sigmoid, "tanh": jnp.tanh, "hard-sigmoid": nn.hard_sigmoid, "hard-tanh": nn.hard_tanh,
-        "hard-swish": nn.hard_swish, "squared-relu": lambda x: jnp.square(nn.relu(x)),
-        "hard-shrink": lambda x: jnp.where(jnp.abs(x) > 0.5, x, 0),
-        "soft-shrink": lambda x: x - jnp.clip(x, -0.5, 0.5), "tanh-shrink": lambda x: x - jnp.tanh(x),
-    }  # fmt: skip
-    # From the forward's output alone, as PyTorch's kernels.
-    of_output = {"sigmoid": lambda y: y * (1 - y), "tanh": lambda y: 1 - y * y}
-    for name, function in functions.items():
+    for name, function in jax_functions().items():
 
         def backward(g, kept, function=function, name=name):
-            if name in of_output:
-                return g * of_output[name](kept)
+            if name in JAX_OF_OUTPUT:
+                return g * JAX_OF_OUTPUT[name](kept)
             return jax.vjp(function, kept)[1](g)[0]
 
-        kept = jax.jit(function)(x) if name in of_output else x
+        kept = jax.jit(function)(x) if name in JAX_OF_OUTPUT else x
         for what, call, operands in [("forward", function, (x,)), ("backward", backward, (g, kept))]:
             plain, donated = jax.jit(call), jax.jit(call, donate_argnums=0)
             yield f"{name}-{what}", lambda: plain(*operands).block_until_ready()

@@ -8,7 +8,7 @@ use burn::{
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
 use gemm::Parallelism;
-use rectify::{Activation, Relu};
+use rectify::{Activation, FusedActivation, Kept, Relu};
 use rectify_train::{
     data::{Batch, Dataset, IdxContent},
     experiment::{Experiment, Init, ModelKind},
@@ -31,12 +31,15 @@ fn main() -> anyhow::Result<()> {
         |name: &str| arguments.iter().position(|a| a == name).and_then(|i| arguments.get(i + 1)).map(String::as_str);
     let threads: usize = flag("--threads").unwrap_or("1").parse().context("--threads")?;
     match arguments.first().map(String::as_str) {
-        Some("step") => step(flag("--model").unwrap_or("mlp").parse().map_err(anyhow::Error::msg)?, threads),
+        Some("step") => {
+            let model = flag("--model").unwrap_or("mlp").parse().map_err(anyhow::Error::msg)?;
+            step(model, flag("--activation").unwrap_or("relu"), threads)
+        }
         Some("activation") => activations(flag("--dtype").unwrap_or("f32"), threads),
         Some("limit") => limit(threads),
         Some("gradients") => gradients(arguments.get(1).context("gradients: a folder is asked for")?.as_ref()),
         _ => bail!(
-            "usage: step --model mlp|cnn --threads N, activation --dtype f32|bf16|f16 --threads N, limit --threads N, \
+            "usage: step --model mlp|cnn --activation NAME --threads N, activation --dtype f32|bf16|f16 --threads N, limit --threads N, \
              gradients FOLDER"
         ),
     }
@@ -47,10 +50,11 @@ fn on_one_thread<R: Send>(work: impl FnOnce() -> R + Send) -> anyhow::Result<R> 
     Ok(rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(work))
 }
 
-fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
+fn step(kind: ModelKind, activation: &str, threads: usize) -> anyhow::Result<()> {
     let experiment = Experiment {
         model: kind,
         hidden: (kind == ModelKind::Mlp).then(|| vec![128; 4]),
+        activations: vec![activation.parse()?],
         lr: Some(0.1),
         threads,
         ..Experiment::default()
@@ -87,7 +91,7 @@ fn step(kind: ModelKind, threads: usize) -> anyhow::Result<()> {
     let (median, min) = median_and_min(milliseconds);
     let loss = loss.context("the loss is not finite")?;
     println!(
-        "{{\"who\": \"rectify\", \"what\": \"{kind}-step\", \"threads\": {threads}, \"median_ms\": {median}, \
+        "{{\"who\": \"rectify\", \"what\": \"{kind}-step\", \"activation\": \"{activation}\", \"threads\": {threads}, \"median_ms\": {median}, \
          \"min_ms\": {min}, \"loss\": {loss}, \"accuracy\": {accuracy}}}"
     );
     Ok(())
@@ -185,7 +189,7 @@ fn in_file_order(dataset: &Dataset, device: &Device) -> anyhow::Result<(Batch, r
 }
 
 /// Nanoseconds an element, forward and backward, as the peers' `activation.py` tells them: a fresh output at each call,
-/// or for `-into` the input's own memory.
+/// or for `-into` the input's own memory. `-training` is both as a layer does them, whose input nobody else needs.
 fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
     let dtype_of = match dtype {
         "f32" => DType::F32,
@@ -195,7 +199,7 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     pool.install(|| {
-        for exponent in (10..=24).step_by(2) {
+        for exponent in (8..=24).step_by(2) {
             let elements = 1usize << exponent;
             let print = |what: &str, mut work: Box<dyn FnMut() + '_>| {
                 let (ns, _) = median_and_min((0..9).map(|_| time(elements, &mut work)).collect());
@@ -230,6 +234,19 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
                 // above 1, at infinity.
                 let mut own = Some(x.clone() + 0.0);
                 print(&format!("{name}-forward-into"), Box::new(|| own = own.take().map(|x| function.forward(x))));
+                let rows = |x: Tensor<1>| x.reshape([elements / 256, 256]);
+                let (mut own, grad) = (Some(rows(x.clone() + 0.0)), rows(grad));
+                let function = FusedActivation::from(function);
+                print(
+                    &format!("{name}-training"),
+                    Box::new(|| {
+                        let Some(x) = own.take() else { return };
+                        let (y, kept) = function.forward_kept(x);
+                        drop(black_box((y, function.backward(kept.clone(), grad.clone()))));
+                        let (Kept::Values(x) | Kept::Slope(x)) = kept;
+                        own = Some(x);
+                    }),
+                );
             }
         }
     });

@@ -9,14 +9,14 @@ confined to as many processors as it may use threads.
 
 COMMAND is Rectify's own harness. It is called as
 
-    COMMAND step --model mlp|cnn --threads N
+    COMMAND step --model mlp|cnn --activation NAME --threads N
     COMMAND activation --dtype f32|bf16|f16 --threads N
     COMMAND limit --threads N
 
 and prints JSON objects, one a line, as step.py, activation.py and limit.py beside this file do, whose docs say what the
 work is:
 
-    {"who": "rectify", "what": "mlp-step", "threads": 2, "median_ms": 0.6, "min_ms": 0.59,
+    {"who": "rectify", "what": "mlp-step", "activation": "relu", "threads": 2, "median_ms": 0.6, "min_ms": 0.59,
      "loss": 1.15887, "accuracy": 0.95}
     {"who": "rectify", "what": "relu-forward", "dtype": "f32", "threads": 2, "elements": 1024, "ns_per_element": 0.03}
     {"who": "gemm, batch split", "what": "mlp-products", "threads": 2, "median_ms": 0.37, "gflops": 245}
@@ -27,6 +27,7 @@ work is:
 import argparse
 import collections
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -124,11 +125,12 @@ def turns(args) -> list:
 
     for threads in args.threads:
         with_threads = ("--threads", str(threads))
-        for model in args.models if "step" in args.only else []:
-            add_ours("step", "--model", model, *with_threads, processors=threads)
+        for model, activation in itertools.product(args.models, args.activations) if "step" in args.only else []:
+            options = ("--model", model, "--activation", activation, *with_threads)
+            add_ours("step", *options, processors=threads)
             # XLA runs convolutions inside a loop naively, ten times slower than PyTorch: no peer.
             for who in ["torch", "torch-compile", "jax"] + ["jax-loop"] * (model == "mlp"):
-                add("step.py", "--who", who, "--model", model, *with_threads, processors=threads)
+                add("step.py", "--who", who, *options, processors=threads)
         if "limit" in args.only:
             add_ours("limit", *with_threads, processors=threads)
             add("limit.py", *with_threads, processors=threads)
@@ -148,11 +150,14 @@ def turns(args) -> list:
     return commands
 
 
+GROUPED_BY = ("what", "activation", "threads", "who", "dtype", "elements")
+
+
 def medians(lines: list[dict]) -> list[dict]:
     """One line for each thing measured, its figures the medians over the rounds, in order of first appearance."""
     groups = collections.defaultdict(list)
     for line in lines:
-        groups[tuple(line.get(key) for key in ("what", "threads", "who", "dtype", "elements"))].append(line)
+        groups[tuple(line.get(key) for key in GROUPED_BY)].append(line)
     figures = ("median_ms", "seconds", "peak_mb", "ns_per_element", "gb_per_second", "gflops")
     return [
         group[0]
@@ -175,27 +180,48 @@ def ratio_to_peers(line: dict, group: list[dict], key: str) -> str:
     return f"{line[key] / min(peers):.2f}"
 
 
-def print_steps(lines: list[dict], what: str, title: str) -> bool:
-    """Whether all losses agree."""
-    agree = True
-    print(f"### {title}\n")
+def steps(lines: list[dict], model: str) -> list[list[dict]]:
+    """The lines of one activation and as many threads, together."""
+    groups = collections.defaultdict(list)
+    for line in lines:
+        if line["what"] == f"{model}-step":
+            groups[line["activation"], line["threads"]].append(line)
+    return list(groups.values())
+
+
+def wrong_loss(line: dict, group: list[dict]) -> bool:
+    expected = statistics.median_low(line["loss"] for line in group)
+    return abs(line["loss"] / expected - 1) > LOSS_TOLERANCE
+
+
+def print_steps(groups: list[list[dict]]):
     rows = []
-    for threads in sorted({line["threads"] for line in lines if line["what"] == what}):
-        group = [line for line in lines if line["what"] == what and line["threads"] == threads]
-        expected = statistics.median_low(line["loss"] for line in group)
+    for group in groups:
         for line in group:
-            same = abs(line["loss"] / expected - 1) <= LOSS_TOLERANCE
-            agree &= same
-            loss = f"{line['loss']:.5f}" + ("" if same else " DIFFERS")
             rows.append([
-                line["who"], threads, f"{line['median_ms']:.3f}",
+                line["who"], line["threads"], f"{line['median_ms']:.3f}",
                 f"{min(line['times']):.3f} to {max(line['times']):.3f}", f"{line['min_ms']:.3f}",
-                ratio_to_peers(line, group, "median_ms"), loss, f"{line['accuracy']:.3f}",
+                ratio_to_peers(line, group, "median_ms"),
+                f"{line['loss']:.5f}" + " DIFFERS" * wrong_loss(line, group), f"{line['accuracy']:.3f}",
             ])  # fmt: skip
     head = ["who", "threads", "ms a step", "over rounds", "best block", "of the fastest peer"]
     head += ["test loss, 6 steps", "accuracy, 556"]
     table(head, rows)
-    return agree
+
+
+def print_steps_by_activation(groups: list[list[dict]]):
+    """Milliseconds a step."""
+    who = list(dict.fromkeys(line["who"] for group in groups for line in group))
+    rows = []
+    for group in groups:
+        times = {line["who"]: line for line in group}
+        ours = [line for line in group if line["who"] == "rectify"]
+        rows.append([
+            group[0]["activation"], group[0]["threads"],
+            *(f"{times[name]['median_ms']:.3f}" + " LOSS DIFFERS" * wrong_loss(times[name], group) for name in who),
+            *(ratio_to_peers(line, group, "median_ms") for line in ours),
+        ])  # fmt: skip
+    table(["activation", "threads", *who] + ["rectify, of the fastest peer"] * ("rectify" in who), rows)
 
 
 def print_compare(lines: list[dict]):
@@ -225,6 +251,32 @@ def print_products(lines: list[dict]):
     table(["who", "threads", "ms", "GFLOP/s"], rows)
 
 
+def print_ratios(lines: list[dict], dtype: str, threads: int):
+    """Rectify's time over that of the fastest peer, whose training is its forward and its backward pass."""
+    times = collections.defaultdict(dict)
+    for line in lines:
+        if line.get("dtype") == dtype and line["threads"] == threads:
+            times[line["elements"], line["who"]][line["what"]] = line["ns_per_element"]
+    sizes = [1 << power for power in (10, 14, 20) if (1 << power, "rectify") in times]
+    peers = sorted({who for _, who in times} - {"rectify"})
+
+    def ratio(size, name, what):
+        ours = times[size, "rectify"].get(f"{name}-{what}")
+        parts = ["forward", "backward"] if what == "training" else [what]
+        theirs = [
+            sum(times[size, who][f"{name}-{part}"] for part in parts)
+            for who in peers if all(f"{name}-{part}" in times[size, who] for part in parts)
+        ]  # fmt: skip
+        return f"{ours / min(theirs):.2f}" if ours and theirs else ""
+
+    what = ["forward", "forward-into", "backward", "training"]
+    names = {key.removesuffix("-forward") for size in sizes for key in times[size, "rectify"] if key.endswith("-forward")}
+    rows = [[name, *(ratio(size, name, part) for part in what for size in sizes)] for name in sorted(names)]
+    if rows and peers:
+        print(f"### Of the fastest peer's time, {dtype}, threads: {threads}\n")
+        table(["function", *(f"{part} 2^{size.bit_length() - 1}" for part in what for size in sizes)], rows)
+
+
 def print_by_size(lines: list[dict], dtype: str, threads: int):
     group = [line for line in lines if line.get("dtype") == dtype and line["threads"] == threads]
     if not group:
@@ -248,6 +300,7 @@ def main():
     parser.add_argument("--rectify", metavar="COMMAND", help="the program `rectify`")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--models", nargs="+", choices=["mlp", "cnn"], default=["mlp", "cnn"])
+    parser.add_argument("--activations", nargs="+", default=["relu"], help="those of the training steps")
     parser.add_argument("--dtypes", nargs="+", choices=["f32", "bf16", "f16"], default=["f32", "bf16", "f16"])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, len(os.sched_getaffinity(0))])
     parser.add_argument("--rounds", type=int, default=5)
@@ -274,13 +327,18 @@ def main():
     if max(others_busy) > 0.1:
         print("**The machine was not idle: these figures are doubtful, those of several threads most of all.**\n")
     lines, agree = medians(lines), True
-    if "step" in args.only:
-        for model in args.models:
-            agree &= print_steps(lines, f"{model}-step", f"A training step, {model.upper()}, batch 128")
+    for model in args.models if "step" in args.only else []:
+        groups = steps(lines, model)
+        agree &= not any(wrong_loss(line, group) for group in groups for line in group)
+        print(f"### A training step, {model.upper()}, batch 128\n")
+        (print_steps if len(args.activations) == 1 else print_steps_by_activation)(groups)
     if "compare" in args.only:
         print_compare(lines)
     if "limit" in args.only:
         print_products(lines)
+    for dtype in ("f32", "bf16", "f16"):
+        for threads in args.threads:
+            print_ratios(lines, dtype, threads)
     for dtype in ("f32", "bf16", "f16"):
         for threads in args.threads:
             print_by_size(lines, dtype, threads)

@@ -7,7 +7,8 @@ pre-activations is 5.5e-7 from 0: rounding decides which side of ReLU it is on a
 test accuracy at the end, after equally many steps, compares.
 
 `mlp` is 784-128-128-128-128-10. `cnn` is LeNet-like: 5x5 convolution to 6 channels, 2x2 maximum, 5x5 convolution to
-16, 2x2 maximum, then 784-120-84-10; the convolutions keep height and width (padding 2). ReLU throughout.
+16, 2x2 maximum, then 784-120-84-10; the convolutions keep height and width (padding 2). The activation is the same
+throughout.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Callable
 import numpy as np
 
 import mnist
+from activation import jax_functions, torch_functions
 
 BATCH, RATE = 128, 0.1
 CHECK_STEPS = 6
@@ -56,7 +58,7 @@ def weights(model: str) -> list[np.ndarray]:
 Trainer = tuple[Callable[[int, int], None], Callable[[], tuple[float, float]]]
 
 
-def torch_trainer(model: str, threads: int, compiled: bool) -> Trainer:
+def torch_trainer(model: str, activation: str, threads: int, compiled: bool) -> Trainer:
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -64,15 +66,21 @@ def torch_trainer(model: str, threads: int, compiled: bool) -> Trainer:
     torch.set_num_threads(threads)
     train_x, train_y, test_x, test_y = (torch.from_numpy(array) for array in mnist.load())
     train_y, test_y = train_y.long(), test_y.long()
+    function = torch_functions()[activation]
+
+    class Activation(nn.Module):
+        def forward(self, x):
+            return function(x)
+
     if model == "mlp":
-        layers = [layer for i, o in zip(MLP, MLP[1:]) for layer in (nn.Linear(i, o), nn.ReLU())][:-1]
+        layers = [layer for i, o in zip(MLP, MLP[1:]) for layer in (nn.Linear(i, o), Activation())][:-1]
         net = nn.Sequential(*layers)
     else:
         net = nn.Sequential(
             nn.Unflatten(1, (1, 28, 28)),
-            nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-            nn.Linear(784, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+            nn.Conv2d(1, 6, 5, padding=2), Activation(), nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5, padding=2), Activation(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Linear(784, 120), Activation(), nn.Linear(120, 84), Activation(), nn.Linear(84, 10),
         )  # fmt: skip
     with torch.no_grad():
         for layer, value in zip((l for l in net if hasattr(l, "weight")), weights(model), strict=True):
@@ -112,12 +120,13 @@ def torch_trainer(model: str, threads: int, compiled: bool) -> Trainer:
     return run, evaluate
 
 
-def jax_trainer(model: str, scan: bool) -> Trainer:
+def jax_trainer(model: str, activation: str, scan: bool) -> Trainer:
     import jax
     from jax import lax, nn
     from jax import numpy as jnp
 
     train_x, train_y, test_x, test_y = (jnp.asarray(array) for array in mnist.load())
+    function = jax_functions()[activation]
     kernels = weights(model)
     if model == "cnn":
         # The same network with channels last, which is what XLA is fast at on a CPU.
@@ -136,10 +145,10 @@ def jax_trainer(model: str, scan: bool) -> Trainer:
     def forward(params, x):
         if model == "cnn":
             (w0, b0), (w1, b1), *params = params
-            x = pool(nn.relu(convolve(x.reshape(-1, 28, 28, 1), w0) + b0))
-            x = pool(nn.relu(convolve(x, w1) + b1)).reshape(-1, 784)
+            x = pool(function(convolve(x.reshape(-1, 28, 28, 1), w0) + b0))
+            x = pool(function(convolve(x, w1) + b1)).reshape(-1, 784)
         for w, b in params[:-1]:
-            x = nn.relu(x @ w + b)
+            x = function(x @ w + b)
         w, b = params[-1]
         return x @ w + b
 
@@ -178,15 +187,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--who", choices=["torch", "torch-compile", "jax", "jax-loop"], required=True)
     parser.add_argument("--model", choices=["mlp", "cnn"], required=True)
+    parser.add_argument("--activation", default="relu")
     parser.add_argument("--threads", type=int, required=True, help="the process must be confined to as many processors")
     parser.add_argument("--blocks", type=int, default=10, help="blocks to time")
     parser.add_argument("--block-steps", type=int, default=50, help="steps in a block")
     args = parser.parse_args()
 
     if args.who.startswith("torch"):
-        run, evaluate = torch_trainer(args.model, args.threads, args.who == "torch-compile")
+        run, evaluate = torch_trainer(args.model, args.activation, args.threads, args.who == "torch-compile")
     else:
-        run, evaluate = jax_trainer(args.model, args.who == "jax-loop")
+        run, evaluate = jax_trainer(args.model, args.activation, args.who == "jax-loop")
     run(0, CHECK_STEPS)
     loss, _ = evaluate()
     # A block that is not timed: `jax-loop` compiles once more for another number of steps.
@@ -199,7 +209,7 @@ def main():
         done += args.block_steps
     _, accuracy = evaluate()
     print(json.dumps({
-        "who": args.who, "what": f"{args.model}-step", "threads": args.threads,
+        "who": args.who, "what": f"{args.model}-step", "activation": args.activation, "threads": args.threads,
         "median_ms": statistics.median(times), "min_ms": min(times),
         "loss": loss, "accuracy": accuracy, "steps": done,
     }))  # fmt: skip

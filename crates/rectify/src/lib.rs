@@ -134,7 +134,7 @@ pub use activation::{
 };
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use formula::{Formula, FormulaError};
-pub use fused_activation::{FusedActivation, FusedGradients};
+pub use fused_activation::{FusedActivation, FusedGradients, Kept};
 pub use fused_conv2d::{FusedConv2d, FusedConv2dConfig, FusedConv2dError};
 pub use fused_linear::{FusedLinear, FusedLinearConfig};
 pub use max_pool::{max_pool_2x2, max_pool_2x2_backward};

@@ -9,7 +9,7 @@ use burn::{
     store::ModuleRecord,
     tensor::{Device, Gradients, Tensor, activation},
 };
-use rectify::{GradientRule, Relu, ReluConfig, Surrogate, relu};
+use rectify::{Activation, GradientRule, Relu, ReluConfig, Surrogate, relu};
 
 const RULES: [GradientRule; 7] = [
     GradientRule::Heaviside { at_zero: 0.0 },
@@ -51,6 +51,38 @@ fn backward_by_hand_is_that_of_autodiff() {
         assert_eq!(values(layer.backward(x, weigh.clone())), expected, "{rule}, from the input");
         if !rule.needs_input() {
             assert_eq!(values(layer.backward(y, weigh)), expected, "{rule}, from the output");
+        }
+    }
+}
+
+/// What a pass keeps, the input, the output or the slope, in whose place and in how many parts, shows in no bit.
+#[test]
+fn every_activation_has_the_same_bits_however_its_slope_is_kept() {
+    let device = Device::flex();
+    for function in Activation::all() {
+        for len in [1, 5, 64, 200, 1 << 17] {
+            let numbers = (0..len).map(|i| ((i * 7919) % 4001) as f32 / 250.0 - 8.0).collect::<Vec<_>>();
+            let x = Tensor::<1>::from_floats(numbers.as_slice(), &device);
+            let weigh = x.clone().flip([0]) + 0.3;
+            let output = function.forward(x.clone());
+            let kept = if function.needs_input() { x.clone() } else { output.clone() };
+            let expected = [values(output), values(function.backward(kept, weigh.clone()))];
+
+            let tracked = |device: Device, held: bool| {
+                let leaf = Tensor::<1>::from_data(x.to_data(), &device).require_grad();
+                // Not the leaf, whose memory the test holds.
+                let x = -(-leaf.clone());
+                let other = held.then(|| x.clone());
+                let output = function.forward(x);
+                let loss = (output.clone() * Tensor::from_data(weigh.to_data(), &device)).sum();
+                let gradients = loss.backward();
+                drop(other);
+                [values(output), gradient(&leaf, &gradients)]
+            };
+            let autodiff = device.clone().autodiff();
+            assert!(tracked(autodiff.clone(), false) == expected, "{function:?}, {len}");
+            assert!(tracked(autodiff.clone(), true) == expected, "{function:?}, {len}, held elsewhere");
+            assert!(tracked(autodiff.gradient_checkpointing(), false) == expected, "{function:?}, {len}, checkpointed");
         }
     }
 }

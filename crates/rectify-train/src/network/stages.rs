@@ -10,14 +10,12 @@ use burn::{
     optim::GradientsParams,
     tensor::{DType, Int, Tensor, TensorData},
 };
-use rectify::{FusedConv2d, FusedLinear, cross_entropy, cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward};
+use rectify::{
+    FusedConv2d, FusedLinear, Kept, cross_entropy, cross_entropy_backward, max_pool_2x2, max_pool_2x2_backward,
+};
 
 use super::{ConvBlock, Dense, Network, Pass};
-use crate::{
-    data::Batch,
-    observe::{Kept, Trace},
-    record::Role,
-};
+use crate::{data::Batch, observe::Trace, record::Role};
 
 /// A classifier that is a list of stages, trained on cross-entropy.
 ///
@@ -231,7 +229,7 @@ impl Stack<'_> {
             observed.push(trace.observed());
             let (output, keeps) = stage.forward(x, trace, true);
             passed.push(output.without_autodiff());
-            kept.push(keeps.without_autodiff());
+            kept.push(keeps);
         }
 
         let outputs = passed[passed.len() - 1].clone().rows();
@@ -288,6 +286,13 @@ enum Signal {
     Images(Tensor<4>),
 }
 
+/// What a stage with parameters keeps for its backward pass.
+enum Keeps {
+    Nothing,
+    Rows(Kept<2>),
+    Images(Kept<4>),
+}
+
 const MISFIT: &str = "`Stages` puts no stage behind one of another rank";
 
 impl Signal {
@@ -336,8 +341,8 @@ impl Stage<'_> {
         !matches!(self.operation, Operation::Images(_) | Operation::Flatten | Operation::MaxPool)
     }
 
-    /// The output and, if a backward pass is to `keep` it, what that takes.
-    fn forward(&self, x: Signal, trace: &mut Trace, keep: bool) -> (Signal, Signal) {
+    /// The output and, if a backward pass is to `keep` it, what that takes beside the input.
+    fn forward(&self, x: Signal, trace: &mut Trace, keep: bool) -> (Signal, Keeps) {
         let output = match (&self.operation, x) {
             (&Operation::Images([channels, height, width]), Signal::Rows(x)) => {
                 let [batch, _] = x.dims();
@@ -346,12 +351,12 @@ impl Stage<'_> {
             (Operation::Flatten, Signal::Images(x)) => Signal::Rows(x.flatten(1, 3)),
             (Operation::MaxPool, Signal::Images(x)) => Signal::Images(max_pool_2x2(x)),
             (Operation::Linear { layer, role }, Signal::Rows(x)) => {
-                let Kept { output, kept } = trace.fused_linear_as(*role, &self.name, x, layer, keep);
-                return (Signal::Rows(output), Signal::Rows(kept));
+                let (output, kept) = trace.fused_linear_as(*role, &self.name, x, layer, keep);
+                return (Signal::Rows(output), kept.map_or(Keeps::Nothing, Keeps::Rows));
             }
             (Operation::Convolution(layer), Signal::Images(x)) => {
-                let Kept { output, kept } = trace.fused_conv2d_as(&self.name, x, layer, keep);
-                return (Signal::Images(output), Signal::Images(kept));
+                let (output, kept) = trace.fused_conv2d_as(&self.name, x, layer, keep);
+                return (Signal::Images(output), kept.map_or(Keeps::Nothing, Keeps::Images));
             }
             (Operation::UnfusedLinear(dense), Signal::Rows(x)) => Signal::Rows(dense.forward(&self.name, x, trace)),
             (Operation::UnfusedConvolution(block), Signal::Images(x)) => {
@@ -359,11 +364,11 @@ impl Stage<'_> {
             }
             _ => unreachable!("{MISFIT}"),
         };
-        (output.clone(), output)
+        (output, Keeps::Nothing)
     }
 
     /// The gradient of `x`, if it is wanted, where that of the output is `grad`.
-    fn backward(&self, x: Signal, kept: Signal, grad: Signal, pass: &mut Backward) -> Option<Signal> {
+    fn backward(&self, x: Signal, kept: Keeps, grad: Signal, pass: &mut Backward) -> Option<Signal> {
         match (&self.operation, x, kept, grad) {
             (Operation::Images(_), _, _, Signal::Images(grad)) => Some(Signal::Rows(grad.flatten(1, 3))),
             (Operation::Flatten, Signal::Images(x), _, Signal::Rows(grad)) => {
@@ -372,12 +377,12 @@ impl Stage<'_> {
             (Operation::MaxPool, Signal::Images(x), _, Signal::Images(grad)) => {
                 Some(Signal::Images(max_pool_2x2_backward(x, grad)))
             }
-            (Operation::Linear { layer, .. }, Signal::Rows(x), Signal::Rows(kept), Signal::Rows(grad)) => {
+            (Operation::Linear { layer, .. }, Signal::Rows(x), Keeps::Rows(kept), Signal::Rows(grad)) => {
                 let of = layer.backward(x, kept, grad, pass.x_grad);
                 pass.register((&layer.weight, of.weight), layer.bias.as_ref().zip(of.bias), of.z);
                 of.x.map(Signal::Rows)
             }
-            (Operation::Convolution(layer), Signal::Images(x), Signal::Images(kept), Signal::Images(grad)) => {
+            (Operation::Convolution(layer), Signal::Images(x), Keeps::Images(kept), Signal::Images(grad)) => {
                 let of = layer.backward(x, kept, grad, pass.x_grad);
                 pass.register((&layer.weight, of.weight), layer.bias.as_ref().zip(of.bias), of.z);
                 of.x.map(Signal::Images)

@@ -24,7 +24,7 @@ pub(crate) use self::{
     host::{BLOCK, Powers},
     parameters::Path,
     reduce::{Sums, wide},
-    trace::{Kept, Observed},
+    trace::Observed,
 };
 pub use self::{
     inputs::input_sample,

@@ -6,7 +6,7 @@ use burn::{
     module::ParamId,
     tensor::{Gradients, Tensor},
 };
-use rectify::{FusedActivation, FusedConv2d, FusedLinear};
+use rectify::{FusedActivation, FusedConv2d, FusedLinear, Kept};
 
 use super::{
     probe::Probe,
@@ -141,10 +141,10 @@ impl Trace {
 
     /// [`layer`](Self::layer) for a hidden layer that is one operation. Observed or not, its output has the same bits.
     pub fn fused_linear(&mut self, name: &str, x: Tensor<2>, layer: &FusedLinear) -> Tensor<2> {
-        self.fused_linear_as(Role::Hidden, name, x, layer, false).output
+        self.fused_linear_as(Role::Hidden, name, x, layer, false).0
     }
 
-    /// `keep` tells whether a backward pass by hand follows.
+    /// The output and, if `keep` tells that a backward pass by hand follows, what that takes.
     pub(crate) fn fused_linear_as(
         &mut self,
         role: Role,
@@ -152,11 +152,15 @@ impl Trace {
         x: Tensor<2>,
         layer: &FusedLinear,
         keep: bool,
-    ) -> Kept<2> {
-        let keeps_z = keep && layer.activation().keeps_preactivations();
-        if self.watch.is_none() && !keeps_z {
-            return Kept::output(layer.forward(x));
+    ) -> (Tensor<2>, Option<Kept<2>>) {
+        if self.watch.is_none() {
+            if !keep {
+                return (layer.forward(x), None);
+            }
+            let (output, kept) = layer.forward_kept(x);
+            return (output, Some(kept));
         }
+        let keeps_z = layer.activation().keeps_preactivations();
         let ([batch, _], weight) = (x.dims(), layer.weight.val());
         let [_, units] = weight.dims();
         let probed = self.probes(layer.activation());
@@ -165,15 +169,25 @@ impl Trace {
 
     /// [`layer`](Self::layer) for a convolution that is one operation. Observed or not, its output has the same bits.
     pub fn fused_conv2d(&mut self, name: &str, x: Tensor<4>, layer: &FusedConv2d) -> Tensor<4> {
-        self.fused_conv2d_as(name, x, layer, false).output
+        self.fused_conv2d_as(name, x, layer, false).0
     }
 
-    /// `keep` tells whether a backward pass by hand follows.
-    pub(crate) fn fused_conv2d_as(&mut self, name: &str, x: Tensor<4>, layer: &FusedConv2d, keep: bool) -> Kept<4> {
-        let keeps_z = keep && layer.activation().keeps_preactivations();
-        if self.watch.is_none() && !keeps_z {
-            return Kept::output(layer.forward(x));
+    /// As [`fused_linear_as`](Self::fused_linear_as).
+    pub(crate) fn fused_conv2d_as(
+        &mut self,
+        name: &str,
+        x: Tensor<4>,
+        layer: &FusedConv2d,
+        keep: bool,
+    ) -> (Tensor<4>, Option<Kept<4>>) {
+        if self.watch.is_none() {
+            if !keep {
+                return (layer.forward(x), None);
+            }
+            let (output, kept) = layer.forward_kept(x);
+            return (output, Some(kept));
         }
+        let keeps_z = layer.activation().keeps_preactivations();
         let ([batch, _, height, width], weight) = (x.dims(), layer.weight.val());
         let [channels, ..] = weight.dims();
         let (shape, probed) = ([batch, channels, height, width], self.probes(layer.activation()));
@@ -266,7 +280,7 @@ impl Trace {
         weight: &Tensor<W>,
         keeps_z: bool,
         pass: impl FnOnce(Tensor<D>) -> (Tensor<D>, Tensor<D>),
-    ) -> Kept<D> {
+    ) -> (Tensor<D>, Option<Kept<D>>) {
         let gradients = self.watch.as_ref().is_some_and(|watch| watch.gradients) && weight.is_autodiff();
         let options = (&weight.device(), weight.dtype());
         let leaf = gradients.then(|| Tensor::<2>::zeros([1, shape.iter().product()], options).require_grad());
@@ -277,7 +291,7 @@ impl Trace {
         let (z, output) = pass(tap);
         let kept = if keeps_z { z.clone() } else { output.clone() };
         self.observe(layer, z, output.clone(), leaf);
-        Kept { output, kept }
+        (output, Some(kept.without_autodiff().into()))
     }
 
     /// Whether a fused layer's φ is what the probe looks for.
@@ -336,18 +350,5 @@ impl Observed {
     /// The same layer by another name, in another part.
     pub(crate) fn named(self, name: String, role: Role) -> Self {
         Self { name, role, ..self }
-    }
-}
-
-/// What a fused layer gives, and what its backward pass by hand takes: the output, or the pre-activations where its φ keeps
-/// those.
-pub(crate) struct Kept<const D: usize> {
-    pub(crate) output: Tensor<D>,
-    pub(crate) kept: Tensor<D>,
-}
-
-impl<const D: usize> Kept<D> {
-    fn output(output: Tensor<D>) -> Self {
-        Self { kept: output.clone(), output }
     }
 }

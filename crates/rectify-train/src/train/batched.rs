@@ -160,9 +160,8 @@ impl Batched {
         let mut passed = Vec::with_capacity(self.layers.len());
         for BatchedLinear { weight, bias, activation } in &self.layers {
             let z = x.clone().matmul(weight.val()) + bias.val();
-            let kept_z = activation.keeps_preactivations().then(|| z.clone());
-            let output = activation.forward(z);
-            passed.push((x, kept_z.unwrap_or_else(|| output.clone())));
+            let (output, kept) = activation.forward_kept(z);
+            passed.push((x, kept));
             x = output;
         }
 

@@ -41,6 +41,17 @@ pub trait ActivationOps: Backend {
         operations::map::<Self>(&activation.programs().value, x)
     }
 
+    /// For a backward pass to come: φ′(x), in the place of x, and φ(x). x as it was and nothing where the backend computes
+    /// φ′ from x later, as most do.
+    #[fusion(default)]
+    fn rectify_activation_and_slope(
+        x: FloatTensor<Self>,
+        activation: Activation,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
+        let _ = activation;
+        (x, None)
+    }
+
     /// φ′ · grad. `kept` is what the activation keeps, the input or the output.
     #[fusion(default)]
     fn rectify_activation_backward(
@@ -75,9 +86,33 @@ impl ActivationOps for burn::backend::Remote {}
 /// What the graph holds on to between the passes.
 #[derive(Debug, Clone)]
 enum Kept<T> {
-    /// Kept by the checkpointer, or computed again by it.
-    Input(NodeId),
-    Output(T),
+    /// The input, kept by the checkpointer or computed again by it.
+    Node(NodeId),
+    Values(Values<T>),
+}
+
+/// What tells φ′ in a backward pass.
+#[derive(Debug, Clone)]
+pub(crate) enum Values<T> {
+    /// The input or the output, as the activation keeps them.
+    Kept(T),
+    /// φ′ itself.
+    Slope(T),
+}
+
+/// φ(x), and what the backward pass takes.
+pub(crate) fn keep<B: ActivationOps>(
+    x: FloatTensor<B>,
+    activation: Activation,
+) -> (FloatTensor<B>, Values<FloatTensor<B>>) {
+    if activation.keeps() == Keeps::Output {
+        let output = B::rectify_activation(x, activation);
+        return (output.clone(), Values::Kept(output));
+    }
+    match B::rectify_activation_and_slope(x, activation) {
+        (slope, Some(output)) => (output, Values::Slope(slope)),
+        (x, None) => (B::rectify_activation(x.clone(), activation), Values::Kept(x)),
+    }
 }
 
 #[derive(Debug)]
@@ -89,13 +124,17 @@ impl<B: ActivationOps> Backward<B, 1> for ActivationBackward {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         // Retrieved whether or not the parent wants it: the checkpointer counts the retrievals.
-        let kept = match ops.state {
-            Kept::Input(node) => checkpointer.retrieve_node_output(node),
-            Kept::Output(output) => output,
+        let values = match ops.state {
+            Kept::Node(node) => Values::Kept(checkpointer.retrieve_node_output(node)),
+            Kept::Values(values) => values,
         };
         let [parent] = ops.parents;
         if let Some(parent) = parent {
-            grads.register::<B>(parent.id, B::rectify_activation_backward(kept, grad, self.0));
+            let grad = match values {
+                Values::Kept(kept) => B::rectify_activation_backward(kept, grad, self.0),
+                Values::Slope(slope) => B::float_mul(grad, slope),
+            };
+            grads.register::<B>(parent.id, grad);
         }
     }
 }
@@ -122,14 +161,13 @@ impl<B: ActivationOps, C: CheckpointStrategy> ActivationOps for Autodiff<B, C> {
         let prepared = step.prepare::<C>([x.node()]).memory_bound().retro_forward(retro).parents([&x]).stateful();
         match prepared {
             OpsKind::Tracked(mut prepared) => {
-                // Under checkpointing an output held here would defeat its purpose; the input says the same.
-                let plain = TypeId::of::<C>() == TypeId::of::<NoCheckpointing>();
-                if activation.keeps() == Keeps::Output && plain {
-                    let output = B::rectify_activation(x.into_primitive(), activation);
-                    return prepared.finish(Kept::Output(output.clone()), output);
+                // Under checkpointing whatever is held here would defeat its purpose; the input says the same.
+                if TypeId::of::<C>() != TypeId::of::<NoCheckpointing>() {
+                    let kept = Kept::Node(prepared.checkpoint(&x));
+                    return prepared.finish(kept, B::rectify_activation(x.into_primitive(), activation));
                 }
-                let kept = Kept::Input(prepared.checkpoint(&x));
-                prepared.finish(kept, B::rectify_activation(x.into_primitive(), activation))
+                let (output, values) = keep::<B>(x.into_primitive(), activation);
+                prepared.finish(Kept::Values(values), output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::rectify_activation(x.into_primitive(), activation)),
         }

@@ -29,8 +29,8 @@ impl Function for Gelu {
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
         // Further to the left nothing is left of it, and −∞ times 0 is avoided.
-        let left = x.at_least(-40.0);
-        N::choose(x.above(40.0), x, left * left.normal().0)
+        let inner = x.at_least(-40.0).at_most(40.0);
+        N::choose(x.above(40.0), x, inner * inner.normal().0)
     }
 
     #[inline(always)]

@@ -33,9 +33,8 @@ impl Function for GeluTanh {
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
         // σ(u) is 0 or 1 to rounding beyond, where u's cube would overflow, or −∞ meet 0.
-        let left = x.at_least(-30.0);
-        let u = argument(left.at_most(30.0));
-        N::choose(x.above(30.0), x, left * u.sigmoid())
+        let inner = x.at_least(-30.0).at_most(30.0);
+        N::choose(x.above(30.0), x, inner * argument(inner).sigmoid())
     }
 
     #[inline(always)]

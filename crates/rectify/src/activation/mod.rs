@@ -28,7 +28,7 @@ use crate::{
     operands::{Operands, constant, float},
     relu::ConfigError,
 };
-pub(crate) use backward::ActivationOps;
+pub(crate) use backward::{ActivationOps, Values, keep};
 pub use function::Function;
 pub use gated::{Gated, geglu, glu, swiglu};
 pub use prelu::{Prelu, PreluConfig, prelu};
@@ -230,6 +230,12 @@ impl Activation {
     /// Whether the backward pass needs the input; otherwise the output tells φ′.
     pub fn needs_input(self) -> bool {
         self.keeps() == Keeps::Input
+    }
+
+    /// Whether f32 tensors are computed in [`Wide`](crate::number::Wide), for φ and for φ′.
+    #[cfg(feature = "flex")]
+    pub(crate) fn is_wide(self) -> [bool; 2] {
+        ask!(self, [bool; 2], function => function.is_wide())
     }
 
     pub(crate) fn keeps(self) -> Keeps {

@@ -31,7 +31,7 @@ impl Function for Swish {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        let z = (x * N::of(self.beta)).at_least(-800.0);
+        let z = (x * N::of(self.beta)).at_least(-800.0).at_most(800.0);
         // Where σ is 0 to rounding, ∞ times it is not.
         N::choose(z.above(-750.0), x * z.sigmoid(), N::of(-0.0) * z.or_nan(N::of(1.0)))
     }

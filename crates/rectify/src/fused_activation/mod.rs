@@ -6,14 +6,14 @@ pub(crate) mod node;
 pub(crate) mod operations;
 
 use burn::{
-    backend::{Backend, Dispatch, ExtensionType, tensor::FloatTensor},
+    backend::{Backend, Dispatch, DispatchTensor, ExtensionType, tensor::FloatTensor},
     module::Param,
     tensor::Tensor,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::{Activation, Sigmoid, Tanh},
+    activation::{Activation, Sigmoid, Tanh, Values},
     fused_linear::FusedLinearOps as _,
     operands::{Operands, constant, float},
     relu::{ConfigError, GradientRule, ReluOps as _},
@@ -73,9 +73,17 @@ impl FusedActivation {
         }
     }
 
+    /// φ(z), and what [`backward`](Self::backward) takes. Neither tracks anything. Where nobody else holds `z`, what is
+    /// kept may stand in its place; any shape.
+    pub fn forward_kept<const D: usize>(self, z: Tensor<D>) -> (Tensor<D>, Kept<D>) {
+        let (output, values) = operations::keep::<Dispatch>(constant(z).into_dispatch(), self);
+        (Tensor::from_dispatch(output), values.into())
+    }
+
     /// φ′ · grad, as a layer's backward pass computes it. It tracks nothing: gradients are constants.
     ///
-    /// `kept` is z where the activation [keeps that](Self::keeps_preactivations), and otherwise φ(z).
+    /// `kept` is what [`forward_kept`](Self::forward_kept) gives or, just as well, z where the activation [keeps
+    /// that](Self::keeps_preactivations), and otherwise φ(z).
     ///
     /// # Shapes
     ///
@@ -94,9 +102,16 @@ impl FusedActivation {
     /// assert_eq!(gradient.into_data().to_vec::<f32>().unwrap(), [0.25; 24]);
     /// ```
     #[track_caller]
-    pub fn backward<const D: usize>(self, kept: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
-        let (dims, kept, grad) = (kept.dims(), constant(kept), constant(grad));
-        Operands::like("FusedActivation::backward", &kept).check("grad", &grad, dims);
+    pub fn backward<const D: usize>(self, kept: impl Into<Kept<D>>, grad: Tensor<D>) -> Tensor<D> {
+        let (kept, grad) = (kept.into().constant(), constant(grad));
+        let dims = kept.tensor().dims();
+        Operands::like("FusedActivation::backward", kept.tensor()).check("grad", &grad, dims);
+        let kept = match (self, kept) {
+            (Self::Identity, _) => return grad,
+            (Self::Function(function), Kept::Values(kept)) => return function.backward(kept, grad),
+            (_, Kept::Slope(slope)) => return grad * slope,
+            (_, Kept::Values(kept)) => kept,
+        };
         // As a layer's rows, whose kernels these are.
         let columns = dims[D - 1];
         let rows = |x: Tensor<D>| {
@@ -115,6 +130,53 @@ impl<F: Into<Activation>> From<F> for FusedActivation {
             Activation::Sigmoid(_) => Self::Sigmoid,
             Activation::Tanh(_) => Self::Tanh,
             function => Self::Function(function),
+        }
+    }
+}
+
+/// What a backward pass by hand takes of an activation, see [`FusedActivation::forward_kept`].
+#[derive(Debug, Clone)]
+pub enum Kept<const D: usize> {
+    /// The pre-activations z or the output φ(z), whichever [the activation keeps](FusedActivation::keeps_preactivations).
+    Values(Tensor<D>),
+    /// φ′(z): what Flex keeps, in f32, of functions whose φ and φ′ take less time together.
+    Slope(Tensor<D>),
+}
+
+impl<const D: usize> Kept<D> {
+    pub(crate) fn tensor(&self) -> &Tensor<D> {
+        let (Self::Values(kept) | Self::Slope(kept)) = self;
+        kept
+    }
+
+    pub(crate) fn constant(self) -> Self {
+        match self {
+            Self::Values(kept) => Self::Values(constant(kept)),
+            Self::Slope(slope) => Self::Slope(constant(slope)),
+        }
+    }
+}
+
+impl<const D: usize> From<Tensor<D>> for Kept<D> {
+    fn from(values: Tensor<D>) -> Self {
+        Self::Values(values)
+    }
+}
+
+impl<const D: usize> From<Values<DispatchTensor>> for Kept<D> {
+    fn from(values: Values<DispatchTensor>) -> Self {
+        match values {
+            Values::Kept(kept) => Self::Values(Tensor::from_dispatch(kept)),
+            Values::Slope(slope) => Self::Slope(Tensor::from_dispatch(slope)),
+        }
+    }
+}
+
+impl<const D: usize> From<Kept<D>> for Values<DispatchTensor> {
+    fn from(kept: Kept<D>) -> Self {
+        match kept {
+            Kept::Values(kept) => Self::Kept(kept.into_dispatch()),
+            Kept::Slope(slope) => Self::Slope(slope.into_dispatch()),
         }
     }
 }

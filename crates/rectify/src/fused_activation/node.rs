@@ -1,16 +1,25 @@
 //! The step of a fused layer on Burn's autodiff graph, for either kind of layer.
 
-use burn::backend::{
-    Autodiff, AutodiffBackend, Backend,
-    autodiff::{
-        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-        grads::Gradients,
-        ops::{Backward, NodeGuard, Ops, OpsKind},
+use burn::{
+    backend::{
+        Autodiff, AutodiffBackend, Backend, Dispatch,
+        autodiff::{
+            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+            grads::Gradients,
+            ops::{Backward, NodeGuard, Ops, OpsKind},
+        },
+        tensor::FloatTensor,
     },
-    tensor::FloatTensor,
+    module::Param,
+    tensor::Tensor,
 };
 
-use super::{Bias, FusedActivation};
+use super::{Bias, FusedActivation, FusedGradients, Kept, operations};
+use crate::{
+    activation::{ActivationOps, Values},
+    operands::constant,
+    relu::ReluOps,
+};
 
 /// A fused layer's operations on a backend without autodiff.
 #[derive(Debug)]
@@ -33,13 +42,85 @@ pub(crate) struct Layer<B: Backend> {
 type Watched<B> =
     fn(FloatTensor<B>, FloatTensor<B>, Bias<B>, FloatTensor<B>, FusedActivation) -> (FloatTensor<B>, FloatTensor<B>);
 
+impl<B: ReluOps + ActivationOps> Layer<B> {
+    /// φ, and what the backward pass takes.
+    pub(crate) fn forward_kept(
+        &self,
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: Bias<B>,
+        activation: FusedActivation,
+    ) -> (FloatTensor<B>, Values<FloatTensor<B>>) {
+        if activation.keeps_preactivations() {
+            let z = (self.forward)(x, weight, bias, FusedActivation::Identity);
+            return operations::keep::<B>(z, activation);
+        }
+        let output = (self.forward)(x, weight, bias, activation);
+        (output.clone(), Values::Kept(output))
+    }
+}
+
+impl<B: Backend> Layer<B> {
+    /// The gradients of the pre-activations and of the bias, if there is one.
+    fn z_gradient(
+        &self,
+        values: Values<FloatTensor<B>>,
+        grad: FloatTensor<B>,
+        activation: FusedActivation,
+        bias: bool,
+    ) -> (FloatTensor<B>, Option<FloatTensor<B>>) {
+        match values {
+            Values::Kept(kept) => (self.z_backward)(kept, grad, activation, bias),
+            Values::Slope(slope) => {
+                let grad = B::float_mul(grad, slope.clone());
+                (self.z_backward)(slope, grad, FusedActivation::Identity, bias)
+            }
+        }
+    }
+}
+
+impl Layer<Dispatch> {
+    /// [`forward_kept`](Self::forward_kept) of the public interface, which tracks nothing.
+    pub(crate) fn tensors_kept<const D: usize>(
+        &self,
+        operands: [Tensor<D>; 2],
+        bias: Option<&Param<Tensor<1>>>,
+        activation: FusedActivation,
+    ) -> (Tensor<D>, Kept<D>) {
+        let [x, weight] = operands.map(|x| constant(x).into_dispatch());
+        let bias = bias.map(|bias| constant(bias.val()).into_dispatch());
+        let (output, values) = self.forward_kept(x, weight, bias.into(), activation);
+        (Tensor::from_dispatch(output), values.into())
+    }
+
+    /// All gradients, of operands that fit each other.
+    pub(crate) fn gradients<const D: usize>(
+        &self,
+        [x, weight]: [Tensor<D>; 2],
+        kept: Kept<D>,
+        grad: Tensor<D>,
+        activation: FusedActivation,
+        bias: bool,
+        x_grad: bool,
+    ) -> FusedGradients<D> {
+        let [x, weight, grad] = [x, weight, grad].map(Tensor::into_dispatch);
+        let (z, bias) = self.z_gradient(kept.into(), grad, activation, bias);
+        let shape = self.weight_shape.then(|| weight.clone());
+        FusedGradients {
+            weight: Tensor::from_dispatch((self.weight_backward)(x, shape, z.clone())),
+            x: x_grad.then(|| Tensor::from_dispatch((self.x_backward)(weight, z.clone()))),
+            bias: bias.map(Tensor::from_dispatch),
+            z: Tensor::from_dispatch(z),
+        }
+    }
+}
+
 /// What the graph holds on to between the passes: of each product's operands only what a gradient will need.
 #[derive(Debug, Clone)]
 struct State<T> {
     x: Option<T>,
     weight: Option<T>,
-    /// The output, or z where φ′ needs that.
-    kept: T,
+    values: Values<T>,
 }
 
 #[derive(Debug)]
@@ -56,8 +137,8 @@ impl<B: Backend, const N: usize> Backward<B, N> for Step<B> {
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let State { x, weight, kept } = ops.state;
-        let (z_grad, bias_grad) = (self.layer.z_backward)(kept, grad, self.activation, self.bias);
+        let State { x, weight, values } = ops.state;
+        let (z_grad, bias_grad) = self.layer.z_gradient(values, grad, self.activation, self.bias);
         let weight_grad = x.map(|x| (self.layer.weight_backward)(x, weight.clone(), z_grad.clone()));
         let weight = weight.filter(|_| self.x_tracked);
         let x_grad = weight.map(|weight| (self.layer.x_backward)(weight, z_grad.clone()));
@@ -86,7 +167,7 @@ impl<B: Backend> Step<B> {
 }
 
 /// φ of the layer's product, tracked.
-pub(crate) fn forward<B: Backend, C: CheckpointStrategy>(
+pub(crate) fn forward<B: ReluOps + ActivationOps, C: CheckpointStrategy>(
     layer: Layer<B>,
     x: FloatTensor<Autodiff<B, C>>,
     weight: FloatTensor<Autodiff<B, C>>,
@@ -97,7 +178,7 @@ pub(crate) fn forward<B: Backend, C: CheckpointStrategy>(
 }
 
 /// (z, φ(z)), of which the second is tracked, and z's gradient that of `tap`.
-pub(crate) fn watched<B: Backend, C: CheckpointStrategy>(
+pub(crate) fn watched<B: ReluOps + ActivationOps, C: CheckpointStrategy>(
     layer: Layer<B>,
     x: FloatTensor<Autodiff<B, C>>,
     weight: FloatTensor<Autodiff<B, C>>,
@@ -109,8 +190,8 @@ pub(crate) fn watched<B: Backend, C: CheckpointStrategy>(
     (Autodiff::<B, C>::from_inner(z.expect("with a tap there is z")), output)
 }
 
-/// z, where there is a tap or φ′ needs it, and φ(z), tracked.
-fn pass<B: Backend, C: CheckpointStrategy>(
+/// z, where there is a tap, and φ(z), tracked.
+fn pass<B: ReluOps + ActivationOps, C: CheckpointStrategy>(
     layer: Layer<B>,
     x: FloatTensor<Autodiff<B, C>>,
     weight: FloatTensor<Autodiff<B, C>>,
@@ -129,16 +210,22 @@ fn pass<B: Backend, C: CheckpointStrategy>(
     let keeps_z = activation.keeps_preactivations();
     let step = Step { layer, activation, bias: bias.is_some(), x_tracked };
 
-    let tap = tap.or_else(|| (tracked && keeps_z).then(|| x.clone()));
-    let (z, output) = match tap {
+    let (z, output, values) = match tap {
         Some(tap) => {
             let (z, output) = (step.layer.watched)(x, weight, bias.into(), tap, activation);
-            (Some(z), output)
+            let values = Values::Kept(if keeps_z { z.clone() } else { output.clone() });
+            (Some(z), output, values)
         }
-        None => (None, (step.layer.forward)(x, weight, bias.into(), activation)),
+        None if tracked => {
+            let (output, values) = step.layer.forward_kept(x, weight, bias.into(), activation);
+            (None, output, values)
+        }
+        None => {
+            let output = (step.layer.forward)(x, weight, bias.into(), activation);
+            (None, output.clone(), Values::Kept(output))
+        }
     };
-    let kept = z.clone().filter(|_| keeps_z).unwrap_or_else(|| output.clone());
-    let state = State { x: kept_x, weight: kept_weight, kept };
+    let state = State { x: kept_x, weight: kept_weight, values };
     let output = match (bias_node, tap_node) {
         (Some(bias), Some(tap)) => step.record::<C, 4>([x_node, weight_node, bias, tap], state, output),
         (Some(node), None) | (None, Some(node)) => step.record::<C, 3>([x_node, weight_node, node], state, output),

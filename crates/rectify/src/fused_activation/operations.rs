@@ -3,16 +3,34 @@
 use burn::backend::tensor::FloatTensor;
 
 use super::FusedActivation;
-use crate::{activation::ActivationOps, relu::ReluOps};
+use crate::{
+    activation::{self, ActivationOps, Sigmoid, Tanh, Values},
+    relu::ReluOps,
+};
 
 /// φ(z).
 pub(crate) fn value<B: ReluOps + ActivationOps>(z: FloatTensor<B>, activation: FusedActivation) -> FloatTensor<B> {
     match activation {
         FusedActivation::Identity => z,
         FusedActivation::Relu(rule) => B::rectify_relu(z, rule),
-        FusedActivation::Sigmoid => B::sigmoid(z),
-        FusedActivation::Tanh => B::float_tanh(z),
+        FusedActivation::Sigmoid => B::rectify_activation(z, Sigmoid.into()),
+        FusedActivation::Tanh => B::rectify_activation(z, Tanh.into()),
         FusedActivation::Function(function) => B::rectify_activation(z, function),
+    }
+}
+
+/// φ(z), and what the backward pass takes.
+pub(crate) fn keep<B: ReluOps + ActivationOps>(
+    z: FloatTensor<B>,
+    activation: FusedActivation,
+) -> (FloatTensor<B>, Values<FloatTensor<B>>) {
+    match activation {
+        FusedActivation::Function(function) => activation::keep::<B>(z, function),
+        _ if activation.keeps_preactivations() => (value::<B>(z.clone(), activation), Values::Kept(z)),
+        _ => {
+            let output = value::<B>(z, activation);
+            (output.clone(), Values::Kept(output))
+        }
     }
 }
 

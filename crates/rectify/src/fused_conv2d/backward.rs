@@ -158,7 +158,7 @@ impl FusedConv2dOps for burn_cubecl::CubeBackend {}
 impl FusedConv2dOps for burn::backend::Remote {}
 
 /// The layer as a step on the graph.
-fn layer<B: FusedConv2dOps>() -> Layer<B> {
+pub(super) fn layer<B: FusedConv2dOps>() -> Layer<B> {
     Layer {
         weight_shape: true,
         forward: B::rectify_fused_conv2d,

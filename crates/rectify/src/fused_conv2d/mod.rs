@@ -18,11 +18,11 @@ use burn::{
 };
 
 use crate::{
-    fused_activation::{Bias, FusedActivation, FusedGradients},
+    fused_activation::{Bias, FusedActivation, FusedGradients, Kept},
     operands::{Operands, constant, float},
     relu::ConfigError,
 };
-use backward::FusedConv2dOps as _;
+use backward::{FusedConv2dOps as _, layer};
 
 /// Configuration of a [`FusedConv2d`].
 #[derive(Config, Debug)]
@@ -195,12 +195,28 @@ impl FusedConv2d {
         (Tensor::from_dispatch(z), Tensor::from_dispatch(output))
     }
 
+    /// φ(x ∗ W + b), and what [`backward`](Self::backward) takes. Neither tracks anything.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, channels_in, height, width]`
+    /// - the output and what is kept: `[batch, channels_out, height, width]`
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    #[track_caller]
+    pub fn forward_kept(&self, x: Tensor<4>) -> (Tensor<4>, Kept<4>) {
+        self.check_channels(&x);
+        layer().tensors_kept([x, self.weight.val()], self.bias.as_ref(), self.activation)
+    }
+
     /// The gradients where that of the output is `grad`: what autodiff computes, to the bit, for a backward pass that
     /// is written by hand. It tracks nothing: gradients are constants.
     ///
-    /// `x` is what [`forward`](Self::forward) took and `kept` what it gave or, where the activation
-    /// [keeps z](FusedActivation::keeps_preactivations), z as [`forward_watched`](Self::forward_watched) gives it; `x_grad`
-    /// tells whether the gradient of `x` is wanted.
+    /// `x` is what [`forward_kept`](Self::forward_kept) took and `kept` what it keeps. What [`forward`](Self::forward) gave
+    /// does as well or, where the activation [keeps z](FusedActivation::keeps_preactivations), z as
+    /// [`forward_watched`](Self::forward_watched) gives it. `x_grad` tells whether the gradient of `x` is wanted.
     ///
     /// # Shapes
     ///
@@ -211,23 +227,15 @@ impl FusedConv2d {
     ///
     /// Where a tensor is of another shape, or not of the type and device of the weights.
     #[track_caller]
-    pub fn backward(&self, x: Tensor<4>, kept: Tensor<4>, grad: Tensor<4>, x_grad: bool) -> FusedGradients<4> {
-        let [x, kept, grad, weight] = [x, kept, grad, self.weight.val()].map(constant);
+    pub fn backward(&self, x: Tensor<4>, kept: impl Into<Kept<4>>, grad: Tensor<4>, x_grad: bool) -> FusedGradients<4> {
+        let ([x, grad, weight], kept) = ([x, grad, self.weight.val()].map(constant), kept.into().constant());
         let ([batch, _, height, width], [channels_out, channels_in, ..]) = (x.dims(), weight.dims());
         let operands = Operands::like("FusedConv2d::backward", &weight);
         operands.check("x", &x, [batch, channels_in, height, width]);
-        operands.check("kept", &kept, [batch, channels_out, height, width]);
+        operands.check("kept", kept.tensor(), [batch, channels_out, height, width]);
         operands.check("grad", &grad, [batch, channels_out, height, width]);
 
-        let [x, kept, grad, weight] = [x, kept, grad, weight].map(Tensor::into_dispatch);
-        let (z, bias) = Dispatch::rectify_fused_conv2d_z_backward(kept, grad, self.activation, self.bias.is_some());
-        let of_weight = Dispatch::rectify_fused_conv2d_weight_backward(x, weight.clone(), z.clone());
-        FusedGradients {
-            weight: Tensor::from_dispatch(of_weight),
-            x: x_grad.then(|| Tensor::from_dispatch(Dispatch::rectify_fused_conv2d_x_backward(weight, z.clone()))),
-            bias: bias.map(Tensor::from_dispatch),
-            z: Tensor::from_dispatch(z),
-        }
+        layer().gradients([x, weight], kept, grad, self.activation, self.bias.is_some(), x_grad)
     }
 
     #[track_caller]

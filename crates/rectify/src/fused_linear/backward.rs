@@ -130,7 +130,7 @@ impl FusedLinearOps for burn_cubecl::CubeBackend {}
 impl FusedLinearOps for burn::backend::Remote {}
 
 /// The layer as a step on the graph.
-fn layer<B: FusedLinearOps>() -> Layer<B> {
+pub(super) fn layer<B: FusedLinearOps>() -> Layer<B> {
     Layer {
         weight_shape: false,
         forward: B::rectify_fused_linear,

@@ -5,11 +5,12 @@ mod backward;
 mod flex;
 
 use crate::{
-    fused_activation::{Bias, FusedActivation, FusedGradients},
+    fused_activation::{Bias, FusedActivation, FusedGradients, Kept},
     operands::{Operands, constant, float},
     relu::ConfigError,
 };
 pub(crate) use backward::FusedLinearOps;
+use backward::layer;
 use burn::{
     backend::{Dispatch, DispatchTensor},
     config::Config,
@@ -165,12 +166,30 @@ impl FusedLinear {
         (Tensor::from_dispatch(z), Tensor::from_dispatch(output))
     }
 
+    /// φ(xW + b), and what [`backward`](Self::backward) takes. Neither tracks anything.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, d_input]`
+    /// - the output and what is kept: `[batch, d_output]`
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    #[track_caller]
+    pub fn forward_kept(&self, x: Tensor<2>) -> (Tensor<2>, Kept<2>) {
+        self.check_width(&x);
+        let x = constant(x);
+        let weight = self.float_weight(x.dtype());
+        layer().tensors_kept([x, weight], self.bias.as_ref(), self.activation)
+    }
+
     /// The gradients where that of the output is `grad`: what autodiff computes, to the bit, for a backward pass that
     /// is written by hand. It tracks nothing: gradients are constants.
     ///
-    /// `x` is what [`forward`](Self::forward) took and `kept` what it gave or, where the activation
-    /// [keeps z](FusedActivation::keeps_preactivations), z as [`forward_watched`](Self::forward_watched) gives it; `x_grad`
-    /// tells whether the gradient of `x` is wanted.
+    /// `x` is what [`forward_kept`](Self::forward_kept) took and `kept` what it keeps. What [`forward`](Self::forward) gave
+    /// does as well or, where the activation [keeps z](FusedActivation::keeps_preactivations), z as
+    /// [`forward_watched`](Self::forward_watched) gives it. `x_grad` tells whether the gradient of `x` is wanted.
     ///
     /// # Shapes
     ///
@@ -187,29 +206,22 @@ impl FusedLinear {
     ///
     /// let layer = FusedLinearConfig::new(4, 3, FusedActivation::Tanh).init(&Device::flex())?;
     /// let x = Tensor::<2>::ones([2, 4], &Device::flex());
-    /// let output = layer.forward(x.clone());
-    /// let gradients = layer.backward(x, output.clone(), output.ones_like(), false);
+    /// let (output, kept) = layer.forward_kept(x.clone());
+    /// let gradients = layer.backward(x, kept, output.ones_like(), false);
     /// assert_eq!(gradients.weight.dims(), [4, 3]);
     /// # Ok::<(), rectify::ConfigError>(())
     /// ```
     #[track_caller]
-    pub fn backward(&self, x: Tensor<2>, kept: Tensor<2>, grad: Tensor<2>, x_grad: bool) -> FusedGradients<2> {
-        let [x, kept, grad] = [x, kept, grad].map(constant);
+    pub fn backward(&self, x: Tensor<2>, kept: impl Into<Kept<2>>, grad: Tensor<2>, x_grad: bool) -> FusedGradients<2> {
+        let ([x, grad], kept) = ([x, grad].map(constant), kept.into().constant());
         let weight = constant(self.float_weight(x.dtype()));
         let ([batch, _], [d_input, d_output]) = (x.dims(), weight.dims());
         let operands = Operands::like("FusedLinear::backward", &weight);
         operands.check("x", &x, [batch, d_input]);
-        operands.check("kept", &kept, [batch, d_output]);
+        operands.check("kept", kept.tensor(), [batch, d_output]);
         operands.check("grad", &grad, [batch, d_output]);
 
-        let [x, kept, grad, weight] = [x, kept, grad, weight].map(Tensor::into_dispatch);
-        let (z, bias) = Dispatch::rectify_fused_linear_z_backward(kept, grad, self.activation, self.bias.is_some());
-        FusedGradients {
-            weight: Tensor::from_dispatch(Dispatch::rectify_fused_linear_weight_backward(x, z.clone())),
-            x: x_grad.then(|| Tensor::from_dispatch(Dispatch::rectify_fused_linear_x_backward(weight, z.clone()))),
-            bias: bias.map(Tensor::from_dispatch),
-            z: Tensor::from_dispatch(z),
-        }
+        layer().gradients([x, weight], kept, grad, self.activation, self.bias.is_some(), x_grad)
     }
 
     #[track_caller]

@@ -20,11 +20,13 @@ pub(crate) use by_dtype;
 
 /// The tensor with its elements in order and nothing else in its storage.
 pub(crate) fn dense(x: FlexTensor) -> FlexTensor {
+    if is_dense(&x) { x } else { x.to_contiguous() }
+}
+
+/// Whether its elements are in order and there is nothing else in its storage.
+pub(crate) fn is_dense(x: &FlexTensor) -> bool {
     let size = x.layout().num_elements() * x.dtype().size();
-    match x.is_contiguous() && x.layout().start_offset() == 0 && x.bytes().len() == size {
-        true => x,
-        false => x.to_contiguous(),
-    }
+    x.is_contiguous() && x.layout().start_offset() == 0 && x.bytes().len() == size
 }
 
 /// A tensor of these elements, in order.

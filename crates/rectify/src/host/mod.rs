@@ -9,7 +9,7 @@ mod parts;
 mod vectors;
 
 #[cfg(feature = "flex")]
-pub(crate) use flex::{by_dtype, dense, tensor};
+pub(crate) use flex::{by_dtype, dense, is_dense, tensor};
 #[cfg(test)]
 pub(crate) use parts::STREAM_FROM;
 pub(crate) use parts::{BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, in_parts, stream};

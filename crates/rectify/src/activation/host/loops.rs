@@ -92,6 +92,25 @@ pub(super) fn slope_times_into<'a>(
     unsafe { output.assume_init_ref() }
 }
 
+/// Writes φ(x) to `y`, and φ′(x) in place of x, both computed in [`Wide`].
+///
+/// # Panics
+///
+/// Where they are not equally long.
+#[cfg(feature = "flex")]
+pub(super) fn value_and_slope(activation: Activation, x: &mut [f32], y: &mut [MaybeUninit<f32>]) {
+    assert_eq!(x.len(), y.len());
+    let whole = x.len() / LANES * LANES;
+    let ((x, x_rest), (y, y_rest)) = (x.split_at_mut(whole), y.split_at_mut(whole));
+    run(activation, ValueAndSlope { x, y });
+    if !x_rest.is_empty() {
+        let (mut filled, mut values) = (fill(x_rest), [MaybeUninit::uninit(); LANES]);
+        run(activation, ValueAndSlope { x: &mut filled, y: &mut values });
+        x_rest.copy_from_slice(&filled[..x_rest.len()]);
+        y_rest.copy_from_slice(&values[..y_rest.len()]);
+    }
+}
+
 /// Fewer than [`LANES`] numbers, and zeros behind them.
 fn fill(numbers: &[f32]) -> [f32; LANES] {
     let mut filled = [0.0; LANES];
@@ -183,7 +202,7 @@ impl Loop for Slope<'_> {
         let [_, wide] = function.is_wide();
         if wide {
             for (x, g) in self.kept.iter().zip(self.grad) {
-                *g = (function.slope(Wide(f64::from(*x))).0 * f64::from(function.passed(*g))) as f32;
+                *g = function.passed(*g) * function.slope(Wide(f64::from(*x))).0 as f32;
             }
         } else {
             let zero = f32::hidden_zero();
@@ -207,12 +226,29 @@ impl Loop for SlopeInto<'_> {
         let elements = self.kept.iter().zip(self.grad).zip(self.output);
         if wide {
             for ((x, g), output) in elements {
-                output.write((function.slope(Wide(f64::from(*x))).0 * f64::from(function.passed(*g))) as f32);
+                output.write(function.passed(*g) * function.slope(Wide(f64::from(*x))).0 as f32);
             }
         } else {
             for ((x, g), output) in elements {
                 output.write(function.passed(*g) * function.slope(*x));
             }
+        }
+    }
+}
+
+struct ValueAndSlope<'a> {
+    x: &'a mut [f32],
+    y: &'a mut [MaybeUninit<f32>],
+}
+
+impl Loop for ValueAndSlope<'_> {
+    /// In one loop, where the compiler finds what the two have in common.
+    #[inline(always)]
+    fn run<F: Properties>(self, function: F) {
+        for (x, y) in self.x.iter_mut().zip(self.y) {
+            let wide = Wide(f64::from(*x));
+            y.write(function.value(wide).0 as f32);
+            *x = function.slope(wide).0 as f32;
         }
     }
 }

@@ -11,12 +11,16 @@ use bytemuck::Pod;
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 #[cfg(feature = "flex")]
 use pulp::NullaryFnOnce;
+#[cfg(feature = "flex")]
+use rayon::prelude::*;
 
 use super::{Activation, Properties, Visitor};
 #[cfg(feature = "flex")]
 use crate::host::arch;
 use crate::host::{self, Way, finish_stream, fresh, in_parts};
 use loops::slope_times_into;
+#[cfg(feature = "flex")]
+use loops::value_and_slope;
 #[cfg(feature = "flex")]
 pub(crate) use loops::values;
 pub(crate) use loops::{slope_times, value, value_in_place};
@@ -52,6 +56,22 @@ pub(super) fn map<E: Blocks>(activation: Activation, input: &[E]) -> Vec<E> {
             finish_stream();
         })
     }
+}
+
+/// φ(x), elsewhere, and φ′(x) in place of each x, for a function that is computed in [`Wide`](crate::number::Wide).
+#[cfg(feature = "flex")]
+pub(super) fn map_and_slope(activation: Activation, x: &mut [f32]) -> Vec<f32> {
+    let mut output = Vec::with_capacity(x.len());
+    let free = &mut output.spare_capacity_mut()[..x.len()];
+    let work = |(x, y): (&mut [f32], &mut [MaybeUninit<f32>])| value_and_slope(activation, x, y);
+    if x.len() < 2 * PART || rayon::current_num_threads() == 1 {
+        work((x, free));
+    } else {
+        x.par_chunks_mut(PART).zip(free.par_chunks_mut(PART)).for_each(work);
+    }
+    // SAFETY: both are in the same parts, and `value_and_slope` writes as many elements as it is given.
+    unsafe { output.set_len(x.len()) };
+    output
 }
 
 /// φ′ · grad in place of each of `grad`.
