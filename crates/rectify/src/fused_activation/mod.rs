@@ -22,7 +22,8 @@ use crate::{
 /// φ of a [`FusedLinear`](crate::FusedLinear) and of a [`FusedConv2d`](crate::FusedConv2d).
 ///
 /// For the backward pass a layer keeps its output, which the next layer keeps anyway, where that tells φ′; otherwise its
-/// pre-activations z as well, see [`keeps_preactivations`](Self::keeps_preactivations).
+/// pre-activations z as well, see [`keeps_preactivations`](Self::keeps_preactivations), or φ′(z) in their place, see
+/// [`Kept`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum FusedActivation {
     /// φ(z) = z, φ′ = 1.

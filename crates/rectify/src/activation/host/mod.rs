@@ -1,6 +1,8 @@
 //! The functions over slices of a CPU's memory: a loop for each over a block of f32 or f64, and around them, once for all
 //! functions, threads, half types and ways of writing.
 
+#[cfg(feature = "flex")]
+mod halves;
 mod loops;
 
 use std::mem::MaybeUninit;
@@ -8,16 +10,12 @@ use std::mem::MaybeUninit;
 use burn::tensor::Element;
 use bytemuck::Pod;
 #[cfg(feature = "flex")]
-use half::{bf16, f16, slice::HalfFloatSliceExt};
-#[cfg(feature = "flex")]
-use pulp::NullaryFnOnce;
-#[cfg(feature = "flex")]
 use rayon::prelude::*;
 
 use super::{Activation, Properties, Visitor};
-#[cfg(feature = "flex")]
-use crate::host::arch;
 use crate::host::{self, Way, finish_stream, fresh, in_parts};
+#[cfg(feature = "flex")]
+use halves::Half;
 use loops::slope_times_into;
 #[cfg(feature = "flex")]
 use loops::value_and_slope;
@@ -202,101 +200,26 @@ impl Blocks for f64 {
 }
 
 #[cfg(feature = "flex")]
-/// A half type, which is computed in f32 and rounded once.
-trait Half: Element + Pod {
-    fn widen(from: &[Self], to: &mut [f32]);
-    fn narrow(from: &[f32], to: &mut [Self]);
-}
-
-#[cfg(feature = "flex")]
-impl Half for f16 {
-    fn widen(from: &[Self], to: &mut [f32]) {
-        from.convert_to_f32_slice(to);
-    }
-    fn narrow(from: &[f32], to: &mut [Self]) {
-        to.convert_from_f32_slice(from);
-    }
-}
-
-#[cfg(feature = "flex")]
-impl Half for bf16 {
-    fn widen(from: &[Self], to: &mut [f32]) {
-        arch().dispatch(Widen { from, to });
-    }
-    fn narrow(from: &[f32], to: &mut [Self]) {
-        arch().dispatch(Narrow { from, to });
-    }
-}
-
-#[cfg(feature = "flex")]
-struct Widen<'a> {
-    from: &'a [bf16],
-    to: &'a mut [f32],
-}
-
-#[cfg(feature = "flex")]
-impl NullaryFnOnce for Widen<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        for (from, to) in self.from.iter().zip(self.to) {
-            *to = f32::from_bits(u32::from(from.to_bits()) << 16);
-        }
-    }
-}
-
-#[cfg(feature = "flex")]
-struct Narrow<'a> {
-    from: &'a [f32],
-    to: &'a mut [bf16],
-}
-
-#[cfg(feature = "flex")]
-impl NullaryFnOnce for Narrow<'_> {
-    type Output = ();
-
-    /// To the nearest, ties to even. `bf16::from_f32` has a branch for NaN.
-    #[inline(always)]
-    fn call(self) {
-        for (from, to) in self.from.iter().zip(self.to) {
-            let bits = from.to_bits();
-            let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-            // Quiet, as rounding could make an infinity of it.
-            let bits = if from.is_nan() { (bits >> 16) | 0x40 } else { rounded };
-            *to = bf16::from_bits(bits as u16);
-        }
-    }
-}
-
-#[cfg(feature = "flex")]
 impl<H: Half> Blocks for H {
     fn value<'a>(activation: Activation, x: &[H], y: &'a mut [MaybeUninit<H>]) -> &'a [H] {
-        let (mut wide, mut values) = ([0.0; BLOCK], [MaybeUninit::uninit(); BLOCK]);
-        let wide = &mut wide[..x.len()];
-        H::widen(x, wide);
-        let values = value(activation, wide, &mut values[..x.len()]);
-        let mut narrow = [H::zeroed(); BLOCK];
-        let narrow = &mut narrow[..x.len()];
-        H::narrow(values, narrow);
-        y.write_copy_of_slice(narrow)
+        let mut wide = [MaybeUninit::uninit(); BLOCK];
+        let wide = H::widen(x, &mut wide[..x.len()]);
+        value_in_place(activation, wide);
+        H::narrow(wide, y)
     }
 
     fn value_in_place(activation: Activation, x: &mut [H]) {
-        let mut wide = [0.0; BLOCK];
-        let wide = &mut wide[..x.len()];
-        H::widen(x, wide);
+        let mut wide = [MaybeUninit::uninit(); BLOCK];
+        let wide = H::widen(x, &mut wide[..x.len()]);
         value_in_place(activation, wide);
-        H::narrow(wide, x);
+        H::narrow(wide, halves::written_over(x));
     }
 
     fn slope_times(activation: Activation, kept: &[H], grad: &mut [H]) {
-        let (mut x, mut g) = ([0.0; BLOCK], [0.0; BLOCK]);
-        let (x, g) = (&mut x[..kept.len()], &mut g[..kept.len()]);
-        H::widen(kept, x);
-        H::widen(grad, g);
+        let (mut x, mut g) = ([MaybeUninit::uninit(); BLOCK], [MaybeUninit::uninit(); BLOCK]);
+        let (x, g) = (H::widen(kept, &mut x[..kept.len()]), H::widen(grad, &mut g[..grad.len()]));
         slope_times(activation, x, g);
-        H::narrow(g, grad);
+        H::narrow(g, halves::written_over(grad));
     }
 }
 
@@ -322,23 +245,6 @@ mod tests {
         };
         assert!(map(activation, &x) == within(&|x, _| map(activation, x)), "{activation:?}");
         assert!(multiply(activation, &x, &grad) == within(&|x, grad| multiply(activation, x, grad)), "{activation:?}");
-    }
-
-    #[cfg(feature = "flex")]
-    #[test]
-    fn half_types_are_rounded_to_the_nearest_with_ties_to_even() {
-        // Every number of the type, what is halfway to the next, and what is a little to either side of that.
-        let beside = |bits: u16| [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff].map(|low| u32::from(bits) << 16 | low);
-        let x: Vec<f32> = (0..=u16::MAX).flat_map(beside).map(f32::from_bits).collect();
-        let mut narrow = vec![bf16::ZERO; x.len()];
-        bf16::narrow(&x, &mut narrow);
-        for (x, found) in x.iter().zip(&narrow) {
-            let expected = bf16::from_f32(*x);
-            assert!(found.to_bits() == expected.to_bits(), "{x:e}: {found:?}, not {expected:?}");
-        }
-        let mut wide = vec![0.0; narrow.len()];
-        bf16::widen(&narrow, &mut wide);
-        assert!(narrow.iter().zip(&wide).all(|(half, wide)| half.to_f32().to_bits() == wide.to_bits()));
     }
 
     #[test]
