@@ -8,7 +8,7 @@ use burn::{
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
 use gemm::Parallelism;
-use rectify::{Activation, FusedActivation, Kept, Relu};
+use rectify::{Activation, FusedActivation, GradientRule, Kept, Relu};
 use rectify_train::{
     data::{Batch, Dataset, IdxContent},
     experiment::{Experiment, Init, ModelKind},
@@ -221,6 +221,8 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
             let mut own = Some(grad + 0.0);
             print("relu-backward-into", Box::new(|| own = own.take().map(|grad| relu.backward(y.clone(), grad))));
 
+            print("relu-training", training(FusedActivation::Relu(GradientRule::default()), &x));
+
             for function in Activation::all() {
                 let name = function.name().replace('_', "-");
                 let (y, grad) = (function.forward(x.clone()), x.clone() + 0.5);
@@ -234,23 +236,25 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
                 // above 1, at infinity.
                 let mut own = Some(x.clone() + 0.0);
                 print(&format!("{name}-forward-into"), Box::new(|| own = own.take().map(|x| function.forward(x))));
-                let rows = |x: Tensor<1>| x.reshape([elements / 256, 256]);
-                let (mut own, grad) = (Some(rows(x.clone() + 0.0)), rows(grad));
-                let function = FusedActivation::from(function);
-                print(
-                    &format!("{name}-training"),
-                    Box::new(|| {
-                        let Some(x) = own.take() else { return };
-                        let (y, kept) = function.forward_kept(x);
-                        drop(black_box((y, function.backward(kept.clone(), grad.clone()))));
-                        let (Kept::Values(x) | Kept::Slope(x)) = kept;
-                        own = Some(x);
-                    }),
-                );
+                print(&format!("{name}-training"), training(function.into(), &x));
             }
         }
     });
     Ok(())
+}
+
+/// Forward and backward in rows, where what one call keeps is the next one's input.
+fn training(function: FusedActivation, x: &Tensor<1>) -> Box<dyn FnMut()> {
+    let [elements] = x.dims();
+    let [x, grad] = [0.0, 0.5].map(|shift| (x.clone() + shift).reshape([elements / 256, 256]));
+    let mut own = Some(x);
+    Box::new(move || {
+        let Some(x) = own.take() else { return };
+        let (output, kept) = function.forward_kept(x);
+        drop(black_box((output, function.backward(kept.clone(), grad.clone()))));
+        let (Kept::Values(x) | Kept::Slope(x)) = kept;
+        own = Some(x);
+    })
 }
 
 fn time(elements: usize, mut work: impl FnMut()) -> f64 {

@@ -330,8 +330,9 @@ def main():
     for model in args.models if "step" in args.only else []:
         groups = steps(lines, model)
         agree &= not any(wrong_loss(line, group) for group in groups for line in group)
-        print(f"### A training step, {model.upper()}, batch 128\n")
-        (print_steps if len(args.activations) == 1 else print_steps_by_activation)(groups)
+        many = len(args.activations) > 1
+        print(f"### A training step, {model.upper()}, {'by activation' if many else args.activations[0]}, batch 128\n")
+        (print_steps_by_activation if many else print_steps)(groups)
     if "compare" in args.only:
         print_compare(lines)
     if "limit" in args.only:

@@ -22,7 +22,7 @@ impl Function for HardSigmoid {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        ((x + N::of(3.0)) / N::of(6.0)).at_least(0.0).at_most(1.0)
+        ((x + N::of(3.0)) * N::of(1.0 / 6.0)).at_least(0.0).at_most(1.0)
     }
 
     #[inline(always)]

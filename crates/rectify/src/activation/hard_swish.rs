@@ -28,7 +28,7 @@ impl Function for HardSwish {
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        let inner = (x + x + N::of(3.0)) / N::of(6.0);
+        let inner = (x + x + N::of(3.0)) * N::of(1.0 / 6.0);
         let left = N::choose(x.above(-3.0), inner, x.or_nan(N::of(0.0)));
         N::choose(x.below(3.0), left, x.or_nan(N::of(1.0)))
     }

@@ -30,9 +30,7 @@ impl Function for SoftShrink {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        let lambda = N::of(self.lambda);
-        let right = N::choose(x.above(self.lambda), x - lambda, x.or_nan(N::of(0.0)));
-        N::choose(x.below(-self.lambda), x + lambda, right)
+        x - x.at_least(-self.lambda).at_most(self.lambda)
     }
 
     #[inline(always)]
