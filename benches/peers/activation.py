@@ -66,7 +66,8 @@ def torch_functions() -> dict[str, Callable]:
     from torch.nn import functional as F
 
     return {
-        "silu": F.silu, "mish": F.mish, "softsign": F.softsign, "relu": relu, "leaky-relu": F.leaky_relu, "relu6": F.relu6, "elu": F.elu, "celu": F.celu, "selu": F.selu,
+        "silu": F.silu, "mish": F.mish, "softsign": F.softsign, "relu": relu, "leaky-relu": F.leaky_relu,
+        "relu6": F.relu6, "elu": F.elu, "celu": F.celu, "selu": F.selu,
         "threshold": lambda x: F.threshold(x, 1, 0), "gelu": F.gelu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh"),
         "softplus": F.softplus, "sigmoid": F.sigmoid, "log-sigmoid": F.logsigmoid, "tanh": F.tanh,
         "hard-sigmoid": F.hardsigmoid, "hard-tanh": F.hardtanh, "hard-swish": F.hardswish,

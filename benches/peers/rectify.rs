@@ -39,8 +39,8 @@ fn main() -> anyhow::Result<()> {
         Some("limit") => limit(threads),
         Some("gradients") => gradients(arguments.get(1).context("gradients: a folder is asked for")?.as_ref()),
         _ => bail!(
-            "usage: step --model mlp|cnn --activation NAME --threads N, activation --dtype f32|bf16|f16 --threads N, limit --threads N, \
-             gradients FOLDER"
+            "usage: step --model mlp|cnn --activation NAME --threads N, activation --dtype f32|bf16|f16 --threads N, \
+             limit --threads N, gradients FOLDER"
         ),
     }
 }
@@ -91,8 +91,8 @@ fn step(kind: ModelKind, activation: &str, threads: usize) -> anyhow::Result<()>
     let (median, min) = median_and_min(milliseconds);
     let loss = loss.context("the loss is not finite")?;
     println!(
-        "{{\"who\": \"rectify\", \"what\": \"{kind}-step\", \"activation\": \"{activation}\", \"threads\": {threads}, \"median_ms\": {median}, \
-         \"min_ms\": {min}, \"loss\": {loss}, \"accuracy\": {accuracy}}}"
+        "{{\"who\": \"rectify\", \"what\": \"{kind}-step\", \"activation\": \"{activation}\", \"threads\": {threads}, \
+         \"median_ms\": {median}, \"min_ms\": {min}, \"loss\": {loss}, \"accuracy\": {accuracy}}}"
     );
     Ok(())
 }

@@ -9,7 +9,8 @@ use pulp::NullaryFnOnce;
 
 use crate::host::arch;
 
-/// Both write every element of a slice as long as the first, and give it back.
+/// A type whose numbers are widened to f32 and narrowed again. Both write every element of a slice as long as the first,
+/// and give it back.
 ///
 /// # Panics
 ///
