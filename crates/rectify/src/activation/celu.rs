@@ -50,6 +50,11 @@ impl Properties for Celu {
         [self.alpha != 1.0; 2]
     }
 
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [40.0; 2]
+    }
+
     fn check(self) -> Result<(), ConfigError> {
         super::positive("alpha", self.alpha)
     }

@@ -44,6 +44,12 @@ impl Properties for Elu {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
 
+    /// With a smaller α some results are subnormal numbers.
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [if self.alpha > 1e-6 { 40.0 } else { 0.0 }; 2]
+    }
+
     fn check(self) -> Result<(), ConfigError> {
         super::positive("alpha", self.alpha)
     }

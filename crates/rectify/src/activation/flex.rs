@@ -25,7 +25,7 @@ impl ActivationOps for Flex {
         mut x: FloatTensor<Self>,
         activation: Activation,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
-        if x.dtype() != DType::F32 || activation.is_wide() != [true; 2] || !is_dense(&x) {
+        if x.dtype() != DType::F32 || !activation.together() || !is_dense(&x) {
             return (x, None);
         }
         let shape = x.shape();

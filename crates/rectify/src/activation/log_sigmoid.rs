@@ -32,6 +32,11 @@ impl Properties for LogSigmoid {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Above;
     const CAN_BE_ZERO: bool = false;
+
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [40.0, 16.0]
+    }
 }
 
 /// [`LogSigmoid`] of each element.

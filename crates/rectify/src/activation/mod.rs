@@ -52,6 +52,18 @@ pub(crate) trait Properties: Function {
         [Self::WIDE_VALUE, Self::WIDE_SLOPE]
     }
 
+    /// Up to which |x| [`Near`](crate::number::Near) has f32's bits of φ and of φ′; 0 where it is of no use.
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    /// Whether φ and φ′ of an f32 tensor take less time together than one after the other.
+    #[inline(always)]
+    fn together(self) -> bool {
+        self.is_wide() == [true; 2]
+    }
+
     /// What of an incoming gradient passes, before it is multiplied by φ′.
     #[inline(always)]
     fn passed<N: Number>(self, grad: N) -> N {
@@ -236,10 +248,10 @@ impl Activation {
         self.keeps() == Keeps::Input
     }
 
-    /// Whether f32 tensors are computed in [`Wide`](crate::number::Wide), for φ and for φ′.
+    /// Whether φ and φ′ of an f32 tensor take less time together.
     #[cfg(feature = "flex")]
-    pub(crate) fn is_wide(self) -> [bool; 2] {
-        ask!(self, [bool; 2], function => function.is_wide())
+    pub(crate) fn together(self) -> bool {
+        ask!(self, bool, function => function.together())
     }
 
     pub(crate) fn keeps(self) -> Keeps {

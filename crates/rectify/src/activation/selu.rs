@@ -39,6 +39,11 @@ impl Function for Selu {
 impl Properties for Selu {
     const FAMILY: Family = Family::SelfNormalizing;
     const SATURATES: Saturates = Saturates::Below;
+
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [40.0; 2]
+    }
 }
 
 /// [`Selu`] of each element.

@@ -36,6 +36,11 @@ impl Properties for Sigmoid {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Both;
     const CAN_BE_ZERO: bool = false;
+
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [16.0; 2]
+    }
 }
 
 /// [`Sigmoid`] of each element.

@@ -8,8 +8,14 @@ use crate::number::Number;
 
 /// Where φ′ is 0, and its first coefficients about that.
 pub(super) const ROOT: f64 = -1.278_464_542_761_074;
-pub(super) const TAYLOR: [f64; 4] =
-    [0.217_811_705_719_800_1, 0.146_648_796_996_946_9, 0.018_874_814_223_782_313, -0.015_222_655_223_188_032];
+pub(super) const TAYLOR: [f64; 6] = [
+    0.217_811_705_719_800_1,
+    0.146_648_796_996_946_9,
+    0.018_874_814_223_782_313,
+    -0.015_222_655_223_188_032,
+    -0.006_606_589_138_356_696_4,
+    0.000_126_627_410_081_122,
+];
 
 /// Sigmoid linear unit: x σ(x) = x / (1 + e⁻ˣ). [`Swish`](super::Swish) with β = 1.
 ///
@@ -28,8 +34,7 @@ impl Function for Silu {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        // Nothing is left of it further to the left, and −∞ times 0 is avoided; beyond 100 σ is 1 to rounding.
-        N::choose(x.above(100.0), x, x.sigmoid_times(x.at_least(-800.0)))
+        x.silu()
     }
 
     #[inline(always)]
@@ -41,6 +46,11 @@ impl Function for Silu {
 impl Properties for Silu {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
+
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [16.0; 2]
+    }
 }
 
 /// [`Silu`] of each element.

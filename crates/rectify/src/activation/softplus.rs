@@ -51,6 +51,11 @@ impl Properties for Softplus {
         [self.beta != 1.0; 2]
     }
 
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [40.0, 16.0]
+    }
+
     fn check(self) -> Result<(), ConfigError> {
         super::positive("beta", self.beta)
     }

@@ -35,6 +35,11 @@ impl Function for Tanh {
 impl Properties for Tanh {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Both;
+
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [40.0, 8.0]
+    }
 }
 
 /// [`Tanh`] of each element.

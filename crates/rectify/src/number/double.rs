@@ -1,9 +1,21 @@
 //! f64, by the platform's functions.
 
-use super::{Float, Number, number};
+use super::{Float, Number};
 
 impl Number for f64 {
-    number!();
+    type Mask = bool;
+    #[inline(always)]
+    fn less(self, other: Self) -> bool {
+        self < other
+    }
+    #[inline(always)]
+    fn less_equal(self, other: Self) -> bool {
+        self <= other
+    }
+    #[inline(always)]
+    fn choose(mask: bool, yes: Self, no: Self) -> Self {
+        if mask { yes } else { no }
+    }
 
     #[inline(always)]
     fn of(value: f64) -> Self {

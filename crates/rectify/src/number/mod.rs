@@ -3,6 +3,7 @@
 //! | type | what it is for |
 //! |---|---|
 //! | `f32` | f32, f16 and bf16 tensors: without branches, so that loops over it vectorise |
+//! | [`Near`] | the same, and the same bits, where all of a block is near to 0: in half the time |
 //! | `f64` | f64 tensors, by the platform's functions |
 //! | [`Wide`] | f32 tensors where rounding in f32 would be seen: f64 that vectorises, with the digits that an f32 needs |
 //! | `formula::Symbol` | what is computed, taken down: for the kernels of CubeCL, whose functions are in `cube`, and for Burn's operations elsewhere |
@@ -11,7 +12,10 @@
 #[cfg(feature = "cube")]
 pub(crate) mod cube;
 mod double;
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "cube"))]
+mod gelu;
+mod logistic;
+mod near;
+#[cfg(feature = "cube")]
 mod normal;
 mod single;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -19,6 +23,7 @@ mod wide;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+pub(crate) use near::Near;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) use wide::Wide;
 
@@ -93,13 +98,6 @@ pub trait Number:
         self.exp() * Self::of(factor)
     }
 
-    /// σ(x) · factor.
-    #[doc(hidden)]
-    #[inline(always)]
-    fn sigmoid_times(self, factor: Self) -> Self {
-        self.sigmoid() * factor
-    }
-
     /// σ′(x) · factor = σ(x) σ(−x) · factor.
     #[doc(hidden)]
     #[inline(always)]
@@ -107,7 +105,15 @@ pub trait Number:
         self.sigmoid() * (-self).sigmoid() * Self::of(factor)
     }
 
-    /// The derivative of x σ(x): σ(x) (1 + x σ(−x)).
+    /// x σ(x).
+    #[doc(hidden)]
+    #[inline(always)]
+    fn silu(self) -> Self {
+        // Nothing is left of it further to the left, and −∞ times 0 is avoided; beyond 100 σ is 1 to rounding.
+        Self::choose(self.above(100.0), self, self.sigmoid() * self.at_least(-800.0))
+    }
+
+    /// Its derivative: σ(x) (1 + x σ(−x)).
     #[doc(hidden)]
     #[inline(always)]
     fn silu_slope(self) -> Self {
@@ -116,11 +122,29 @@ pub trait Number:
         sigmoid * (Self::of(1.0) + x * (Self::of(1.0) - sigmoid))
     }
 
+    /// x Φ(x).
+    #[doc(hidden)]
+    #[inline(always)]
+    fn gelu(self) -> Self {
+        // Further to the left nothing is left of it, and −∞ times 0 is avoided.
+        let inner = self.at_least(-40.0).at_most(40.0);
+        Self::choose(self.above(40.0), self, inner * inner.normal().0)
+    }
+
+    /// Its derivative: Φ(x) + x Φ′(x).
+    #[doc(hidden)]
+    #[inline(always)]
+    fn gelu_slope(self) -> Self {
+        let x = self.at_least(-40.0).at_most(40.0);
+        let (probability, density) = x.normal();
+        probability + x * density
+    }
+
     /// `value`, a function of x with a zero at `root`, by its first Taylor coefficients there where its own terms cancel:
     /// for arithmetic whose digits are few.
     #[doc(hidden)]
     #[inline(always)]
-    fn near_root(self, _root: f64, _taylor: [f64; 4], value: Self) -> Self {
+    fn near_root(self, _root: f64, _taylor: [f64; 6], value: Self) -> Self {
         value
     }
 
@@ -163,6 +187,50 @@ pub trait Number:
         Self::choose(bound.less_equal(self), bound, self)
     }
 }
+
+/// What f32 tensors are computed in.
+pub(crate) trait Arithmetic: Number {
+    fn from_f32(x: f32) -> Self;
+    fn to_f32(self) -> f32;
+}
+
+impl Arithmetic for f32 {
+    #[inline(always)]
+    fn from_f32(x: f32) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+/// The operators of a number that wraps another.
+macro_rules! operators {
+    ($type:ident) => {
+        operators!($type, Add add + Sub sub - Mul mul * Div div /);
+
+        impl std::ops::Neg for $type {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                Self(-self.0)
+            }
+        }
+
+        impl super::Sealed for $type {}
+    };
+    ($type:ident, $($trait:ident $method:ident $operator:tt)*) => {
+        $(impl std::ops::$trait for $type {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(self.0 $operator other.0)
+            }
+        })*
+    };
+}
+use operators;
 
 /// A type that formulas are computed in. Half types are computed in f32.
 pub(crate) trait Float: Number<Mask = bool> + PartialOrd + Send + Sync + 'static {
@@ -214,23 +282,3 @@ pub(crate) trait Float: Number<Mask = bool> + PartialOrd + Send + Sync + 'static
         if holds { Self::ONE } else { Self::ZERO }
     }
 }
-
-/// What is the same for every float.
-macro_rules! number {
-    () => {
-        type Mask = bool;
-        #[inline(always)]
-        fn less(self, other: Self) -> bool {
-            self < other
-        }
-        #[inline(always)]
-        fn less_equal(self, other: Self) -> bool {
-            self <= other
-        }
-        #[inline(always)]
-        fn choose(mask: bool, yes: Self, no: Self) -> Self {
-            if mask { yes } else { no }
-        }
-    };
-}
-use number;

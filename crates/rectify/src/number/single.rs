@@ -1,234 +1,223 @@
 //! f32, without branches, so that loops over it vectorise. `tests` below hold each function against f64.
 //!
-//! The exponential is 2ⁿ times the sum of two floats, so that what is made of it is rounded once or twice and no more:
-//! tanh, sigmoid and their like are within one or two units in the last place, subnormal results among them.
-//! `tests/accuracy/coefficients.py` makes its coefficients.
+//! Each is written for any number and, `NEAR`, for those whose powers of e are normal numbers: without what overflow and
+//! subnormal results need it takes half the time, and where both apply their bits are the same.
+//! `tests/accuracy/coefficients.py` makes the coefficients.
 
-use super::{Float, Number, number};
+use super::{Float, Near, Number, gelu, logistic};
 
-impl Number for f32 {
-    number!();
+/// [`Number`] for f32 and for [`Near`].
+macro_rules! single {
+    ($type:ty, $near:literal) => {
+        impl Number for $type {
+            type Mask = bool;
+            #[inline(always)]
+            fn of(value: f64) -> Self {
+                (value as f32).into()
+            }
+            #[inline(always)]
+            fn less(self, other: Self) -> bool {
+                self < other
+            }
+            #[inline(always)]
+            fn less_equal(self, other: Self) -> bool {
+                self <= other
+            }
+            #[inline(always)]
+            fn choose(mask: bool, yes: Self, no: Self) -> Self {
+                if mask { yes } else { no }
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                f32::abs(self.into()).into()
+            }
+            #[inline(always)]
+            fn times_plus(self, factor: Self, sum: Self) -> Self {
+                f32::mul_add(self.into(), factor.into(), sum.into()).into()
+            }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                exp_times::<$near>(self.into(), 1.0).into()
+            }
+            #[inline(always)]
+            fn exp_times(self, factor: f64) -> Self {
+                exp_times::<$near>(self.into(), factor as f32).into()
+            }
+            #[inline(always)]
+            fn expm1(self) -> Self {
+                expm1::<$near>(self.into()).into()
+            }
+            #[inline(always)]
+            fn log1p(self) -> Self {
+                log1p(self.into()).into()
+            }
+            #[inline(always)]
+            fn tanh(self) -> Self {
+                logistic::tanh::<$near>(self.into()).into()
+            }
+            #[inline(always)]
+            fn normal(self) -> (Self, Self) {
+                let (probability, density) = normal(self.into());
+                (probability.into(), density.into())
+            }
+            #[inline(always)]
+            fn sigmoid(self) -> Self {
+                logistic::sigmoid::<$near>(self.into()).into()
+            }
+            #[inline(always)]
+            fn sigmoid_slope_times(self, factor: f64) -> Self {
+                logistic::sigmoid_slope_times::<$near>(self.into(), factor as f32).into()
+            }
+            #[inline(always)]
+            fn silu(self) -> Self {
+                logistic::silu::<$near>(self.into()).into()
+            }
+            #[inline(always)]
+            fn silu_slope(self) -> Self {
+                logistic::silu_slope::<$near>(self.into()).into()
+            }
+            #[inline(always)]
+            fn softplus(self) -> Self {
+                logistic::softplus::<$near>(self.into()).into()
+            }
+            #[inline(always)]
+            fn gelu(self) -> Self {
+                gelu::value::<$near>(self.into()).into()
+            }
+            #[inline(always)]
+            fn gelu_slope(self) -> Self {
+                gelu::slope::<$near>(self.into()).into()
+            }
+            #[inline(always)]
+            fn near_root(self, root: f64, taylor: [f64; 6], value: Self) -> Self {
+                near_root(self.into(), root, taylor, value.into()).into()
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                f32::sqrt(self.into()).into()
+            }
+            #[inline(always)]
+            fn log(self) -> Self {
+                log(self.into()).into()
+            }
+            #[inline(always)]
+            fn sin(self) -> Self {
+                sin(self.into()).into()
+            }
+            #[inline(always)]
+            fn cos(self) -> Self {
+                cos(self.into()).into()
+            }
+            #[inline(always)]
+            fn pow(self, other: Self) -> Self {
+                f32::powf(self.into(), other.into()).into()
+            }
+        }
+    };
+}
+single!(f32, false);
+single!(Near, true);
 
-    #[inline(always)]
-    fn of(value: f64) -> Self {
-        value as f32
+/// eˣ · factor, down to subnormal results: the factor comes before they are rounded.
+#[inline(always)]
+fn exp_times<const NEAR: bool>(x: f32, factor: f32) -> f32 {
+    let (q, n) = reduced(if NEAR { x } else { x.clamp(-150.0, 89.0) });
+    scaled::<NEAR>((1.0 + q) * factor, n)
+}
+
+/// 2ⁿ − 1 + 2ⁿ q.
+#[inline(always)]
+fn expm1<const NEAR: bool>(x: f32) -> f32 {
+    let (q, n) = reduced(if NEAR { x } else { x.clamp(-40.0, 89.0) });
+    let value = if NEAR {
+        let unit = power_of_two(n);
+        unit.mul_add(q, unit - 1.0)
+    } else {
+        // 2¹²⁸ is no number, but half of it is.
+        let (n, one, twice) = if n == 128 { (127, 0.5, 2.0) } else { (n, 1.0, 1.0) };
+        let unit = power_of_two(n);
+        twice * unit.mul_add(q, unit - one)
+    };
+    if x == 0.0 { x } else { value }
+}
+
+/// By the logarithm of the rounded sum, corrected by what rounding lost (Higham 2002, *Accuracy and stability of numerical
+/// algorithms*, §1.14).
+#[inline(always)]
+fn log1p(x: f32) -> f32 {
+    let sum = 1.0 + x;
+    let lost = (x - (sum - 1.0)) / sum;
+    let plain = sum == 0.0 || sum == f32::INFINITY;
+    let value = log(sum) + if plain { 0.0 } else { lost };
+    if x == 0.0 { x } else { value }
+}
+
+#[inline(always)]
+fn normal(x: f32) -> (f32, f32) {
+    const DENSITY_AT_0: f32 = 0.398_942_3;
+    let probability = 0.5 * (1.0 + Float::erf(x * std::f32::consts::FRAC_1_SQRT_2));
+    (probability, DENSITY_AT_0 * Number::exp(-0.5 * x * x))
+}
+
+/// Near a simple zero at `root` the Taylor series is right to 2⁻³¹, and the value beyond has lost few digits.
+#[inline(always)]
+fn near_root(x: f32, root: f64, taylor: [f64; 6], value: f32) -> f32 {
+    let high = root as f32;
+    let x = (x - high) - (root - f64::from(high)) as f32;
+    let first = taylor[0] as f32;
+    let mut rest = taylor[5] as f32;
+    for coefficient in [taylor[4], taylor[3], taylor[2], taylor[1], taylor[0] - f64::from(first)] {
+        rest = rest.mul_add(x, coefficient as f32);
     }
+    let near = x.mul_add(first, x * rest);
+    if f32::abs(x) < 1.0 / 32.0 { near } else { value }
+}
 
-    #[inline(always)]
-    fn abs(self) -> Self {
-        f32::abs(self)
-    }
+/// Moshier, *Cephes*, logf.
+#[inline(always)]
+fn log(x: f32) -> f32 {
+    // Subnormal numbers are made normal.
+    let small = x < f32::MIN_POSITIVE;
+    let normal = if small { x * 16_777_216.0 } else { x };
+    let offset = if small { -24.0 } else { 0.0 };
+    // normal = m · 2ᵉ with m in [√½, √2).
+    let shifted = normal.to_bits().wrapping_sub(std::f32::consts::FRAC_1_SQRT_2.to_bits());
+    let exponent = (shifted as i32 >> 23) as f32 + offset;
+    let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(std::f32::consts::FRAC_1_SQRT_2.to_bits()));
+    let r = m - 1.0;
+    let square = r * r;
+    let mut p = 7.037_683_6e-2_f32;
+    p = p.mul_add(r, -1.151_461e-1);
+    p = p.mul_add(r, 1.167_699_9e-1);
+    p = p.mul_add(r, -1.242_014_1e-1);
+    p = p.mul_add(r, 1.424_932_3e-1);
+    p = p.mul_add(r, -1.666_805_8e-1);
+    p = p.mul_add(r, 2.000_071_4e-1);
+    p = p.mul_add(r, -2.499_999_4e-1);
+    p = p.mul_add(r, 3.333_333e-1);
+    let mut y = r * square * p;
+    y = exponent.mul_add(-2.121_944_4e-4, y);
+    y = square.mul_add(-0.5, y);
+    let value = exponent.mul_add(0.693_359_4, r + y);
+    let value = if x == f32::INFINITY { x } else { value };
+    let value = if x == 0.0 { f32::NEG_INFINITY } else { value };
+    // Below 0, and for NaN.
+    if x >= 0.0 { value } else { f32::NAN }
+}
 
-    #[inline(always)]
-    fn times_plus(self, factor: Self, sum: Self) -> Self {
-        self.mul_add(factor, sum)
-    }
+#[inline(always)]
+fn sin(x: f32) -> f32 {
+    let (rest, quarter) = reduced_angle(x);
+    let value = if quarter & 1 == 0 { sin_of_rest(rest) } else { cos_of_rest(rest) };
+    let value = if quarter & 2 == 0 { value } else { -value };
+    if x == 0.0 { x } else { value }
+}
 
-    /// Down to subnormal results; ∞ from 88.73 on.
-    #[inline(always)]
-    fn exp(self) -> Self {
-        let power = Power::of(self.clamp(-104.0, 89.0));
-        scaled(power.mantissa(), power.n)
-    }
-
-    /// The factor comes before a subnormal result is rounded.
-    #[inline(always)]
-    fn exp_times(self, factor: f64) -> Self {
-        let power = Power::of(self.clamp(-150.0, 89.0));
-        scaled(power.mantissa() * factor as f32, power.n)
-    }
-
-    #[inline(always)]
-    fn expm1(self) -> Self {
-        let (high, low) = expm1_in_two(self.clamp(-40.0, 89.0));
-        if self == 0.0 { self } else { high + low }
-    }
-
-    /// By the logarithm of the rounded sum, corrected by what rounding lost (Higham 2002, *Accuracy and stability of
-    /// numerical algorithms*, §1.14).
-    #[inline(always)]
-    fn log1p(self) -> Self {
-        let sum = 1.0 + self;
-        let lost = (self - (sum - 1.0)) / sum;
-        let plain = sum == 0.0 || sum == f32::INFINITY;
-        let value = Number::log(sum) + if plain { 0.0 } else { lost };
-        if self == 0.0 { self } else { value }
-    }
-
-    /// Beyond 0.55, with t = e^(−2|x|): 1 − 2 t / (1 + t), where what is rounded is a quarter of the result and less. Nearer
-    /// to 0 a polynomial.
-    #[inline(always)]
-    fn tanh(self) -> Self {
-        let x = f32::abs(self);
-        let (top, n) = power((-2.0 * x).at_least(-40.0));
-        let t = top * power_of_two(n);
-        let far = (-2.0f32).mul_add(t / (1.0 + t), 1.0);
-        let square = x * x;
-        let mut p = 2.526_390_7e-3_f32;
-        p = p.mul_add(square, -8.526_333e-3);
-        p = p.mul_add(square, 2.181_845e-2);
-        p = p.mul_add(square, -5.396_47e-2);
-        p = p.mul_add(square, 1.333_332_4e-1);
-        p = p.mul_add(square, -3.333_333_3e-1);
-        let near = (square * x).mul_add(p, x);
-        (if x < 0.55 { near } else { far }).copysign(self)
-    }
-
-    #[inline(always)]
-    fn normal(self) -> (Self, Self) {
-        const DENSITY_AT_0: f32 = 0.398_942_3;
-        let probability = 0.5 * (1.0 + Float::erf(self * std::f32::consts::FRAC_1_SQRT_2));
-        (probability, DENSITY_AT_0 * Number::exp(-0.5 * self * self))
-    }
-
-    #[inline(always)]
-    fn sigmoid(self) -> Self {
-        self.sigmoid_times(1.0)
-    }
-
-    /// With t = e⁻ˣ = 2ⁿ top: 2⁻ʰ / (2⁻ʰ + 2ⁿ⁻ʰ top), where h is half of n, so that nothing overflows and only the last
-    /// product is subnormal; corrected by what sum and quotient lost in rounding.
-    #[inline(always)]
-    fn sigmoid_times(self, factor: f32) -> Self {
-        // At −150 also a product with a factor up to 10¹⁰ is 0 to rounding.
-        let (top, n) = power((-self).clamp(-150.0, 150.0));
-        let half = n >> 1;
-        let (one, t) = (power_of_two(-half), top * power_of_two(n.wrapping_sub(half)));
-        let d = one + t;
-        let (larger, smaller) = if one > t { (one, t) } else { (t, one) };
-        let inverse = 1.0 / d;
-        let lost = inverse * ((-inverse).mul_add(d, 1.0) - inverse * (smaller - (d - larger)));
-        inverse.mul_add(factor, lost * factor) * one
-    }
-
-    /// With t = e^(−|x|): t / (1 + t)², on both sides of 0.
-    #[inline(always)]
-    fn sigmoid_slope_times(self, factor: f64) -> Self {
-        let Logistic { power, top, inverse, lost } = Logistic::of(self);
-        let top = top * factor as f32;
-        let square = inverse * inverse;
-        let square_lost = (2.0 * inverse).mul_add(lost, inverse.mul_add(inverse, -square));
-        scaled(top.mul_add(square, top * square_lost), power)
-    }
-
-    /// With t = e^(−|x|): t (1 + t − |x|) / (1 + t)² on the left, where the sum is exact near its zero but for what t lost,
-    /// and (1 + t (1 + x)) / (1 + t)² on the right.
-    #[inline(always)]
-    fn silu_slope(self) -> Self {
-        // Further out it is 0 or 1 to rounding.
-        let x = self.clamp(-150.0, 150.0);
-        let size = f32::abs(x);
-        let Power { high, low, n } = Power::of(-size);
-        let top = high + low;
-        let top_lost = low - (top - high);
-        // Subnormal and smaller ones are lost beside 1.
-        let unit = power_of_two(n.max(-100));
-        let (t, t_lost) = (top * unit, top_lost * unit);
-        let d = 1.0 + t;
-        let d_lost = t - (d - 1.0);
-        let inverse = 1.0 / d;
-        let lost = inverse * ((-inverse).mul_add(d, 1.0) - inverse * d_lost);
-        let square = inverse * inverse;
-        let square_lost = (2.0 * inverse).mul_add(lost, inverse.mul_add(inverse, -square));
-
-        let rest = 1.0 - size;
-        let sum = rest + t;
-        let of_t = sum - rest;
-        let sum_lost = (rest - (sum - of_t)) + (t - of_t) + t_lost;
-        let product = top * sum;
-        let product_lost = top.mul_add(sum_lost, top.mul_add(sum, -product)) + top_lost * sum;
-        let left = scaled(product.mul_add(square, product.mul_add(square_lost, product_lost * square)), n);
-
-        let right = t.mul_add(1.0 + size, 1.0);
-        let right = right.mul_add(square, right * square_lost);
-        if x < 0.0 { left } else { right }
-    }
-
-    /// Near a simple zero at `root` the Taylor series is right to 2⁻²⁹, and the value beyond has lost few digits.
-    #[inline(always)]
-    fn near_root(self, root: f64, taylor: [f64; 4], value: Self) -> Self {
-        let high = root as f32;
-        let x = (self - high) - (root - f64::from(high)) as f32;
-        let [a, b, c, d] = taylor.map(|coefficient| coefficient as f32);
-        let a_lost = (taylor[0] - f64::from(a)) as f32;
-        let near = x.mul_add(a, x * d.mul_add(x, c).mul_add(x, b).mul_add(x, a_lost));
-        if f32::abs(x) < 1.0 / 128.0 { near } else { value }
-    }
-
-    /// max(0, x) + 2 artanh(t / (2 + t)) with t = e^(−|x|).
-    #[inline(always)]
-    fn softplus(self) -> Self {
-        let t = Number::exp(-f32::abs(self));
-        let d = 2.0 + t;
-        let inverse = 1.0 / d;
-        let s = t * inverse;
-        let s_lost = inverse * ((-s).mul_add(d, t) - s * (t - (d - 2.0)));
-        let z = s * s;
-        let mut p = 1.161_216_5e-1_f32;
-        p = p.mul_add(z, 1.085_328_8e-1);
-        p = p.mul_add(z, 1.429_617_9e-1);
-        p = p.mul_add(z, 1.999_985_3e-1);
-        p = p.mul_add(z, 3.333_333_4e-1);
-        let log = 2.0f32.mul_add(s, 2.0 * (s * z).mul_add(p, s_lost));
-        self.at_least(0.0) + log
-    }
-
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        f32::sqrt(self)
-    }
-
-    /// Moshier, *Cephes*, logf.
-    #[inline(always)]
-    fn log(self) -> Self {
-        // Subnormal numbers are made normal.
-        let small = self < f32::MIN_POSITIVE;
-        let x = if small { self * 16_777_216.0 } else { self };
-        let offset = if small { -24.0 } else { 0.0 };
-        // x = m · 2ᵉ with m in [√½, √2).
-        let shifted = x.to_bits().wrapping_sub(std::f32::consts::FRAC_1_SQRT_2.to_bits());
-        let exponent = (shifted as i32 >> 23) as f32 + offset;
-        let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(std::f32::consts::FRAC_1_SQRT_2.to_bits()));
-        let r = m - 1.0;
-        let square = r * r;
-        let mut p = 7.037_683_6e-2_f32;
-        p = p.mul_add(r, -1.151_461e-1);
-        p = p.mul_add(r, 1.167_699_9e-1);
-        p = p.mul_add(r, -1.242_014_1e-1);
-        p = p.mul_add(r, 1.424_932_3e-1);
-        p = p.mul_add(r, -1.666_805_8e-1);
-        p = p.mul_add(r, 2.000_071_4e-1);
-        p = p.mul_add(r, -2.499_999_4e-1);
-        p = p.mul_add(r, 3.333_333e-1);
-        let mut y = r * square * p;
-        y = exponent.mul_add(-2.121_944_4e-4, y);
-        y = square.mul_add(-0.5, y);
-        let value = exponent.mul_add(0.693_359_4, r + y);
-        let value = if self == f32::INFINITY { self } else { value };
-        let value = if self == 0.0 { f32::NEG_INFINITY } else { value };
-        // Below 0, and for NaN.
-        if self >= 0.0 { value } else { f32::NAN }
-    }
-
-    #[inline(always)]
-    fn sin(self) -> Self {
-        let (rest, quarter) = reduced_angle(self);
-        let value = if quarter & 1 == 0 { sin_of_rest(rest) } else { cos_of_rest(rest) };
-        let value = if quarter & 2 == 0 { value } else { -value };
-        if self == 0.0 { self } else { value }
-    }
-
-    #[inline(always)]
-    fn cos(self) -> Self {
-        let (rest, quarter) = reduced_angle(self);
-        let value = if quarter & 1 == 0 { cos_of_rest(rest) } else { sin_of_rest(rest) };
-        if (quarter + 1) & 2 == 0 { value } else { -value }
-    }
-
-    #[inline(always)]
-    fn pow(self, other: Self) -> Self {
-        self.powf(other)
-    }
+#[inline(always)]
+fn cos(x: f32) -> f32 {
+    let (rest, quarter) = reduced_angle(x);
+    let value = if quarter & 1 == 0 { cos_of_rest(rest) } else { sin_of_rest(rest) };
+    if (quarter + 1) & 2 == 0 { value } else { -value }
 }
 
 impl Float for f32 {
@@ -263,101 +252,50 @@ impl Float for f32 {
     }
 }
 
-/// eˣ = 2ⁿ top, as (top, n), to a unit in the last place of top, for |x| ≤ 150.
+/// eˣ = 2ⁿ (1 + q), as (q, n), for |x| ≤ 150.
 #[inline(always)]
-fn power(x: f32) -> (f32, i32) {
+pub(super) fn reduced(x: f32) -> (f32, i32) {
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let rest = n.mul_add(LN_2[1], n.mul_add(-LN_2[0], x));
-    (1.0 + (rest + expm1_of_rest(rest)), (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32))
+    (expm1_of_rest(rest), whole(shifted))
+}
+
+/// The whole number in `shifted`, to which [`ROUND`] was added.
+#[inline(always)]
+pub(super) fn whole(shifted: f32) -> i32 {
+    (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32)
 }
 
 /// Adding it leaves a whole number, rounded, in the last bits.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 /// ln 2 = first − second. The first has few bits, so that a whole number times it is exact.
-const LN_2: [f32; 2] = [0.693_359_4, 2.121_944_4e-4];
+pub(super) const LN_2: [f32; 2] = [0.693_359_4, 2.121_944_4e-4];
 
-/// eˣ = 2ⁿ (high + low), to 2⁻²⁸.
-struct Power {
-    high: f32,
-    low: f32,
-    n: i32,
-}
-
-impl Power {
-    /// For |x| ≤ 150.
-    #[inline(always)]
-    fn of(x: f32) -> Self {
-        let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
-        let n = shifted - ROUND;
-        let near = n.mul_add(-LN_2[0], x);
-        let rest = n.mul_add(LN_2[1], near);
-        let lost = n.mul_add(LN_2[1], near - rest);
-        let high = 1.0 + rest;
-        let low = rest - (high - 1.0) + (expm1_of_rest(rest) + lost);
-        Self { high, low, n: (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32) }
-    }
-
-    #[inline(always)]
-    fn mantissa(&self) -> f32 {
-        self.high + self.low
-    }
-}
-
-/// eˣ − 1 as the sum of two floats, for −40 ≤ x ≤ 89.
+/// eˣ − 1 for |x| ≤ ln 2 / 2.
 #[inline(always)]
-fn expm1_in_two(x: f32) -> (f32, f32) {
-    let power = Power::of(x);
-    let large = scaled(power.high, power.n);
-    let high = large - 1.0;
-    // Above 2²⁴ 1 is lost in rounding; what it leaves must not be ∞ − ∞.
-    let lost = if large > 1e7 { 0.0 } else { large - (high + 1.0) };
-    (high, scaled(power.low, power.n) + lost)
-}
-
-/// What the functions around the sigmoid are made of. With t = e^(−|x|) = 2ⁿ top, 1 / (1 + t) = inverse + lost.
-struct Logistic {
-    power: i32,
-    top: f32,
-    inverse: f32,
-    lost: f32,
-}
-
-impl Logistic {
-    #[inline(always)]
-    fn of(x: f32) -> Self {
-        // At −150 also a product with a factor up to 10¹⁰ is 0 to rounding.
-        let power = Power::of((-f32::abs(x)).clamp(-150.0, 0.0));
-        let top = power.mantissa();
-        let t = scaled(top, power.n);
-        let d = 1.0 + t;
-        let inverse = 1.0 / d;
-        let lost = inverse * ((-inverse).mul_add(d, 1.0) - inverse * (t - (d - 1.0)));
-        Self { power: power.n, top, inverse, lost }
-    }
-}
-
-/// eˣ − 1 − x for |x| ≤ ln 2 / 2.
-#[inline(always)]
-fn expm1_of_rest(x: f32) -> f32 {
+pub(super) fn expm1_of_rest(x: f32) -> f32 {
     let mut p = 1.989_098_1e-4_f32;
     p = p.mul_add(x, 1.393_364e-3);
     p = p.mul_add(x, 8.333_311e-3);
     p = p.mul_add(x, 4.166_646_5e-2);
     p = p.mul_add(x, 1.666_666_7e-1);
     p = p.mul_add(x, 0.5);
-    x * x * p
+    (x * x).mul_add(p, x)
 }
 
 /// 2ⁿ, where that is a normal number.
 #[inline(always)]
-fn power_of_two(n: i32) -> f32 {
+pub(super) fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
-/// x · 2ⁿ, by two factors, so that results may be subnormal.
+/// x · 2ⁿ: by two factors, so that results may be subnormal, or `NEAR` by one.
 #[inline(always)]
-fn scaled(x: f32, n: i32) -> f32 {
+pub(super) fn scaled<const NEAR: bool>(x: f32, n: i32) -> f32 {
+    if NEAR {
+        return x * power_of_two(n);
+    }
     let half = n >> 1;
     x * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }

@@ -3,35 +3,23 @@
 //! Its functions are right to 2⁻³³, a thousandth of an f32's last place, over all f32 and some way beyond, and its range
 //! holds what would overflow or vanish on the way in f32. `tests/accuracy/coefficients.py` makes the coefficients.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
-
-use super::{Number, Sealed, normal};
+use super::{Arithmetic, Number, operators};
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wide(pub(crate) f64);
+pub(crate) struct Wide(f64);
 
-macro_rules! operator {
-    ($($trait:ident $method:ident $operator:tt)*) => {
-        $(impl $trait for Wide {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                Self(self.0 $operator other.0)
-            }
-        })*
-    };
-}
-operator!(Add add + Sub sub - Mul mul * Div div /);
+operators!(Wide);
 
-impl Neg for Wide {
-    type Output = Self;
+impl Arithmetic for Wide {
     #[inline(always)]
-    fn neg(self) -> Self {
-        Self(-self.0)
+    fn from_f32(x: f32) -> Self {
+        Self(f64::from(x))
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self.0 as f32
     }
 }
-
-impl Sealed for Wide {}
 
 impl Number for Wide {
     type Mask = bool;
@@ -113,23 +101,15 @@ impl Number for Wide {
         Self(1.0 / (1.0 + (-self).exp().0))
     }
 
-    /// Below 0 Φ is e^(−x²/2) times a function that changes slowly.
-    #[inline(always)]
-    fn normal(self) -> (Self, Self) {
-        const DENSITY_AT_0: f64 = 0.398_942_280_401_432_7;
-        let z = self.0.abs();
-        let (above, below) = (polynomial(z, normal::ABOVE), polynomial(z, normal::BELOW));
-        let bell = Self(-0.5 * z * z).exp().0;
-        // Beyond 40 both polynomials may overflow, and the bell is 0 to rounding.
-        let tail = if z > 40.0 { 0.0 } else { bell * above / below };
-        let probability = if self.0 > 0.0 { 1.0 - tail } else { tail };
-        (Self(probability), Self(DENSITY_AT_0 * bell))
-    }
-
     // By the platform, without vectors: no function that is computed in `Wide` has these.
     #[inline(always)]
     fn sqrt(self) -> Self {
         Self(self.0.sqrt())
+    }
+    #[inline(always)]
+    fn normal(self) -> (Self, Self) {
+        let (probability, density) = self.0.normal();
+        (Self(probability), Self(density))
     }
     #[inline(always)]
     fn log(self) -> Self {
@@ -149,12 +129,12 @@ impl Number for Wide {
     }
 
     #[inline(always)]
-    fn near_root(self, root: f64, taylor: [f64; 4], value: Self) -> Self {
-        // Here the Taylor series is right to 2⁻²⁹; without, terms that cancel leave as much.
-        const NEAR: f64 = 1.0 / 128.0;
+    fn near_root(self, root: f64, taylor: [f64; 6], value: Self) -> Self {
+        // Here the Taylor series is right to 2⁻³¹; without, terms that cancel leave as much.
+        const NEAR: f64 = 1.0 / 32.0;
         let x = self.0 - root;
-        let [a, b, c, d] = taylor;
-        let near = x * d.mul_add(x, c).mul_add(x, b).mul_add(x, a);
+        let [a, b, c, d, e, f] = taylor;
+        let near = x * polynomial(x, [f, e, d, c, b, a]);
         Self(if x.abs() < NEAR { near } else { value.0 })
     }
 }

@@ -4,6 +4,8 @@
     python coefficients.py
 """
 
+import struct
+
 from mpmath import atanh, cos, diff, erfc, exp, findroot, linspace, log, lu_solve, matrix, mp, mpf, ncdf, pi, sqrt, tanh
 
 mp.dps = 50
@@ -66,17 +68,38 @@ for name, degree in [("log1p, f32", 4), ("log1p, wide", 7)]:
     show(name, p)
     worst(name, lambda z: 1 + z * evaluate(p, z), lambda z: 1 + z * series(z), mpf(10) ** -20, mpf(1) / 9)
 
-series = lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z
-p = polynomial(series, mpf(10) ** -20, mpf("0.55") ** 2, 5)
-show("tanh, f32", p, 9)
-worst("tanh, f32", lambda z: 1 + z * evaluate(p, z), lambda z: 1 + z * series(z), mpf(10) ** -20, mpf("0.55") ** 2)
-
 tail = lambda z: exp(z * z / 2) * erfc(z / sqrt(mpf(2))) / 2
 for above, below in [(5, 6)]:
     p, q = rational(tail, 0, 15, above, below)
     show(f"normal tail {above}/{below}, above", p)
     show(f"normal tail {above}/{below}, below", q)
     worst("normal tail", lambda z: evaluate(p, z) / evaluate(q, z), tail, 0, 15)
+
+single = lambda x: mpf(struct.unpack("f", struct.pack("f", float(x)))[0])
+
+
+def single_polynomial(f, low, high, degree):
+    """By least squares of the relative error, each coefficient rounded to f32 before the next ones are fitted."""
+    x = nodes(mpf(low), mpf(high), 40)
+    p = []
+    for first in range(degree + 1):
+        rows = matrix([[value ** power / f(value) for power in range(first, degree + 1)] for value in x])
+        right = matrix([1 - evaluate(p, value) / f(value) for value in x])
+        p.append(single(lu_solve(rows, right)[0]))
+    return p
+
+
+centre = mpf("0.140625")
+zero = findroot(lambda z: tail(z) - z / sqrt(2 * pi), 0.75)
+z = lambda v: 1 / (v + centre) - 4
+for name, f in {
+    "S": lambda v: tail(z(v)) / (v + centre),
+    "K": lambda v: (tail(z(v)) - z(v) / sqrt(2 * pi)) / (zero - z(v)),
+}.items():
+    low, high = 1 / mpf("18.6") - centre, mpf(1) / 4 - centre
+    p = single_polynomial(f, low, high, 9)
+    show(f"gelu, f32, {name}", p, 9)
+    worst(f"gelu, f32, {name}", lambda v: evaluate(p, v), f, low, high)
 
 sigmoid = lambda x: 1 / (1 + exp(-x))
 functions = {
@@ -88,6 +111,6 @@ functions = {
 for name, (f, guess) in functions.items():
     slope = lambda x: diff(f, x)
     root = findroot(slope, mpf(guess))
-    taylor = [diff(f, root, n + 2) / mp.factorial(n + 1) for n in range(4)]
+    taylor = [diff(f, root, n + 2) / mp.factorial(n + 1) for n in range(6)]
     show(f"{name}: root of the slope", [root], 20)
     show(f"{name}: slope / (x - root)", taylor)

@@ -1,13 +1,13 @@
 //! The loops over f32, of any length.
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
 use pulp::NullaryFnOnce;
 
 use crate::{
     activation::{Activation, Properties, Visitor},
     host::arch,
-    number::Wide,
+    number::{Arithmetic, Near, Wide},
     relu::real::Real,
 };
 
@@ -92,7 +92,7 @@ pub(super) fn slope_times_into<'a>(
     unsafe { output.assume_init_ref() }
 }
 
-/// Writes φ(x) to `y`, and φ′(x) in place of x, both computed in [`Wide`].
+/// Writes φ(x) to `y`, and φ′(x) in place of x.
 ///
 /// # Panics
 ///
@@ -118,10 +118,15 @@ fn fill(numbers: &[f32]) -> [f32; LANES] {
     filled
 }
 
-/// A loop over slices, for the vectors of the processor at hand.
+/// A loop over slices, for the vectors of the processor at hand. All of it is to be inlined, without closures around the
+/// functions: the compiler need not inline those.
 trait Loop {
-    /// To be inlined always. No closures around the functions in it: the compiler need not inline those.
-    fn run<F: Properties>(self, function: F);
+    /// Which of φ and φ′ it computes.
+    const COMPUTES: [bool; 2];
+    /// Of which that is.
+    fn x(&self) -> &[f32];
+    /// Over a range of the slices. What is written in an element's place is joined with `zero`, see [`Real::hidden_zero`].
+    fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, zero: f32);
 }
 
 fn run(activation: Activation, slices: impl Loop) {
@@ -145,8 +150,32 @@ impl<F: Properties, L: Loop> NullaryFnOnce for Kernel<F, L> {
 
     #[inline(always)]
     fn call(self) {
-        self.slices.run(self.function);
+        let Self { function, mut slices } = self;
+        let (zero, len) = (f32::hidden_zero(), slices.x().len());
+        let ([value, slope], [wide_value, wide_slope]) = (L::COMPUTES, function.is_wide());
+        let [near_value, near_slope] = function.near();
+        let near = (if value { near_value } else { f32::MAX }).min(if slope { near_slope } else { f32::MAX });
+        if (value && wide_value) || (slope && wide_slope) {
+            slices.run::<Wide, F>(function, 0..len, zero);
+        } else if near > 0.0 {
+            for start in (0..len).step_by(LANES) {
+                let range = start..start + LANES;
+                if all_within(&slices.x()[range.clone()], near) {
+                    slices.run::<Near, F>(function, range, zero);
+                } else {
+                    slices.run::<f32, F>(function, range, zero);
+                }
+            }
+        } else {
+            slices.run::<f32, F>(function, 0..len, zero);
+        }
     }
+}
+
+/// Whether no |x| is larger; NaN is.
+#[inline(always)]
+fn all_within(x: &[f32], bound: f32) -> bool {
+    x.iter().fold(0, |largest, x| largest.max(x.abs().to_bits())) <= bound.to_bits()
 }
 
 struct Value<'a> {
@@ -155,17 +184,17 @@ struct Value<'a> {
 }
 
 impl Loop for Value<'_> {
+    const COMPUTES: [bool; 2] = [true, false];
+
     #[inline(always)]
-    fn run<F: Properties>(self, function: F) {
-        let [wide, _] = function.is_wide();
-        if wide {
-            for (x, y) in self.x.iter().zip(self.y) {
-                y.write(function.value(Wide(f64::from(*x))).0 as f32);
-            }
-        } else {
-            for (x, y) in self.x.iter().zip(self.y) {
-                y.write(function.value(*x));
-            }
+    fn x(&self) -> &[f32] {
+        self.x
+    }
+
+    #[inline(always)]
+    fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, _zero: f32) {
+        for (x, y) in self.x[range.clone()].iter().zip(&mut self.y[range]) {
+            y.write(function.value(N::from_f32(*x)).to_f32());
         }
     }
 }
@@ -175,18 +204,17 @@ struct ValueInPlace<'a> {
 }
 
 impl Loop for ValueInPlace<'_> {
+    const COMPUTES: [bool; 2] = [true, false];
+
     #[inline(always)]
-    fn run<F: Properties>(self, function: F) {
-        let [wide, _] = function.is_wide();
-        if wide {
-            for x in self.x {
-                *x = function.value(Wide(f64::from(*x))).0 as f32;
-            }
-        } else {
-            let zero = f32::hidden_zero();
-            for x in self.x {
-                *x = function.value(*x).or(zero);
-            }
+    fn x(&self) -> &[f32] {
+        self.x
+    }
+
+    #[inline(always)]
+    fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, zero: f32) {
+        for x in &mut self.x[range] {
+            *x = function.value(N::from_f32(*x)).to_f32().or(zero);
         }
     }
 }
@@ -197,18 +225,17 @@ struct Slope<'a> {
 }
 
 impl Loop for Slope<'_> {
+    const COMPUTES: [bool; 2] = [false, true];
+
     #[inline(always)]
-    fn run<F: Properties>(self, function: F) {
-        let [_, wide] = function.is_wide();
-        if wide {
-            for (x, g) in self.kept.iter().zip(self.grad) {
-                *g = function.passed(*g) * function.slope(Wide(f64::from(*x))).0 as f32;
-            }
-        } else {
-            let zero = f32::hidden_zero();
-            for (x, g) in self.kept.iter().zip(self.grad) {
-                *g = (function.passed(*g) * function.slope(*x)).or(zero);
-            }
+    fn x(&self) -> &[f32] {
+        self.kept
+    }
+
+    #[inline(always)]
+    fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, zero: f32) {
+        for (x, g) in self.kept[range.clone()].iter().zip(&mut self.grad[range]) {
+            *g = (function.passed(*g) * function.slope(N::from_f32(*x)).to_f32()).or(zero);
         }
     }
 }
@@ -220,18 +247,18 @@ struct SlopeInto<'a> {
 }
 
 impl Loop for SlopeInto<'_> {
+    const COMPUTES: [bool; 2] = [false, true];
+
     #[inline(always)]
-    fn run<F: Properties>(self, function: F) {
-        let [_, wide] = function.is_wide();
-        let elements = self.kept.iter().zip(self.grad).zip(self.output);
-        if wide {
-            for ((x, g), output) in elements {
-                output.write(function.passed(*g) * function.slope(Wide(f64::from(*x))).0 as f32);
-            }
-        } else {
-            for ((x, g), output) in elements {
-                output.write(function.passed(*g) * function.slope(*x));
-            }
+    fn x(&self) -> &[f32] {
+        self.kept
+    }
+
+    #[inline(always)]
+    fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, _zero: f32) {
+        let of = self.kept[range.clone()].iter().zip(&self.grad[range.clone()]);
+        for ((x, g), output) in of.zip(&mut self.output[range]) {
+            output.write(function.passed(*g) * function.slope(N::from_f32(*x)).to_f32());
         }
     }
 }
@@ -242,13 +269,20 @@ struct ValueAndSlope<'a> {
 }
 
 impl Loop for ValueAndSlope<'_> {
+    const COMPUTES: [bool; 2] = [true, true];
+
+    #[inline(always)]
+    fn x(&self) -> &[f32] {
+        self.x
+    }
+
     /// In one loop, where the compiler finds what the two have in common.
     #[inline(always)]
-    fn run<F: Properties>(self, function: F) {
-        for (x, y) in self.x.iter_mut().zip(self.y) {
-            let wide = Wide(f64::from(*x));
-            y.write(function.value(wide).0 as f32);
-            *x = function.slope(wide).0 as f32;
+    fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, zero: f32) {
+        for (x, y) in self.x[range.clone()].iter_mut().zip(&mut self.y[range]) {
+            let number = N::from_f32(*x);
+            y.write(function.value(number).to_f32());
+            *x = function.slope(number).to_f32().or(zero);
         }
     }
 }

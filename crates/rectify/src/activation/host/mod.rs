@@ -56,7 +56,7 @@ pub(super) fn map<E: Blocks>(activation: Activation, input: &[E]) -> Vec<E> {
     }
 }
 
-/// φ(x), elsewhere, and φ′(x) in place of each x, for a function that is computed in [`Wide`](crate::number::Wide).
+/// φ(x), elsewhere, and φ′(x) in place of each x.
 #[cfg(feature = "flex")]
 pub(super) fn map_and_slope(activation: Activation, x: &mut [f32]) -> Vec<f32> {
     let mut output = Vec::with_capacity(x.len());
@@ -245,6 +245,47 @@ mod tests {
         };
         assert!(map(activation, &x) == within(&|x, _| map(activation, x)), "{activation:?}");
         assert!(multiply(activation, &x, &grad) == within(&|x, grad| multiply(activation, x, grad)), "{activation:?}");
+    }
+
+    /// Every sign and exponent up to a bound, subnormal numbers and zeros among them.
+    fn near_to_0(bound: f32) -> impl Iterator<Item = f32> {
+        let sizes = (0..=bound.to_bits()).step_by(30_011).chain([bound.to_bits()]).map(f32::from_bits);
+        sizes.flat_map(|x| [x, -x])
+    }
+
+    #[test]
+    fn the_bits_of_a_number_do_not_depend_on_what_stands_beside_it() {
+        struct Bounds;
+        impl Visitor for Bounds {
+            type Output = [f32; 2];
+            fn visit<F: Properties>(self, function: F) -> [f32; 2] {
+                function.near()
+            }
+        }
+        let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let mut tried = 0;
+        for activation in Activation::all() {
+            for (bound, of) in activation.visit(Bounds).into_iter().zip(["φ", "φ′"]) {
+                let computed = |x: &[f32]| {
+                    let mut output = if of == "φ" { x.to_vec() } else { vec![1.0; x.len()] };
+                    match of {
+                        "φ" => value_in_place(activation, &mut output),
+                        _ => slope_times(activation, x, &mut output),
+                    }
+                    output
+                };
+                // Blocks of 64 are computed alike; here one of each is too large.
+                let near: Vec<f32> = near_to_0(bound).collect();
+                let beside: Vec<f32> = near.chunks(63).flat_map(|x| x.iter().copied().chain([1e30])).collect();
+                let (near, mut beside) = (computed(&near), computed(&beside));
+                let mut place = 0..;
+                beside.retain(|_| place.next().is_some_and(|place: usize| place % 64 != 63));
+                beside.truncate(near.len());
+                assert!(bits(&near) == bits(&beside), "{activation:?}, {of}");
+                tried += usize::from(bound > 0.0);
+            }
+        }
+        assert!(tried >= 16, "only {tried} functions have a faster form");
     }
 
     #[test]
