@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Form, Number};
 
 /// Gaussian error linear unit: x Φ(x), with the normal distribution's probability Φ.
 ///
@@ -23,12 +23,16 @@ impl Function for Gelu {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        x.gelu()
+        // Further to the left nothing is left of it, and −∞ times 0 is avoided.
+        let inner = x.at_least(-40.0).at_most(40.0);
+        x.by_form(Form::Gelu, N::choose(x.above(40.0), x, inner * inner.normal().0))
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        x.gelu_slope()
+        let inner = x.at_least(-40.0).at_most(40.0);
+        let (probability, density) = inner.normal();
+        x.by_form(Form::GeluSlope, probability + inner * density)
     }
 }
 

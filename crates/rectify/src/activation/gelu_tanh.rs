@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Form, Number};
 
 /// Where φ′ is 0, and its first coefficients about that.
 const ROOT: f64 = -0.752_461_422_071_016_3;
@@ -17,8 +17,8 @@ const TAYLOR: [f64; 6] = [
     0.019_682_309_459_833_117,
 ];
 /// √(8/π), and the cubic term's factor.
-const SCALE: f64 = 1.595_769_121_605_731;
-const CUBIC: f64 = 0.044_715;
+pub(crate) const TANH_SCALE: f64 = 1.595_769_121_605_731;
+pub(crate) const TANH_CUBIC: f64 = 0.044_715;
 
 /// The approximation of GELU by tanh: x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), which is x σ(u) with u = √(8/π) (x +
 /// 0.044715 x³).
@@ -40,30 +40,34 @@ impl Function for GeluTanh {
     fn value<N: Number>(self, x: N) -> N {
         // σ(u) is 0 or 1 to rounding beyond, where u's cube would overflow, or −∞ meet 0.
         let inner = x.at_least(-30.0).at_most(30.0);
-        N::choose(x.above(30.0), x, inner * argument(inner).sigmoid())
+        let value = N::choose(x.above(30.0), x, inner * argument(inner).sigmoid());
+        x.by_form(Form::GeluTanh, value)
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        let x = x.at_least(-30.0).at_most(30.0);
-        let sigmoid = argument(x).sigmoid();
-        let inner = N::of(SCALE) + N::of(3.0 * SCALE * CUBIC) * x * x;
-        let slope = sigmoid * (N::of(1.0) + x * (N::of(1.0) - sigmoid) * inner);
-        x.near_root(ROOT, TAYLOR, slope)
+        let inner = x.at_least(-30.0).at_most(30.0);
+        let sigmoid = argument(inner).sigmoid();
+        let argument_slope = N::of(TANH_SCALE) + N::of(3.0 * TANH_SCALE * TANH_CUBIC) * inner * inner;
+        let slope = sigmoid * (N::of(1.0) + inner * (N::of(1.0) - sigmoid) * argument_slope);
+        x.near_root(ROOT, TAYLOR, x.by_form(Form::GeluTanhSlope, slope))
     }
 }
 
 impl Properties for GeluTanh {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
-    const WIDE_VALUE: bool = true;
-    const WIDE_SLOPE: bool = true;
+
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [4.8; 2]
+    }
 }
 
 /// u.
 #[inline(always)]
 fn argument<N: Number>(x: N) -> N {
-    x * N::of(SCALE * CUBIC).times_plus(x * x, N::of(SCALE))
+    x * N::of(TANH_SCALE * TANH_CUBIC).times_plus(x * x, N::of(TANH_SCALE))
 }
 
 /// [`GeluTanh`] of each element.

@@ -242,8 +242,8 @@ impl Activation {
     /// Whether the backward pass needs the input; otherwise the output tells φ′.
     ///
     /// On Flex, in f32, autodiff keeps φ′ itself where the input was, if nobody else holds that, of the functions whose φ
-    /// and φ′ share an exponential: [`Gelu`], [`GeluTanh`], [`Mish`], [`Swish`], [`TanhShrink`] and softplus with another β.
-    /// The backward pass is a product then, and its bits are the same.
+    /// and φ′ share an exponential: [`Gelu`], [`Mish`], [`TanhShrink`], and [`Celu`], [`Softplus`] and [`Swish`] with a
+    /// parameter other than 1. The backward pass is a product then, and its bits are the same.
     pub fn needs_input(self) -> bool {
         self.keeps() == Keeps::Input
     }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Form, Number};
 
 /// Where φ′ is 0, and its first coefficients about that.
 pub(super) const ROOT: f64 = -1.278_464_542_761_074;
@@ -34,12 +34,17 @@ impl Function for Silu {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        x.silu()
+        // Nothing is left of it further to the left, and −∞ times 0 is avoided; beyond 100 σ is 1 to rounding.
+        let value = N::choose(x.above(100.0), x, x.sigmoid() * x.at_least(-800.0));
+        x.by_form(Form::Silu, value)
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        x.near_root(ROOT, TAYLOR, x.silu_slope())
+        let inner = x.at_least(-800.0).at_most(800.0);
+        let sigmoid = inner.sigmoid();
+        let slope = sigmoid * (N::of(1.0) + inner * (N::of(1.0) - sigmoid));
+        x.near_root(ROOT, TAYLOR, x.by_form(Form::SiluSlope, slope))
     }
 }
 

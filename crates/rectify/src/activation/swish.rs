@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Properties, Saturates};
+use super::{Family, Function, Properties, Saturates, Silu};
+use super::silu::{ROOT, TAYLOR};
 use crate::{number::Number, relu::ConfigError};
 
 /// x σ(β x) = x / (1 + e^(−β x)): x / 2 for β = 0, and ever nearer to ReLU as β grows. With β = 1 it is
@@ -31,6 +32,9 @@ impl Function for Swish {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
+        if self.beta == 1.0 {
+            return Silu.value(x);
+        }
         let z = (x * N::of(self.beta)).at_least(-800.0).at_most(800.0);
         // Where σ is 0 to rounding, ∞ times it is not.
         N::choose(z.above(-750.0), x * z.sigmoid(), N::of(-0.0) * z.or_nan(N::of(1.0)))
@@ -38,17 +42,29 @@ impl Function for Swish {
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
+        if self.beta == 1.0 {
+            return Silu.slope(x);
+        }
         let z = (x * N::of(self.beta)).at_least(-800.0).at_most(800.0);
         let sigmoid = z.sigmoid();
-        z.near_root(super::silu::ROOT, super::silu::TAYLOR, sigmoid * (N::of(1.0) + z * (N::of(1.0) - sigmoid)))
+        z.near_root(ROOT, TAYLOR, sigmoid * (N::of(1.0) + z * (N::of(1.0) - sigmoid)))
     }
 }
 
 impl Properties for Swish {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
-    const WIDE_VALUE: bool = true;
-    const WIDE_SLOPE: bool = true;
+
+    /// In a tail e^(β x) shows by how much β x has been rounded.
+    #[inline(always)]
+    fn is_wide(self) -> [bool; 2] {
+        [self.beta != 1.0; 2]
+    }
+
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        Silu.near()
+    }
 
     fn check(self) -> Result<(), ConfigError> {
         super::finite("beta", self.beta)

@@ -6,7 +6,7 @@
 
 use super::{
     Number,
-    single::{LN_2, ROUND, expm1_of_rest, scaled, whole},
+    single::{reduced_in_two, scaled},
 };
 
 /// The zero of φ′ is at −(first + second).
@@ -103,12 +103,8 @@ impl Bell {
         let square = z * z;
         let square_lost = z.mul_add(z, -square);
         let argument = -0.5 * square;
-        let shifted = argument.mul_add(std::f32::consts::LOG2_E, ROUND);
-        let n = shifted - ROUND;
-        let near = n.mul_add(-LN_2[0], argument);
-        let rest = n.mul_add(LN_2[1], near);
-        let lost = (-0.5f32).mul_add(square_lost, n.mul_add(LN_2[1], near - rest));
-        Self { q: expm1_of_rest(rest), n: whole(shifted), lost }
+        let (q, lost, n) = reduced_in_two(argument, -0.5 * square_lost);
+        Self { q, n, lost }
     }
 
     /// The bell times a number and what it lost.

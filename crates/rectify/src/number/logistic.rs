@@ -19,30 +19,28 @@ pub(super) fn tanh<const NEAR: bool>(x: f32) -> f32 {
 /// 1 / (1 + e⁻ˣ).
 #[inline(always)]
 pub(super) fn sigmoid<const NEAR: bool>(x: f32) -> f32 {
-    over_one_plus_power::<NEAR>(1.0, x)
+    // Further out it is 0 to rounding, or 1.
+    let (q, n) = reduced(if NEAR { -x } else { (-x).clamp(-150.0, 150.0) });
+    over_one_plus_power::<NEAR>(1.0, q, n)
 }
 
 /// x / (1 + e⁻ˣ).
 #[inline(always)]
 pub(super) fn silu<const NEAR: bool>(x: f32) -> f32 {
-    if NEAR {
-        return over_one_plus_power::<true>(x, x);
-    }
-    // Nothing is left of it further to the left, and −∞ times 0 is avoided; beyond 100 σ is 1 to rounding.
-    let value = over_one_plus_power::<false>(x.at_least(-800.0), x);
-    if x > 100.0 { x } else { value }
+    // To the left of −150 nothing is left of it, and −∞ times 0 is avoided; beyond 100 σ is 1 to rounding.
+    let inner = if NEAR { x } else { x.at_least(-150.0).at_most(150.0) };
+    let (q, n) = reduced(-inner);
+    let value = over_one_plus_power::<NEAR>(inner, q, n);
+    if !NEAR && x > 100.0 { x } else { value }
 }
 
-/// y / (1 + e⁻ˣ); `NEAR` for |x| ≤ 16.
+/// y / (1 + 2ⁿ (1 + q)); `NEAR` for |n| < 24.
 #[inline(always)]
-fn over_one_plus_power<const NEAR: bool>(y: f32, x: f32) -> f32 {
+pub(super) fn over_one_plus_power<const NEAR: bool>(y: f32, q: f32, n: i32) -> f32 {
     if NEAR {
-        let (q, n) = reduced(-x);
         let unit = power_of_two(n);
         return y / unit.mul_add(q, 1.0 + unit);
     }
-    // At −150 the product with any y there is 0 to rounding.
-    let (q, n) = reduced((-x).clamp(-150.0, 150.0));
     // Both parts of the sum are scaled by half of n, so that neither overflows and only the last product is subnormal.
     let half = n >> 1;
     let (one, unit) = (power_of_two(-half), power_of_two(n - half));
@@ -53,10 +51,9 @@ fn over_one_plus_power<const NEAR: bool>(y: f32, x: f32) -> f32 {
     y / sum * one
 }
 
-/// What the derivatives are made of. With t = e^(−|x|) = `unit` (1 + `q`), 1 / (1 + t)² = `square` + `square_lost`.
+/// What the derivatives are made of. With t = 2ⁿ (1 + q), n ≤ 0, 1 / (1 + t)² = `square` + `square_lost`.
 struct Squared {
-    q: f32,
-    n: i32,
+    /// 2ⁿ, as far as it counts beside 1.
     unit: f32,
     /// 1 + `unit`.
     one: f32,
@@ -65,49 +62,65 @@ struct Squared {
 }
 
 impl Squared {
-    /// `NEAR` for |x| ≤ 16.
+    /// `NEAR` for n > −24.
     #[inline(always)]
-    fn of<const NEAR: bool>(x: f32) -> Self {
-        // At −150 also a product with a factor up to 10¹⁰ is 0 to rounding.
-        let argument = -f32::abs(x);
-        let (q, n) = reduced(if NEAR { argument } else { argument.at_least(-150.0) });
-        // Subnormal and smaller ones are lost beside 1.
+    fn of<const NEAR: bool>(q: f32, q_lost: Option<f32>, n: i32) -> Self {
         let unit = power_of_two(if NEAR { n } else { n.max(-100) });
         let one = 1.0 + unit;
         let sum = unit.mul_add(q, one);
-        // Up to 2⁻²³ the first sum is exact.
+        // Down to 2⁻²³ the first sum is exact.
         let of_one = if NEAR { one - sum } else { (one - sum) + (unit - (one - 1.0)) };
         let sum_lost = unit.mul_add(q, of_one);
+        let sum_lost = q_lost.map_or(sum_lost, |q_lost| unit.mul_add(q_lost, sum_lost));
         let inverse = 1.0 / sum;
         let lost = (-inverse).mul_add(sum_lost, (-inverse).mul_add(sum, 1.0));
         let square = inverse * inverse;
         let square_lost = (2.0 * square).mul_add(lost, inverse.mul_add(inverse, -square));
-        Self { q, n, unit, one, square, square_lost }
+        Self { unit, one, square, square_lost }
     }
 }
 
-/// σ′(x) · factor, with σ′ = t / (1 + t)² on both sides of 0.
+/// σ′(x) · factor. With t = e^(−|x|) σ′ = t / (1 + t)², on both sides of 0.
 #[inline(always)]
 pub(super) fn sigmoid_slope_times<const NEAR: bool>(x: f32, factor: f32) -> f32 {
-    let Squared { q, n, square, square_lost, .. } = Squared::of::<NEAR>(x);
+    let argument = -f32::abs(x);
+    // At −150 also a product with a factor up to 10¹⁰ is 0 to rounding.
+    let (q, n) = reduced(if NEAR { argument } else { argument.at_least(-150.0) });
+    let Squared { square, square_lost, .. } = Squared::of::<NEAR>(q, None, n);
     let mantissa = square + q.mul_add(square, q.mul_add(square_lost, square_lost));
     scaled::<NEAR>(mantissa * factor, n)
 }
 
-/// t (1 + t − |x|) / (1 + t)² on the left, and what that leaves of 1 on the right.
+/// The derivative of x σ(x).
 #[inline(always)]
 pub(super) fn silu_slope<const NEAR: bool>(x: f32) -> f32 {
-    let Squared { q, n, unit, one, square, square_lost } = Squared::of::<NEAR>(x);
     // Further out it is 0 or 1 to rounding.
     let size = f32::abs(if NEAR { x } else { x.at_least(-150.0).at_most(150.0) });
+    let (q, n) = reduced(-size);
+    gated_slope::<NEAR>(x, [size, 0.0], q, None, n)
+}
+
+/// The derivative of x σ(u(x)) with an odd u, by t = e^(−|u|) = 2ⁿ (1 + q) and size = x u′: t (1 + t − size) / (1 + t)² on
+/// the left, and what that leaves of 1 on the right.
+#[inline(always)]
+pub(super) fn gated_slope<const NEAR: bool>(
+    x: f32,
+    [size, size_lost]: [f32; 2],
+    q: f32,
+    q_lost: Option<f32>,
+    n: i32,
+) -> f32 {
+    let Squared { unit, one, square, square_lost } = Squared::of::<NEAR>(q, q_lost, n);
     // one − size, which is exact near the zero, and from 2 on what it lost.
     let rest = one - size;
-    let rest_lost = one - (rest + size);
+    let rest_lost = (one - (rest + size)) - size_lost;
     let sum = unit.mul_add(q, rest);
     let sum_lost = unit.mul_add(q, rest - sum) + rest_lost;
+    let sum_lost = q_lost.map_or(sum_lost, |q_lost| unit.mul_add(q_lost, sum_lost));
     // (1 + q) sum.
     let product = q.mul_add(sum, sum);
-    let product_lost = q.mul_add(sum, sum - product) + sum_lost;
+    let product_lost = q.mul_add(sum, sum - product) + q.mul_add(sum_lost, sum_lost);
+    let product_lost = q_lost.map_or(product_lost, |q_lost| q_lost.mul_add(sum, product_lost));
     let mantissa = product.mul_add(square, product.mul_add(square_lost, product_lost * square));
     let left = scaled::<NEAR>(mantissa, n);
     if x < 0.0 { left } else { 1.0 - left }

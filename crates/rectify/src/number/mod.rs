@@ -13,6 +13,7 @@
 pub(crate) mod cube;
 mod double;
 mod gelu;
+mod gelu_tanh;
 mod logistic;
 mod near;
 #[cfg(feature = "cube")]
@@ -32,6 +33,17 @@ pub trait Sealed {}
 
 impl Sealed for f32 {}
 impl Sealed for f64 {}
+
+/// The functions of x that f32 computes in a form of its own.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    Silu,
+    SiluSlope,
+    Gelu,
+    GeluSlope,
+    GeluTanh,
+    GeluTanhSlope,
+}
 
 /// What a [`Function`](crate::Function) is written in, once for every arithmetic: f64, f32, and one that takes down what is
 /// computed, from which the kernels of every backend are made.
@@ -105,39 +117,11 @@ pub trait Number:
         self.sigmoid() * (-self).sigmoid() * Self::of(factor)
     }
 
-    /// x σ(x).
+    /// `value`, or where that would lose digits in f32 what has them, see [`Form`].
     #[doc(hidden)]
     #[inline(always)]
-    fn silu(self) -> Self {
-        // Nothing is left of it further to the left, and −∞ times 0 is avoided; beyond 100 σ is 1 to rounding.
-        Self::choose(self.above(100.0), self, self.sigmoid() * self.at_least(-800.0))
-    }
-
-    /// Its derivative: σ(x) (1 + x σ(−x)).
-    #[doc(hidden)]
-    #[inline(always)]
-    fn silu_slope(self) -> Self {
-        let x = self.at_least(-800.0).at_most(800.0);
-        let sigmoid = x.sigmoid();
-        sigmoid * (Self::of(1.0) + x * (Self::of(1.0) - sigmoid))
-    }
-
-    /// x Φ(x).
-    #[doc(hidden)]
-    #[inline(always)]
-    fn gelu(self) -> Self {
-        // Further to the left nothing is left of it, and −∞ times 0 is avoided.
-        let inner = self.at_least(-40.0).at_most(40.0);
-        Self::choose(self.above(40.0), self, inner * inner.normal().0)
-    }
-
-    /// Its derivative: Φ(x) + x Φ′(x).
-    #[doc(hidden)]
-    #[inline(always)]
-    fn gelu_slope(self) -> Self {
-        let x = self.at_least(-40.0).at_most(40.0);
-        let (probability, density) = x.normal();
-        probability + x * density
+    fn by_form(self, _form: Form, value: Self) -> Self {
+        value
     }
 
     /// `value`, a function of x with a zero at `root`, by its first Taylor coefficients there where its own terms cancel:

@@ -4,7 +4,7 @@
 //! subnormal results need it takes half the time, and where both apply their bits are the same.
 //! `tests/accuracy/coefficients.py` makes the coefficients.
 
-use super::{Float, Near, Number, gelu, logistic};
+use super::{Float, Form, Near, Number, gelu, gelu_tanh, logistic};
 
 /// [`Number`] for f32 and for [`Near`].
 macro_rules! single {
@@ -69,24 +69,21 @@ macro_rules! single {
                 logistic::sigmoid_slope_times::<$near>(self.into(), factor as f32).into()
             }
             #[inline(always)]
-            fn silu(self) -> Self {
-                logistic::silu::<$near>(self.into()).into()
-            }
-            #[inline(always)]
-            fn silu_slope(self) -> Self {
-                logistic::silu_slope::<$near>(self.into()).into()
-            }
-            #[inline(always)]
             fn softplus(self) -> Self {
                 logistic::softplus::<$near>(self.into()).into()
             }
             #[inline(always)]
-            fn gelu(self) -> Self {
-                gelu::value::<$near>(self.into()).into()
-            }
-            #[inline(always)]
-            fn gelu_slope(self) -> Self {
-                gelu::slope::<$near>(self.into()).into()
+            fn by_form(self, form: Form, _value: Self) -> Self {
+                let x = self.into();
+                let value = match form {
+                    Form::Silu => logistic::silu::<$near>(x),
+                    Form::SiluSlope => logistic::silu_slope::<$near>(x),
+                    Form::Gelu => gelu::value::<$near>(x),
+                    Form::GeluSlope => gelu::slope::<$near>(x),
+                    Form::GeluTanh => gelu_tanh::value::<$near>(x),
+                    Form::GeluTanhSlope => gelu_tanh::slope::<$near>(x),
+                };
+                value.into()
             }
             #[inline(always)]
             fn near_root(self, root: f64, taylor: [f64; 6], value: Self) -> Self {
@@ -261,20 +258,30 @@ pub(super) fn reduced(x: f32) -> (f32, i32) {
     (expm1_of_rest(rest), whole(shifted))
 }
 
+/// e^(x + x_lost) = 2ⁿ (1 + q) (1 + lost), as (q, lost, n).
+#[inline(always)]
+pub(super) fn reduced_in_two(x: f32, x_lost: f32) -> (f32, f32, i32) {
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let near = n.mul_add(-LN_2[0], x);
+    let rest = n.mul_add(LN_2[1], near);
+    (expm1_of_rest(rest), x_lost + n.mul_add(LN_2[1], near - rest), whole(shifted))
+}
+
 /// The whole number in `shifted`, to which [`ROUND`] was added.
 #[inline(always)]
-pub(super) fn whole(shifted: f32) -> i32 {
+fn whole(shifted: f32) -> i32 {
     (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32)
 }
 
 /// Adding it leaves a whole number, rounded, in the last bits.
-pub(super) const ROUND: f32 = 12_582_912.0;
+const ROUND: f32 = 12_582_912.0;
 /// ln 2 = first − second. The first has few bits, so that a whole number times it is exact.
-pub(super) const LN_2: [f32; 2] = [0.693_359_4, 2.121_944_4e-4];
+const LN_2: [f32; 2] = [0.693_359_4, 2.121_944_4e-4];
 
 /// eˣ − 1 for |x| ≤ ln 2 / 2.
 #[inline(always)]
-pub(super) fn expm1_of_rest(x: f32) -> f32 {
+fn expm1_of_rest(x: f32) -> f32 {
     let mut p = 1.989_098_1e-4_f32;
     p = p.mul_add(x, 1.393_364e-3);
     p = p.mul_add(x, 8.333_311e-3);
