@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::number::Float;
+use crate::number::{Float, Number};
 
 /// A node's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,15 +81,25 @@ impl Unary {
     #[inline(always)]
     pub(super) fn each<F: Float>(self, a: &[F], out: &mut [F]) {
         #[inline(always)]
-        fn each<F: Float>(a: &[F], out: &mut [F], f: impl Fn(F) -> F) {
+        fn each<F: Float, N: Number + From<F> + Into<F>>(a: &[F], out: &mut [F], f: impl Fn(N) -> N) {
             // No closure around it: the compiler need not inline one of a long function into the code for the processor's
             // vectors, and without their instructions a fused product is a call.
             for (out, a) in out.iter_mut().zip(a) {
-                *out = f(*a);
+                *out = f(N::from(*a)).into();
             }
+        }
+        /// Whether no number is larger.
+        #[inline(always)]
+        fn within<F: Float>(a: &[F], bound: f64) -> bool {
+            a.iter().fold(true, |within, x| within & (x.abs() <= F::of(bound)))
         }
         match self {
             Self::Neg => each(a, out, F::neg),
+            Self::Exp if within(a, 80.0) => each(a, out, F::Near::exp),
+            Self::Expm1 if within(a, 40.0) => each(a, out, F::Near::expm1),
+            Self::Tanh if within(a, 40.0) => each(a, out, F::Near::tanh),
+            Self::Sigmoid if within(a, 16.0) => each(a, out, F::Near::sigmoid),
+            Self::Softplus if within(a, 40.0) => each(a, out, F::Near::softplus),
             Self::Exp => each(a, out, F::exp),
             Self::Expm1 => each(a, out, F::expm1),
             Self::Log => each(a, out, F::log),
@@ -104,8 +114,8 @@ impl Unary {
             Self::Erf => each(a, out, F::erf),
             Self::Relu => each(a, out, F::relu),
             Self::Softplus => each(a, out, F::softplus),
-            Self::Probability => each(a, out, |x| x.normal().0),
-            Self::Density => each(a, out, |x| x.normal().1),
+            Self::Probability => each(a, out, |x: F| x.normal().0),
+            Self::Density => each(a, out, |x: F| x.normal().1),
         }
     }
 }

@@ -88,6 +88,7 @@ impl Number for f64 {
 }
 
 impl Float for f64 {
+    type Near = f64;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     #[inline(always)]

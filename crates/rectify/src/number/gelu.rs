@@ -81,7 +81,7 @@ impl Parts {
     fn of<const NEAR: bool>(x: f32) -> Self {
         let z = f32::abs(x);
         // Nothing is left of the bell further out.
-        let z = if NEAR { z } else { z.at_most(15.0) };
+        let z = if NEAR { z } else { z.at_most(17.0) };
         let sum = z + 4.0;
         let (large, small) = if z > 4.0 { (z, 4.0) } else { (4.0, z) };
         let v = 1.0 / sum;

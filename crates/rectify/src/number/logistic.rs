@@ -3,7 +3,7 @@
 
 use super::{
     Number,
-    single::{power_of_two, reduced, scaled},
+    single::{power_of_two, power_or_zero, reduced, scaled},
 };
 
 /// With t = e^(−2|x|): (1 − t) / (1 + t), whose numerator is −q near 0.
@@ -48,7 +48,7 @@ pub(super) fn over_one_plus_power<const NEAR: bool>(y: f32, q: f32, n: i32) -> f
     let large = n >= 24;
     let q = if large { q + power_of_two(-n.min(126)) } else { q };
     let sum = unit.mul_add(q, if large { unit } else { one + unit });
-    y / sum * one
+    y / sum * power_or_zero(-half, -n)
 }
 
 /// What the derivatives are made of. With t = 2ⁿ (1 + q), n ≤ 0, 1 / (1 + t)² = `square` + `square_lost`.
@@ -130,7 +130,7 @@ pub(super) fn gated_slope<const NEAR: bool>(
 #[inline(always)]
 pub(super) fn softplus<const NEAR: bool>(x: f32) -> f32 {
     let argument = -f32::abs(x);
-    let (q, n) = reduced(if NEAR { argument } else { argument.at_least(-104.0) });
+    let (q, n) = reduced(if NEAR { argument } else { argument.at_least(-150.0) });
     let t = scaled::<NEAR>(1.0 + q, n);
     let d = 2.0 + t;
     let inverse = 1.0 / d;

@@ -218,6 +218,8 @@ use operators;
 
 /// A type that formulas are computed in. Half types are computed in f32.
 pub(crate) trait Float: Number<Mask = bool> + PartialOrd + Send + Sync + 'static {
+    /// The same near to 0, where that takes less time.
+    type Near: Number + From<Self> + Into<Self>;
     const ZERO: Self;
     const ONE: Self;
     fn wide(self) -> f64;

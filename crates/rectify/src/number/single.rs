@@ -119,7 +119,13 @@ single!(Near, true);
 #[inline(always)]
 fn exp_times<const NEAR: bool>(x: f32, factor: f32) -> f32 {
     let (q, n) = reduced(if NEAR { x } else { x.clamp(-150.0, 89.0) });
-    scaled::<NEAR>((1.0 + q) * factor, n)
+    let mantissa = (1.0 + q) * factor;
+    if NEAR {
+        return mantissa * power_of_two(n);
+    }
+    // Not `scaled`: any factor may come.
+    let half = n >> 1;
+    mantissa * power_of_two(half) * power_of_two(n - half)
 }
 
 /// 2ⁿ − 1 + 2ⁿ q.
@@ -218,6 +224,7 @@ fn cos(x: f32) -> f32 {
 }
 
 impl Float for f32 {
+    type Near = Near;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     #[inline(always)]
@@ -297,14 +304,20 @@ pub(super) fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
-/// x · 2ⁿ: by two factors, so that results may be subnormal, or `NEAR` by one.
+/// x · 2ⁿ for |x| ≤ 10¹⁰: by two factors, so that results may be subnormal, or `NEAR` by one.
 #[inline(always)]
 pub(super) fn scaled<const NEAR: bool>(x: f32, n: i32) -> f32 {
     if NEAR {
         return x * power_of_two(n);
     }
     let half = n >> 1;
-    x * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    x * power_of_two(half) * power_or_zero(n - half, n)
+}
+
+/// 2ⁿ, or 0 where a product with 2ᵃˡˡ is 0 to rounding: processors take their time over results that are too small.
+#[inline(always)]
+pub(super) fn power_or_zero(n: i32, all: i32) -> f32 {
+    if all < -190 { 0.0 } else { power_of_two(n) }
 }
 
 /// x = n π / 2 + rest, as (rest, n mod 4). In f64, which is exact enough up to 10⁶; beyond, the caller takes the
