@@ -8,6 +8,7 @@
 mod backward;
 #[cfg(feature = "flex")]
 mod flex;
+mod from_output;
 mod function;
 mod gated;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -29,6 +30,8 @@ use crate::{
     relu::ConfigError,
 };
 pub(crate) use backward::{ActivationOps, Values, keep};
+#[doc(hidden)]
+pub use from_output::FromOutput;
 pub use function::Function;
 pub use gated::{Gated, geglu, glu, swiglu};
 pub use prelu::{Prelu, PreluConfig, prelu};
@@ -150,6 +153,8 @@ macro_rules! activations {
         pub enum Activation {
             $($type($type)),*,
             Ruled(Ruled),
+            #[doc(hidden)]
+            FromOutput(FromOutput),
         }
 
         impl Activation {
@@ -163,6 +168,7 @@ macro_rules! activations {
                 match self {
                     $(Self::$type(function) => visitor.visit(function),)*
                     Self::Ruled(ruled) => ruled.visit(visitor),
+                    Self::FromOutput(function) => function.visit(visitor),
                 }
             }
         }

@@ -13,10 +13,9 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::{Activation, Sigmoid, Tanh, Values},
-    fused_linear::FusedLinearOps as _,
+    activation::{Activation, FromOutput, Values},
     operands::{Operands, constant, float},
-    relu::{ConfigError, GradientRule, ReluOps as _},
+    relu::{ConfigError, GradientRule},
 };
 
 /// φ of a [`FusedLinear`](crate::FusedLinear) and of a [`FusedConv2d`](crate::FusedConv2d).
@@ -41,6 +40,16 @@ pub enum FusedActivation {
 }
 
 impl FusedActivation {
+    /// φ where it is one of the activations, as a layer has it.
+    pub(crate) fn function(self) -> Option<Activation> {
+        match self {
+            Self::Identity | Self::Relu(_) => None,
+            Self::Sigmoid => Some(FromOutput::Sigmoid.into()),
+            Self::Tanh => Some(FromOutput::Tanh.into()),
+            Self::Function(function) => Some(function),
+        }
+    }
+
     /// Whether the parameters are in range.
     ///
     /// # Errors
@@ -49,8 +58,7 @@ impl FusedActivation {
     pub fn check(self) -> Result<(), ConfigError> {
         match self {
             Self::Relu(rule) => rule.check(),
-            Self::Function(function) => function.check(),
-            Self::Identity | Self::Sigmoid | Self::Tanh => Ok(()),
+            _ => self.function().map_or(Ok(()), Activation::check),
         }
     }
 
@@ -58,20 +66,13 @@ impl FusedActivation {
     pub fn keeps_preactivations(self) -> bool {
         match self {
             Self::Relu(rule) => rule.needs_input(),
-            Self::Function(function) => function.needs_input(),
-            Self::Identity | Self::Sigmoid | Self::Tanh => false,
+            _ => self.function().is_some_and(Activation::needs_input),
         }
     }
 
     /// φ(z) by itself, for a layer whose product is computed elsewhere; any shape.
     pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Identity => z,
-            Self::Relu(rule) => Tensor::from_dispatch(Dispatch::rectify_relu(float(z), rule)),
-            Self::Sigmoid => Sigmoid.forward(z),
-            Self::Tanh => Tanh.forward(z),
-            Self::Function(function) => function.forward(z),
-        }
+        Tensor::from_dispatch(operations::value::<Dispatch>(float(z), self))
     }
 
     /// φ(z), and what [`backward`](Self::backward) takes. Neither tracks anything. Where nobody else holds `z`, what is
@@ -107,20 +108,7 @@ impl FusedActivation {
         let (kept, grad) = (kept.into().constant(), constant(grad));
         let dims = kept.tensor().dims();
         Operands::like("FusedActivation::backward", kept.tensor()).check("grad", &grad, dims);
-        let kept = match (self, kept) {
-            (Self::Identity, _) => return grad,
-            (Self::Function(function), Kept::Values(kept)) => return function.backward(kept, grad),
-            (_, Kept::Slope(slope)) => return grad * slope,
-            (_, Kept::Values(kept)) => kept,
-        };
-        // As a layer's rows, whose kernels these are.
-        let columns = dims[D - 1];
-        let rows = |x: Tensor<D>| {
-            let rows = x.shape().num_elements() / columns.max(1);
-            x.reshape([rows, columns]).into_dispatch()
-        };
-        let (gradient, _) = Dispatch::rectify_fused_linear_z_backward(rows(kept), rows(grad), self, false);
-        Tensor::<2>::from_dispatch(gradient).reshape(dims)
+        Tensor::from_dispatch(operations::backward::<Dispatch>(kept.into(), grad.into_dispatch(), self))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     activation,
     fused_activation::{
         Bias, FusedActivation,
-        flex::{kernel, slope, value},
+        flex::{slope, value},
     },
     host::{arch, dense, tensor},
 };
@@ -61,7 +61,7 @@ impl FusedConv2dOps for Flex {
             return default::fused_conv2d_watched::<Self>(x, weight, bias, tap, activation);
         }
         let z = Self::rectify_fused_conv2d(x, weight, bias, FusedActivation::Identity);
-        let output = match kernel(activation) {
+        let output = match activation.function() {
             Some(function) => activation::host::values(function, z.storage()),
             None => value(activation, Fresh(z.storage())),
         };
@@ -85,7 +85,7 @@ impl FusedConv2dOps for Flex {
         let area = height * width;
         let samples = kept.storage::<f32>().chunks(channels * area);
         for (kept, grad) in samples.zip(grad.storage_mut::<f32>().chunks_mut(channels * area)) {
-            if let FusedActivation::Function(function) = activation {
+            if let Some(function) = activation.function() {
                 activation::host::slope_times(function, kept, grad);
             }
             slope(activation, Planes { kept, grad, bias_grad: &mut bias_grad, area });
@@ -208,7 +208,7 @@ fn convolve(images: &Images, x: &[f32], weights: &[f32], bias: &[f32], activatio
             for ((plane, &bias), output) in planes.chunks_exact_mut(places).zip(bias).zip(output.chunks_exact_mut(area))
             {
                 value(activation, Plane { z: &mut *plane, bias });
-                if let Some(function) = kernel(activation) {
+                if let Some(function) = activation.function() {
                     activation::host::value_in_place(function, plane);
                 }
                 for (row, plane) in output.chunks_exact_mut(images.width).zip(plane.chunks(images.stride())) {

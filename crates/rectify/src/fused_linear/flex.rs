@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     activation,
-    fused_activation::flex::{kernel, slope, value},
+    fused_activation::flex::{slope, value},
     host::{arch, tensor},
     relu::real::{Apply, Real},
 };
@@ -33,7 +33,7 @@ impl FusedLinearOps for Flex {
         let mut z = matrices.product();
         for z in z.chunks_mut(block(bias.len())) {
             value(activation, Rows { z, bias: &bias });
-            if let Some(function) = kernel(activation) {
+            if let Some(function) = activation.function() {
                 activation::host::value_in_place(function, z);
             }
         }
@@ -55,7 +55,7 @@ impl FusedLinearOps for Flex {
         let free = &mut output.spare_capacity_mut()[..z.len()];
         let block = block(bias.len());
         for (z, output) in z.chunks_mut(block).zip(free.chunks_mut(block)) {
-            match kernel(activation) {
+            match activation.function() {
                 Some(function) => {
                     value(FusedActivation::Identity, Rows { z, bias: &bias });
                     activation::host::value(function, z, output);
@@ -123,7 +123,7 @@ fn block(columns: usize) -> usize {
 fn z_gradient(activation: FusedActivation, kept: &[f32], grad: &mut [f32], bias_grad: &mut [f32]) {
     let block = block(bias_grad.len());
     for (kept, grad) in kept.chunks(block).zip(grad.chunks_mut(block)) {
-        if let FusedActivation::Function(function) = activation {
+        if let Some(function) = activation.function() {
             activation::host::slope_times(function, kept, grad);
         }
         slope(activation, GradientRows { kept, grad, bias_grad: &mut *bias_grad });

@@ -6,7 +6,7 @@
 //! ```
 
 use burn::tensor::{DType, Device, Tensor};
-use rectify::{Activation, Formula, Gelu, GradientRule, Mish, Relu6, TanhShrink, Threshold};
+use rectify::{Activation, Formula, FusedActivation, Gelu, GradientRule, Mish, Relu6, TanhShrink, Threshold};
 
 use super::{assert_close, awkward, dtypes, is_gpu, random, tensor, values};
 
@@ -205,6 +205,28 @@ fn results_may_take_the_place_of_what_nobody_else_holds(device: &Device) {
     }
 }
 
+/// Half types are rounded once, at the end.
+fn a_layers_sigmoid_and_tanh_have_their_gradients_from_the_output(device: &Device) {
+    for dtype in dtypes(device) {
+        let (outputs, g): (Vec<f64>, Vec<f64>) =
+            (-512..=512).map(|i| (f64::from(i) / 512.0, 1.0 + 0.25 * f64::from(i).sin())).unzip();
+        let shape = [1, outputs.len()];
+        let (outputs, g) = (tensor::<2>(outputs, shape, dtype, device), tensor::<2>(g, shape, dtype, device));
+        let slopes: [(FusedActivation, fn(f64) -> f64); 2] =
+            [(FusedActivation::Sigmoid, |a| a * (1.0 - a)), (FusedActivation::Tanh, |a| 1.0 - a * a)];
+        for (activation, slope) in slopes {
+            let found = values(&activation.backward(outputs.clone(), g.clone()));
+            for ((a, g), found) in values(&outputs).into_iter().zip(values(&g)).zip(found) {
+                let expected = g * slope(a);
+                // 1 and a or a² cancel.
+                let half = matches!(dtype, DType::F16 | DType::BF16);
+                let error = error(found, expected, dtype, !half);
+                assert!(error <= if half { 0.51 } else { 2.0 }, "{activation:?} in {dtype:?} at {a}: {error} units");
+            }
+        }
+    }
+}
+
 fn a_rules_gate_meets_awkward_numbers(device: &Device) {
     let guided = |activation: Activation| activation.with_rule(GradientRule::Guided).expect("it has straight pieces");
     let deconv = |activation: Activation| activation.with_rule(GradientRule::Deconv).expect("it has straight pieces");
@@ -292,6 +314,7 @@ on_every_backend! {
     edges_are_those_of_the_definition
     every_layout_and_size_works
     results_may_take_the_place_of_what_nobody_else_holds
+    a_layers_sigmoid_and_tanh_have_their_gradients_from_the_output
     a_rules_gate_meets_awkward_numbers
     formulas_are_those_of_the_cpu
     elementary_functions_are_right_to_a_few_units_in_the_last_place
