@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::{number::Number, relu::ConfigError};
+use crate::{
+    number::{Near, Number},
+    relu::ConfigError,
+};
 
 /// Continuously differentiable ELU: x above 0, α (e^(x / α) − 1) below.
 ///
@@ -52,7 +55,7 @@ impl Properties for Celu {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [40.0; 2]
+        [Near::EXPM1; 2]
     }
 
     fn check(self) -> Result<(), ConfigError> {

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::{number::Number, relu::ConfigError};
+use crate::{
+    number::{Near, Number},
+    relu::ConfigError,
+};
 
 /// Exponential linear unit: x above 0, α (eˣ − 1) below.
 ///
@@ -47,7 +50,7 @@ impl Properties for Elu {
     /// With a smaller α some results are subnormal numbers.
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [if self.alpha > 1e-6 { 40.0 } else { 0.0 }; 2]
+        [if self.alpha > 1e-6 { Near::EXPM1 } else { 0.0 }; 2]
     }
 
     fn check(self) -> Result<(), ConfigError> {

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Form, Number};
+use crate::number::{Near, Form, Number};
 
 /// Gaussian error linear unit: x Φ(x), with the normal distribution's probability Φ.
 ///
@@ -42,7 +42,7 @@ impl Properties for Gelu {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [13.0; 2]
+        [Near::GELU; 2]
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Form, Number};
+use crate::number::{Near, Form, Number};
 
 /// Where φ′ is 0, and its first coefficients about that.
 const ROOT: f64 = -0.752_461_422_071_016_3;
@@ -60,7 +60,7 @@ impl Properties for GeluTanh {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [4.8; 2]
+        [Near::GELU_TANH; 2]
     }
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Near, Number};
 
 /// ln σ(x) = −ln(1 + e⁻ˣ).
 ///
@@ -35,7 +35,7 @@ impl Properties for LogSigmoid {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [40.0, 16.0]
+        [Near::SOFTPLUS, Near::SIGMOID]
     }
 }
 

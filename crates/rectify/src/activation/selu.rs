@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Near, Number};
 
 /// The constants of the paper.
 const ALPHA: f64 = 1.673_263_242_354_377_2;
@@ -42,7 +42,7 @@ impl Properties for Selu {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [40.0; 2]
+        [Near::EXPM1; 2]
     }
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Near, Number};
 
 /// The logistic function: σ(x) = 1 / (1 + e⁻ˣ).
 ///
@@ -39,7 +39,7 @@ impl Properties for Sigmoid {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [16.0; 2]
+        [Near::SIGMOID; 2]
     }
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Form, Number};
+use crate::number::{Near, Form, Number};
 
 /// Where φ′ is 0, and its first coefficients about that.
 pub(super) const ROOT: f64 = -1.278_464_542_761_074;
@@ -54,7 +54,7 @@ impl Properties for Silu {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [16.0; 2]
+        [Near::SIGMOID; 2]
     }
 }
 

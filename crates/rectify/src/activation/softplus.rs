@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::{number::Number, relu::ConfigError};
+use crate::{
+    number::{Near, Number},
+    relu::ConfigError,
+};
 
 /// ln(1 + e^(β x)) / β: a smooth ReLU, and ever nearer to it as β grows.
 ///
@@ -53,7 +56,7 @@ impl Properties for Softplus {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [40.0, 16.0]
+        [Near::SOFTPLUS, Near::SIGMOID]
     }
 
     fn check(self) -> Result<(), ConfigError> {

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Near, Number};
 
 /// The hyperbolic tangent.
 ///
@@ -38,7 +38,7 @@ impl Properties for Tanh {
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [40.0, 8.0]
+        [Near::TANH, 0.5 * Near::SIGMOID]
     }
 }
 

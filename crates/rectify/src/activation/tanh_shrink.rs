@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Form, Near, Number};
 
 /// Coefficients of (x − tanh x) / x³ in x², the last one first.
 const SERIES: [f64; 8] = [
@@ -37,23 +37,31 @@ impl Function for TanhShrink {
         for coefficient in &SERIES[1..] {
             p = p.times_plus(z, N::of(*coefficient));
         }
-        N::choose(x.abs().below(0.125), x * z * p, x - x.tanh())
+        let value = N::choose(x.abs().below(0.125), x * z * p, x - x.tanh());
+        x.by_form(Form::TanhShrink, value)
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
         let t = x.tanh();
-        t * t
+        x.by_form(Form::TanhShrinkSlope, t * t)
     }
 }
 
 impl Properties for TanhShrink {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Nowhere;
-    const WIDE_VALUE: bool = true;
 
-    // A square has twice the error of what is squared.
-    const WIDE_SLOPE: bool = true;
+    /// As far as that of tanh's derivative.
+    #[inline(always)]
+    fn near(self) -> [f32; 2] {
+        [0.5 * Near::SIGMOID; 2]
+    }
+
+    #[inline(always)]
+    fn together(self) -> bool {
+        true
+    }
 }
 
 /// [`TanhShrink`] of each element.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::number::{Float, Number};
+use crate::number::{Float, Near, Number, all_within};
 
 /// A node's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,18 +88,13 @@ impl Unary {
                 *out = f(N::from(*a)).into();
             }
         }
-        /// Whether no number is larger.
-        #[inline(always)]
-        fn within<F: Float>(a: &[F], bound: f64) -> bool {
-            a.iter().fold(true, |within, x| within & (x.abs() <= F::of(bound)))
-        }
         match self {
             Self::Neg => each(a, out, F::neg),
-            Self::Exp if within(a, 80.0) => each(a, out, F::Near::exp),
-            Self::Expm1 if within(a, 40.0) => each(a, out, F::Near::expm1),
-            Self::Tanh if within(a, 40.0) => each(a, out, F::Near::tanh),
-            Self::Sigmoid if within(a, 16.0) => each(a, out, F::Near::sigmoid),
-            Self::Softplus if within(a, 40.0) => each(a, out, F::Near::softplus),
+            Self::Exp if all_within(a, Near::EXP) => each(a, out, F::Near::exp),
+            Self::Expm1 if all_within(a, Near::EXPM1) => each(a, out, F::Near::expm1),
+            Self::Tanh if all_within(a, Near::TANH) => each(a, out, F::Near::tanh),
+            Self::Sigmoid if all_within(a, Near::SIGMOID) => each(a, out, F::Near::sigmoid),
+            Self::Softplus if all_within(a, Near::SOFTPLUS) => each(a, out, F::Near::softplus),
             Self::Exp => each(a, out, F::exp),
             Self::Expm1 => each(a, out, F::expm1),
             Self::Log => each(a, out, F::log),

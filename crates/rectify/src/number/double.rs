@@ -1,22 +1,9 @@
 //! f64, by the platform's functions.
 
-use super::{Float, Number};
+use super::{Float, Number, comparisons};
 
 impl Number for f64 {
-    type Mask = bool;
-    #[inline(always)]
-    fn less(self, other: Self) -> bool {
-        self < other
-    }
-    #[inline(always)]
-    fn less_equal(self, other: Self) -> bool {
-        self <= other
-    }
-    #[inline(always)]
-    fn choose(mask: bool, yes: Self, no: Self) -> Self {
-        if mask { yes } else { no }
-    }
-
+    comparisons!();
     #[inline(always)]
     fn of(value: f64) -> Self {
         value

@@ -51,20 +51,23 @@ pub(super) fn over_one_plus_power<const NEAR: bool>(y: f32, q: f32, n: i32) -> f
     y / sum * power_or_zero(-half, -n)
 }
 
-/// What the derivatives are made of. With t = 2ⁿ (1 + q), n ≤ 0, 1 / (1 + t)² = `square` + `square_lost`.
-struct Squared {
+/// What the derivatives are made of. With t = 2ⁿ (1 + q), n ≤ 0, 1 / (1 + t) = `inverse` (1 + `lost`), and its square is
+/// `square` + `square_lost`.
+pub(super) struct Squared {
     /// 2ⁿ, as far as it counts beside 1.
     unit: f32,
     /// 1 + `unit`.
     one: f32,
-    square: f32,
-    square_lost: f32,
+    pub(super) inverse: f32,
+    pub(super) lost: f32,
+    pub(super) square: f32,
+    pub(super) square_lost: f32,
 }
 
 impl Squared {
     /// `NEAR` for n > −24.
     #[inline(always)]
-    fn of<const NEAR: bool>(q: f32, q_lost: Option<f32>, n: i32) -> Self {
+    pub(super) fn of<const NEAR: bool>(q: f32, q_lost: Option<f32>, n: i32) -> Self {
         let unit = power_of_two(if NEAR { n } else { n.max(-100) });
         let one = 1.0 + unit;
         let sum = unit.mul_add(q, one);
@@ -76,7 +79,7 @@ impl Squared {
         let lost = (-inverse).mul_add(sum_lost, (-inverse).mul_add(sum, 1.0));
         let square = inverse * inverse;
         let square_lost = (2.0 * square).mul_add(lost, inverse.mul_add(inverse, -square));
-        Self { unit, one, square, square_lost }
+        Self { unit, one, inverse, lost, square, square_lost }
     }
 }
 
@@ -110,7 +113,7 @@ pub(super) fn gated_slope<const NEAR: bool>(
     q_lost: Option<f32>,
     n: i32,
 ) -> f32 {
-    let Squared { unit, one, square, square_lost } = Squared::of::<NEAR>(q, q_lost, n);
+    let Squared { unit, one, square, square_lost, .. } = Squared::of::<NEAR>(q, q_lost, n);
     // one − size, which is exact near the zero, and from 2 on what it lost.
     let rest = one - size;
     let rest_lost = (one - (rest + size)) - size_lost;

@@ -19,12 +19,13 @@ mod near;
 #[cfg(feature = "cube")]
 mod normal;
 mod single;
+mod tanh_shrink;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod wide;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-pub(crate) use near::Near;
+pub(crate) use near::{Near, all_within};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) use wide::Wide;
 
@@ -43,6 +44,8 @@ pub enum Form {
     GeluSlope,
     GeluTanh,
     GeluTanhSlope,
+    TanhShrink,
+    TanhShrinkSlope,
 }
 
 /// What a [`Function`](crate::Function) is written in, once for every arithmetic: f64, f32, and one that takes down what is
@@ -188,6 +191,26 @@ impl Arithmetic for f32 {
         self
     }
 }
+
+/// What of a [`Number`] is the same for every type that is compared by `<`.
+macro_rules! comparisons {
+    () => {
+        type Mask = bool;
+        #[inline(always)]
+        fn less(self, other: Self) -> bool {
+            self < other
+        }
+        #[inline(always)]
+        fn less_equal(self, other: Self) -> bool {
+            self <= other
+        }
+        #[inline(always)]
+        fn choose(mask: bool, yes: Self, no: Self) -> Self {
+            if mask { yes } else { no }
+        }
+    };
+}
+use comparisons;
 
 /// The operators of a number that wraps another.
 macro_rules! operators {

@@ -4,28 +4,16 @@
 //! subnormal results need it takes half the time, and where both apply their bits are the same.
 //! `tests/accuracy/coefficients.py` makes the coefficients.
 
-use super::{Float, Form, Near, Number, gelu, gelu_tanh, logistic};
+use super::{Float, Form, Near, Number, comparisons, gelu, gelu_tanh, logistic, tanh_shrink};
 
 /// [`Number`] for f32 and for [`Near`].
 macro_rules! single {
     ($type:ty, $near:literal) => {
         impl Number for $type {
-            type Mask = bool;
+            comparisons!();
             #[inline(always)]
             fn of(value: f64) -> Self {
                 (value as f32).into()
-            }
-            #[inline(always)]
-            fn less(self, other: Self) -> bool {
-                self < other
-            }
-            #[inline(always)]
-            fn less_equal(self, other: Self) -> bool {
-                self <= other
-            }
-            #[inline(always)]
-            fn choose(mask: bool, yes: Self, no: Self) -> Self {
-                if mask { yes } else { no }
             }
             #[inline(always)]
             fn abs(self) -> Self {
@@ -82,6 +70,8 @@ macro_rules! single {
                     Form::GeluSlope => gelu::slope::<$near>(x),
                     Form::GeluTanh => gelu_tanh::value::<$near>(x),
                     Form::GeluTanhSlope => gelu_tanh::slope::<$near>(x),
+                    Form::TanhShrink => tanh_shrink::value::<$near>(x),
+                    Form::TanhShrinkSlope => tanh_shrink::slope::<$near>(x),
                 };
                 value.into()
             }
@@ -259,10 +249,8 @@ impl Float for f32 {
 /// eˣ = 2ⁿ (1 + q), as (q, n), for |x| ≤ 150.
 #[inline(always)]
 pub(super) fn reduced(x: f32) -> (f32, i32) {
-    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let rest = n.mul_add(LN_2[1], n.mul_add(-LN_2[0], x));
-    (expm1_of_rest(rest), whole(shifted))
+    let (q, _, n) = reduced_in_two(x, 0.0);
+    (q, n)
 }
 
 /// e^(x + x_lost) = 2ⁿ (1 + q) (1 + lost), as (q, lost, n).
@@ -272,13 +260,8 @@ pub(super) fn reduced_in_two(x: f32, x_lost: f32) -> (f32, f32, i32) {
     let n = shifted - ROUND;
     let near = n.mul_add(-LN_2[0], x);
     let rest = n.mul_add(LN_2[1], near);
-    (expm1_of_rest(rest), x_lost + n.mul_add(LN_2[1], near - rest), whole(shifted))
-}
-
-/// The whole number in `shifted`, to which [`ROUND`] was added.
-#[inline(always)]
-fn whole(shifted: f32) -> i32 {
-    (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32)
+    let whole = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    (expm1_of_rest(rest), x_lost + n.mul_add(LN_2[1], near - rest), whole)
 }
 
 /// Adding it leaves a whole number, rounded, in the last bits.

@@ -3,9 +3,9 @@
 //! Its functions are right to 2⁻³³, a thousandth of an f32's last place, over all f32 and some way beyond, and its range
 //! holds what would overflow or vanish on the way in f32. `tests/accuracy/coefficients.py` makes the coefficients.
 
-use super::{Arithmetic, Number, operators};
+use super::{Arithmetic, Number, comparisons, operators};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(crate) struct Wide(f64);
 
 operators!(Wide);
@@ -22,26 +22,11 @@ impl Arithmetic for Wide {
 }
 
 impl Number for Wide {
-    type Mask = bool;
+    comparisons!();
 
     #[inline(always)]
     fn of(value: f64) -> Self {
         Self(value)
-    }
-
-    #[inline(always)]
-    fn less(self, other: Self) -> bool {
-        self.0 < other.0
-    }
-
-    #[inline(always)]
-    fn less_equal(self, other: Self) -> bool {
-        self.0 <= other.0
-    }
-
-    #[inline(always)]
-    fn choose(mask: bool, yes: Self, no: Self) -> Self {
-        if mask { yes } else { no }
     }
 
     #[inline(always)]

@@ -2,17 +2,18 @@
 
 use std::{mem::MaybeUninit, ops::Range};
 
+use bytemuck::Pod;
 use pulp::NullaryFnOnce;
 
 use crate::{
     activation::{Activation, Properties, Visitor},
     host::arch,
-    number::{Arithmetic, Near, Wide},
+    number::{Arithmetic, Near, Wide, all_within},
     relu::real::Real,
 };
 
 /// The kernels take whole multiples of this; what is left over is filled up, so that none works number by number.
-const LANES: usize = 64;
+pub(super) const LANES: usize = 64;
 
 /// Writes φ(x) to `y`, and gives that back.
 ///
@@ -112,15 +113,15 @@ pub(super) fn value_and_slope(activation: Activation, x: &mut [f32], y: &mut [Ma
 }
 
 /// Fewer than [`LANES`] numbers, and zeros behind them.
-fn fill(numbers: &[f32]) -> [f32; LANES] {
-    let mut filled = [0.0; LANES];
+pub(super) fn fill<E: Pod>(numbers: &[E]) -> [E; LANES] {
+    let mut filled = [E::zeroed(); LANES];
     filled[..numbers.len()].copy_from_slice(numbers);
     filled
 }
 
 /// A loop over slices, for the vectors of the processor at hand. All of it is to be inlined, without closures around the
 /// functions: the compiler need not inline those.
-trait Loop {
+pub(super) trait Loop {
     /// Which of φ and φ′ it computes.
     const COMPUTES: [bool; 2];
     /// Of which that is.
@@ -151,31 +152,31 @@ impl<F: Properties, L: Loop> NullaryFnOnce for Kernel<F, L> {
     #[inline(always)]
     fn call(self) {
         let Self { function, mut slices } = self;
-        let (zero, len) = (f32::hidden_zero(), slices.x().len());
-        let ([value, slope], [wide_value, wide_slope]) = (L::COMPUTES, function.is_wide());
-        let [near_value, near_slope] = function.near();
-        let near = (if value { near_value } else { f32::MAX }).min(if slope { near_slope } else { f32::MAX });
-        if (value && wide_value) || (slope && wide_slope) {
-            slices.run::<Wide, F>(function, 0..len, zero);
-        } else if near > 0.0 {
-            for start in (0..len).step_by(LANES) {
-                let range = start..start + LANES;
-                if all_within(&slices.x()[range.clone()], near) {
-                    slices.run::<Near, F>(function, range, zero);
-                } else {
-                    slices.run::<f32, F>(function, range, zero);
-                }
-            }
-        } else {
-            slices.run::<f32, F>(function, 0..len, zero);
-        }
+        compute(function, &mut slices, f32::hidden_zero());
     }
 }
 
-/// Whether no |x| is larger; NaN is.
+/// The whole loop, in the arithmetic that the function and its numbers need.
 #[inline(always)]
-fn all_within(x: &[f32], bound: f32) -> bool {
-    x.iter().fold(0, |largest, x| largest.max(x.abs().to_bits())) <= bound.to_bits()
+pub(super) fn compute<F: Properties, L: Loop>(function: F, slices: &mut L, zero: f32) {
+    let len = slices.x().len();
+    let ([value, slope], [wide_value, wide_slope]) = (L::COMPUTES, function.is_wide());
+    let [near_value, near_slope] = function.near();
+    let near = (if value { near_value } else { f32::MAX }).min(if slope { near_slope } else { f32::MAX });
+    if (value && wide_value) || (slope && wide_slope) {
+        slices.run::<Wide, F>(function, 0..len, zero);
+    } else if near > 0.0 {
+        for start in (0..len).step_by(LANES) {
+            let range = start..start + LANES;
+            if all_within(&slices.x()[range.clone()], near) {
+                slices.run::<Near, F>(function, range, zero);
+            } else {
+                slices.run::<f32, F>(function, range, zero);
+            }
+        }
+    } else {
+        slices.run::<f32, F>(function, 0..len, zero);
+    }
 }
 
 struct Value<'a> {
@@ -199,8 +200,8 @@ impl Loop for Value<'_> {
     }
 }
 
-struct ValueInPlace<'a> {
-    x: &'a mut [f32],
+pub(super) struct ValueInPlace<'a> {
+    pub(super) x: &'a mut [f32],
 }
 
 impl Loop for ValueInPlace<'_> {
@@ -219,9 +220,9 @@ impl Loop for ValueInPlace<'_> {
     }
 }
 
-struct Slope<'a> {
-    kept: &'a [f32],
-    grad: &'a mut [f32],
+pub(super) struct Slope<'a> {
+    pub(super) kept: &'a [f32],
+    pub(super) grad: &'a mut [f32],
 }
 
 impl Loop for Slope<'_> {

@@ -120,7 +120,11 @@ fn stream<E: Copy>(from: &[E], to: &mut [MaybeUninit<E>]) {
 /// The functions over a block of a float type, of at most [`BLOCK`] elements.
 pub(super) trait Blocks: Element + Pod {
     /// Writes φ(x) to `y`, and gives that back.
-    fn value<'a>(activation: Activation, x: &[Self], y: &'a mut [MaybeUninit<Self>]) -> &'a [Self];
+    fn value<'a>(activation: Activation, x: &[Self], y: &'a mut [MaybeUninit<Self>]) -> &'a [Self] {
+        let y = y.write_copy_of_slice(x);
+        Self::value_in_place(activation, y);
+        y
+    }
     /// φ(x) in place of `x`.
     fn value_in_place(activation: Activation, x: &mut [Self]);
     /// φ′ · grad in place of `grad`.
@@ -162,20 +166,6 @@ impl Blocks for f32 {
 }
 
 impl Blocks for f64 {
-    fn value<'a>(activation: Activation, x: &[f64], y: &'a mut [MaybeUninit<f64>]) -> &'a [f64] {
-        struct Value<'a>(&'a [f64], &'a mut [MaybeUninit<f64>]);
-        impl Visitor for Value<'_> {
-            type Output = ();
-            fn visit<F: Properties>(self, function: F) {
-                self.0.iter().zip(self.1).for_each(|(x, y)| *y = MaybeUninit::new(function.value(*x)));
-            }
-        }
-        assert_eq!(x.len(), y.len());
-        activation.visit(Value(x, y));
-        // SAFETY: every element is written: both slices are of the same length.
-        unsafe { y.assume_init_ref() }
-    }
-
     fn value_in_place(activation: Activation, x: &mut [f64]) {
         struct Value<'a>(&'a mut [f64]);
         impl Visitor for Value<'_> {
@@ -202,24 +192,24 @@ impl Blocks for f64 {
 #[cfg(feature = "flex")]
 impl<H: Half> Blocks for H {
     fn value<'a>(activation: Activation, x: &[H], y: &'a mut [MaybeUninit<H>]) -> &'a [H] {
-        let mut wide = [MaybeUninit::uninit(); BLOCK];
-        let wide = H::widen(x, &mut wide[..x.len()]);
-        value_in_place(activation, wide);
-        H::narrow(wide, y)
+        halves::value(activation, x, y)
     }
 
     fn value_in_place(activation: Activation, x: &mut [H]) {
-        let mut wide = [MaybeUninit::uninit(); BLOCK];
-        let wide = H::widen(x, &mut wide[..x.len()]);
-        value_in_place(activation, wide);
-        H::narrow(wide, halves::written_over(x));
+        halves::value_in_place(activation, x);
     }
 
     fn slope_times(activation: Activation, kept: &[H], grad: &mut [H]) {
-        let (mut x, mut g) = ([MaybeUninit::uninit(); BLOCK], [MaybeUninit::uninit(); BLOCK]);
-        let (x, g) = (H::widen(kept, &mut x[..kept.len()]), H::widen(grad, &mut g[..grad.len()]));
-        slope_times(activation, x, g);
-        H::narrow(g, halves::written_over(grad));
+        halves::slope_times(activation, kept, grad);
+    }
+
+    fn slope_times_into<'a>(
+        activation: Activation,
+        kept: &[H],
+        grad: &[H],
+        output: &'a mut [MaybeUninit<H>],
+    ) -> &'a [H] {
+        halves::slope_times_into(activation, kept, grad, output)
     }
 }
 
