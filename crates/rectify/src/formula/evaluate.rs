@@ -5,6 +5,8 @@ use super::{
     graph::{Binary, Unary},
     program::{Operation, Program},
 };
+#[cfg(feature = "flex")]
+use crate::host;
 use crate::number::Float;
 
 /// Elements of a block: a register of f32 has 1 KiB, so some twenty of them fit into the first cache.
@@ -13,34 +15,42 @@ const BLOCK: usize = 256;
 /// Angles beyond this are reduced by the platform's functions, which are slower and exact for all.
 const LARGEST_ANGLE: f64 = 1e6;
 
-/// A type that tensors hold, and the one that their formulas are computed in.
+/// A type that tensors hold, and the one that their formulas are computed in. Both slices are of the same length.
 pub(super) trait Stored: Copy {
     type Wide: Float;
-    fn widen(self) -> Self::Wide;
-    fn narrow(wide: Self::Wide) -> Self;
+    fn widen(from: &[Self], to: &mut [Self::Wide]);
+    fn narrow(from: &[Self::Wide], to: &mut [Self]);
 }
 
 macro_rules! stored {
-    ($stored:ty, $wide:ty, $widen:expr, $narrow:expr) => {
-        impl Stored for $stored {
+    ($($stored:ty, $wide:ty, $widen:expr, $narrow:expr;)*) => {
+        $(impl Stored for $stored {
             type Wide = $wide;
             #[inline(always)]
-            fn widen(self) -> $wide {
-                $widen(self)
+            fn widen(from: &[Self], to: &mut [$wide]) {
+                $widen(from, to);
             }
             #[inline(always)]
-            fn narrow(wide: $wide) -> Self {
-                $narrow(wide)
+            fn narrow(from: &[$wide], to: &mut [Self]) {
+                $narrow(from, to);
             }
-        }
+        })*
     };
 }
-stored!(f32, f32, |x| x, |x| x);
-stored!(f64, f64, |x| x, |x| x);
+
+fn copy<F: Float>(from: &[F], to: &mut [F]) {
+    to.copy_from_slice(from);
+}
+
+stored! {
+    f32, f32, copy, copy;
+    f64, f64, copy, copy;
+}
 #[cfg(feature = "flex")]
-stored!(half::f16, f32, half::f16::to_f32, half::f16::from_f32);
-#[cfg(feature = "flex")]
-stored!(half::bf16, f32, half::bf16::to_f32, half::bf16::from_f32);
+stored! {
+    half::f16, f32, host::widen, host::narrow;
+    half::bf16, f32, host::widen, host::narrow;
+}
 
 /// The registers of one thread.
 struct Registers<N>(Vec<Vec<N>>);
@@ -108,9 +118,8 @@ pub(super) fn map<S: Stored>(program: &Program, input: &[S], output: &mut [S]) {
     for begin in (0..input.len()).step_by(BLOCK) {
         let len = BLOCK.min(input.len() - begin);
         let block = begin..begin + len;
-        registers.0[0].iter_mut().zip(&input[block.clone()]).for_each(|(x, input)| *x = input.widen());
-        let results = registers.run(program, len);
-        output[block].iter_mut().zip(results).for_each(|(output, result)| *output = S::narrow(*result));
+        S::widen(&input[block.clone()], &mut registers.0[0][..len]);
+        S::narrow(registers.run(program, len), &mut output[block]);
     }
 }
 
@@ -120,9 +129,8 @@ pub(super) fn map<S: Stored>(program: &Program, input: &[S], output: &mut [S]) {
 pub(super) fn map_in_place<S: Stored>(program: &Program, elements: &mut [S]) {
     let mut registers = Registers::of(program);
     for block in elements.chunks_mut(BLOCK) {
-        registers.0[0].iter_mut().zip(&*block).for_each(|(x, element)| *x = element.widen());
-        let results = registers.run(program, block.len());
-        block.iter_mut().zip(results).for_each(|(element, result)| *element = S::narrow(*result));
+        S::widen(block, &mut registers.0[0][..block.len()]);
+        S::narrow(registers.run(program, block.len()), block);
     }
 }
 
@@ -135,10 +143,14 @@ pub(super) fn map_in_place<S: Stored>(program: &Program, elements: &mut [S]) {
 #[inline(always)]
 pub(super) fn multiply<S: Stored>(program: &Program, input: &[S], grad: &mut [S]) {
     let mut registers = Registers::of(program);
+    let mut wide = [S::Wide::ZERO; BLOCK];
     for (i, block) in grad.chunks_mut(BLOCK).enumerate() {
         let input = &input[i * BLOCK..][..block.len()];
-        registers.0[0].iter_mut().zip(input).for_each(|(x, input)| *x = input.widen());
-        let results = registers.run(program, block.len());
-        block.iter_mut().zip(results).for_each(|(grad, slope)| *grad = S::narrow(grad.widen() * *slope));
+        let wide = &mut wide[..block.len()];
+        S::widen(input, &mut registers.0[0][..block.len()]);
+        S::widen(block, wide);
+        let slopes = registers.run(program, block.len());
+        wide.iter_mut().zip(slopes).for_each(|(grad, slope)| *grad = *grad * *slope);
+        S::narrow(wide, block);
     }
 }

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod halves;
 #[cfg(feature = "ndarray")]
 pub(crate) mod ndarray;
 mod parts;
@@ -10,7 +12,9 @@ mod vectors;
 
 #[cfg(feature = "flex")]
 pub(crate) use flex::{by_dtype, dense, is_dense, tensor};
+#[cfg(feature = "flex")]
+pub(crate) use halves::{Half, Work, dispatch, narrow, widen};
 #[cfg(test)]
 pub(crate) use parts::STREAM_FROM;
 pub(crate) use parts::{BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, in_parts, stream};
-pub(crate) use vectors::arch;
+pub(crate) use vectors::{LANES, arch, fill};

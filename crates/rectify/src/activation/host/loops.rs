@@ -2,18 +2,14 @@
 
 use std::{mem::MaybeUninit, ops::Range};
 
-use bytemuck::Pod;
 use pulp::NullaryFnOnce;
 
 use crate::{
     activation::{Activation, Properties, Visitor},
-    host::arch,
+    host::{LANES, arch, fill},
     number::{Arithmetic, Near, Wide, all_within},
     relu::real::Real,
 };
-
-/// The kernels take whole multiples of this; what is left over is filled up, so that none works number by number.
-pub(super) const LANES: usize = 64;
 
 /// Writes φ(x) to `y`, and gives that back.
 ///
@@ -110,13 +106,6 @@ pub(super) fn value_and_slope(activation: Activation, x: &mut [f32], y: &mut [Ma
         x_rest.copy_from_slice(&filled[..x_rest.len()]);
         y_rest.copy_from_slice(&values[..y_rest.len()]);
     }
-}
-
-/// Fewer than [`LANES`] numbers, and zeros behind them.
-pub(super) fn fill<E: Pod>(numbers: &[E]) -> [E; LANES] {
-    let mut filled = [E::zeroed(); LANES];
-    filled[..numbers.len()].copy_from_slice(numbers);
-    filled
 }
 
 /// A loop over slices, for the vectors of the processor at hand. All of it is to be inlined, without closures around the

@@ -13,9 +13,9 @@ use bytemuck::Pod;
 use rayon::prelude::*;
 
 use super::{Activation, Properties, Visitor};
-use crate::host::{self, Way, finish_stream, fresh, in_parts};
 #[cfg(feature = "flex")]
-use halves::Half;
+use crate::host::Half;
+use crate::host::{self, Way, finish_stream, fresh, in_parts};
 use loops::slope_times_into;
 #[cfg(feature = "flex")]
 use loops::value_and_slope;
