@@ -54,8 +54,11 @@ impl Function for Mish {
 impl Properties for Mish {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
-    const WIDE_VALUE: bool = true;
-    const WIDE_SLOPE: bool = true;
+
+    #[inline(always)]
+    fn is_wide(self) -> [bool; 2] {
+        [true; 2]
+    }
 }
 
 /// [`Mish`] of each element.

@@ -46,13 +46,9 @@ pub(crate) trait Properties: Function {
     const CAN_BE_ZERO: bool = true;
     /// Whether f32 tensors are computed in [`Wide`](crate::number::Wide), for φ and for φ′: where f32 would lose more than
     /// two units in the last place.
-    const WIDE_VALUE: bool = false;
-    const WIDE_SLOPE: bool = false;
-
-    /// The same for these parameters.
     #[inline(always)]
     fn is_wide(self) -> [bool; 2] {
-        [Self::WIDE_VALUE, Self::WIDE_SLOPE]
+        [false; 2]
     }
 
     /// Up to which |x| [`Near`](crate::number::Near) has f32's bits of φ and of φ′; 0 where it is of no use.

@@ -192,8 +192,6 @@ impl<F: Properties> Properties for WithRule<F> {
     const FAMILY: Family = F::FAMILY;
     const SATURATES: Saturates = F::SATURATES;
     const CAN_BE_ZERO: bool = F::CAN_BE_ZERO;
-    const WIDE_VALUE: bool = F::WIDE_VALUE;
-    const WIDE_SLOPE: bool = F::WIDE_SLOPE;
 
     #[inline(always)]
     fn passed<N: Number>(self, grad: N) -> N {

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::Number;
+use crate::number::{Form, Number};
 
 /// x / (1 + |x|): like tanh, with tails that fade slowly.
 ///
@@ -29,14 +29,13 @@ impl Function for Softsign {
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
         let d = N::of(1.0) + x.abs();
-        N::of(1.0) / (d * d)
+        x.by_form(Form::SoftsignSlope, N::of(1.0) / (d * d))
     }
 }
 
 impl Properties for Softsign {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Both;
-    const WIDE_SLOPE: bool = true;
 }
 
 /// [`Softsign`] of each element.

@@ -19,6 +19,7 @@ mod near;
 #[cfg(feature = "cube")]
 mod normal;
 mod single;
+mod softsign;
 mod tanh_shrink;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod wide;
@@ -44,6 +45,7 @@ pub enum Form {
     GeluSlope,
     GeluTanh,
     GeluTanhSlope,
+    SoftsignSlope,
     TanhShrink,
     TanhShrinkSlope,
 }

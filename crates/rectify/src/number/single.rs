@@ -4,7 +4,7 @@
 //! subnormal results need it takes half the time, and where both apply their bits are the same.
 //! `tests/accuracy/coefficients.py` makes the coefficients.
 
-use super::{Float, Form, Near, Number, comparisons, gelu, gelu_tanh, logistic, tanh_shrink};
+use super::{Float, Form, Near, Number, comparisons, gelu, gelu_tanh, logistic, softsign, tanh_shrink};
 
 /// [`Number`] for f32 and for [`Near`].
 macro_rules! single {
@@ -70,6 +70,7 @@ macro_rules! single {
                     Form::GeluSlope => gelu::slope::<$near>(x),
                     Form::GeluTanh => gelu_tanh::value::<$near>(x),
                     Form::GeluTanhSlope => gelu_tanh::slope::<$near>(x),
+                    Form::SoftsignSlope => softsign::slope(x),
                     Form::TanhShrink => tanh_shrink::value::<$near>(x),
                     Form::TanhShrinkSlope => tanh_shrink::slope::<$near>(x),
                 };

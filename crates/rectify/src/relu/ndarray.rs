@@ -1,4 +1,4 @@
-//! The CPU kernels of the NdArray backend: element by element on its own arrays, whatever their strides.
+//! The CPU kernels of the NdArray backend, over its arrays in the order in which they lie in memory.
 
 use burn::backend::{NdArray, TensorMetadata, tensor::FloatTensor};
 use burn_ndarray::{NdArrayTensor, SharedArray};
@@ -8,6 +8,7 @@ use super::{
     gradient::GradientRule,
     real::{Apply, Real, df, f},
 };
+use crate::host::ndarray;
 
 impl ReluOps for NdArray {
     fn rectify_relu(x: FloatTensor<Self>, _rule: GradientRule) -> FloatTensor<Self> {
@@ -35,9 +36,8 @@ impl ReluOps for NdArray {
     }
 }
 
-fn forward<F: Real>(mut x: SharedArray<F>) -> SharedArray<F> {
-    x.mapv_inplace(f);
-    x
+fn forward<F: Real>(x: SharedArray<F>) -> SharedArray<F> {
+    ndarray::map(x, |x| x.iter_mut().for_each(|x| *x = f(*x)))
 }
 
 struct Pair<F> {
@@ -48,8 +48,9 @@ struct Pair<F> {
 impl<F: Real> Apply<F> for Pair<F> {
     type Output = SharedArray<F>;
 
-    fn apply(mut self, df: impl Fn(F, F) -> F + Sync) -> SharedArray<F> {
-        self.grad.zip_mut_with(&self.kept, |g, x| *g = df(*x, *g));
-        self.grad
+    fn apply(self, df: impl Fn(F, F) -> F + Sync) -> SharedArray<F> {
+        ndarray::zip(self.kept, self.grad, |kept, grad| {
+            kept.iter().zip(grad).for_each(|(x, g)| *g = df(*x, *g));
+        })
     }
 }
