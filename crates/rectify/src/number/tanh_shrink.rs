@@ -19,7 +19,7 @@ const NEAR_0: [f32; 8] = [
     3.333_333_4e-1,
 ];
 /// (tanh x / x)².
-const SLOPE_NEAR_0: [f32; 5] = [9.080_021e-2, -1.964_867_7e-1, 3.777_710_8e-1, -6.666_666_3e-1, 1.0];
+const SLOPE_NEAR_0: [f32; 5] = [9.080_021e-2, -1.964_867_7e-1, 3.777_710_8e-1, -6.666_666e-1, 1.0];
 
 #[inline(always)]
 pub(super) fn value<const NEAR: bool>(x: f32) -> f32 {

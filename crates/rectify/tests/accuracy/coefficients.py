@@ -101,6 +101,14 @@ for name, f in {
     show(f"gelu, f32, {name}", p, 9)
     worst(f"gelu, f32, {name}", lambda v: evaluate(p, v), f, low, high)
 
+for name, f, high, degree in [
+    ("(x - tanh x) / x^3", lambda z: (sqrt(z) - tanh(sqrt(z))) / z ** mpf("1.5"), mpf("0.81"), 7),
+    ("(tanh x / x)^2", lambda z: tanh(sqrt(z)) ** 2 / z, mpf(1) / 16, 4),
+]:
+    p = single_polynomial(f, mpf(10) ** -9, high, degree)
+    show(f"{name}, f32", p, 9)
+    worst(f"{name}, f32", lambda z: evaluate(p, z), f, mpf(10) ** -9, high)
+
 sigmoid = lambda x: 1 / (1 + exp(-x))
 functions = {
     "silu": (lambda x: x * sigmoid(x), -1.28),
