@@ -6,22 +6,21 @@ use serde::{Deserialize, Serialize};
 use super::{Family, Function, Properties, Saturates};
 use crate::number::{Form, Near, Number};
 
-/// Coefficients of (x − tanh x) / x³ in x², the last one first.
-const SERIES: [f64; 8] = [
-    -6_404_582.0 / 10_854_718_875.0,
-    929_569.0 / 638_512_875.0,
-    -21_844.0 / 6_081_075.0,
-    1_382.0 / 155_925.0,
-    -62.0 / 2_835.0,
-    17.0 / 315.0,
-    -2.0 / 15.0,
-    1.0 / 3.0,
+/// (x − tanh x) / x³ as a quotient of polynomials in x², to 2⁻⁵⁹ where |x| < [`NEAR_0`]; the last coefficients first.
+const ABOVE: [f64; 4] = [3.767_443_997_734_045e-6, 1.113_917_103_488_630_4e-3, 7.048_188_507_470_369e-2, 1.0];
+const BELOW: [f64; 5] = [
+    3.852_184_170_609_823e-6,
+    1.199_217_481_137_664_8e-3,
+    8.220_572_768_582_767e-2,
+    1.411_445_655_224_110_8,
+    3.0,
 ];
+const NEAR_0: f64 = 1.5;
 
 /// x − tanh x.
 ///
-/// φ′ = tanh² x. Smooth; NaN gives NaN, zeros keep their sign, φ(±∞) = ±∞. Near 0 it is x³ / 3, by its series: the
-/// difference would have no digits.
+/// φ′ = tanh² x. Smooth; NaN gives NaN, zeros keep their sign, φ(±∞) = ±∞. Near 0 it is x³ / 3, by a quotient of
+/// polynomials: the difference would have no digits.
 ///
 /// Keeps its input. Saturates nowhere: it is flat at 0.
 #[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -33,11 +32,8 @@ impl Function for TanhShrink {
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
         let z = x * x;
-        let mut p = N::of(SERIES[0]);
-        for coefficient in &SERIES[1..] {
-            p = p.times_plus(z, N::of(*coefficient));
-        }
-        let value = N::choose(x.abs().below(0.125), x * z * p, x - x.tanh());
+        let near = x * z * (polynomial(z, &ABOVE) / polynomial(z, &BELOW));
+        let value = N::choose(x.abs().below(NEAR_0), near, x - x.tanh());
         x.by_form(Form::TanhShrink, value)
     }
 
@@ -62,6 +58,11 @@ impl Properties for TanhShrink {
     fn together(self) -> bool {
         true
     }
+}
+
+#[inline(always)]
+fn polynomial<N: Number>(x: N, coefficients: &[f64]) -> N {
+    coefficients[1..].iter().fold(N::of(coefficients[0]), |value, coefficient| value.times_plus(x, N::of(*coefficient)))
 }
 
 /// [`TanhShrink`] of each element.

@@ -101,13 +101,19 @@ for name, f in {
     show(f"gelu, f32, {name}", p, 9)
     worst(f"gelu, f32, {name}", lambda v: evaluate(p, v), f, low, high)
 
+shrink = lambda z: (sqrt(z) - tanh(sqrt(z))) / z ** mpf("1.5")
 for name, f, high, degree in [
-    ("(x - tanh x) / x^3", lambda z: (sqrt(z) - tanh(sqrt(z))) / z ** mpf("1.5"), mpf("0.81"), 7),
+    ("(x - tanh x) / x^3", shrink, mpf("0.81"), 7),
     ("(tanh x / x)^2", lambda z: tanh(sqrt(z)) ** 2 / z, mpf(1) / 16, 4),
 ]:
     p = single_polynomial(f, mpf(10) ** -9, high, degree)
     show(f"{name}, f32", p, 9)
     worst(f"{name}, f32", lambda z: evaluate(p, z), f, mpf(10) ** -9, high)
+
+p, q = rational(shrink, mpf(10) ** -12, mpf("2.25"), 3, 4)
+show("(x - tanh x) / x^3, above", [c / p[0] for c in p])
+show("(x - tanh x) / x^3, below", [c / p[0] for c in q])
+worst("(x - tanh x) / x^3", lambda z: evaluate(p, z) / evaluate(q, z), shrink, mpf(10) ** -12, mpf("2.25"))
 
 sigmoid = lambda x: 1 / (1 + exp(-x))
 functions = {

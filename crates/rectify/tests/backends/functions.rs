@@ -120,8 +120,6 @@ fn most(activation: Activation, device: &Device, dtype: DType) -> f64 {
         // A multiple or a cube of x is rounded before it is an exponent, which in f64 may be −700 (see functions.md).
         Activation::GeluTanh(_) if dtype == DType::F64 => 2048.0,
         Activation::GeluTanh(_) | Activation::Celu(_) | Activation::Swish(_) | Activation::Softplus(_) => 256.0,
-        // x and tanh x cancel.
-        Activation::TanhShrink(_) => 512.0,
         // A quotient has two and a half of them in WGSL.
         _ => 12.0,
     }
