@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Form, Near, Number};
+use crate::number::{Form, Near, Number, polynomial};
 
 /// (x − tanh x) / x³ as a quotient of polynomials in x², to 2⁻⁵⁹ where |x| < [`NEAR_0`]; the last coefficients first.
 const ABOVE: [f64; 4] = [3.767_443_997_734_045e-6, 1.113_917_103_488_63e-3, 7.048_188_507_470_37e-2, 1.0];
@@ -32,7 +32,7 @@ impl Function for TanhShrink {
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
         let z = x * x;
-        let near = x * z * (polynomial(z, &ABOVE) / polynomial(z, &BELOW));
+        let near = x * z * (polynomial(z, ABOVE) / polynomial(z, BELOW));
         let value = N::choose(x.abs().below(NEAR_0), near, x - x.tanh());
         x.by_form(Form::TanhShrink, value)
     }
@@ -58,11 +58,6 @@ impl Properties for TanhShrink {
     fn together(self) -> bool {
         true
     }
-}
-
-#[inline(always)]
-fn polynomial<N: Number>(x: N, coefficients: &[f64]) -> N {
-    coefficients[1..].iter().fold(N::of(coefficients[0]), |value, coefficient| value.times_plus(x, N::of(*coefficient)))
 }
 
 /// [`TanhShrink`] of each element.

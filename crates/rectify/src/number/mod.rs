@@ -177,6 +177,16 @@ pub trait Number:
     }
 }
 
+/// A polynomial by Horner's rule, from the highest power's coefficient on.
+#[inline(always)]
+pub(crate) fn polynomial<T: Number, const N: usize>(x: T, coefficients: [f64; N]) -> T {
+    let mut sum = T::of(coefficients[0]);
+    for coefficient in &coefficients[1..] {
+        sum = sum.times_plus(x, T::of(*coefficient));
+    }
+    sum
+}
+
 /// What f32 tensors are computed in.
 pub(crate) trait Arithmetic: Number {
     fn from_f32(x: f32) -> Self;

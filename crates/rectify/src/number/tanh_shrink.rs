@@ -4,11 +4,12 @@
 use super::{
     Number,
     logistic::Squared,
+    polynomial,
     single::{power_of_two, reduced},
 };
 
 /// (x − tanh x) / x³ as a polynomial in x², the last coefficient first.
-const NEAR_0: [f32; 8] = [
+const NEAR_0: [f64; 8] = [
     -2.249_870_3e-4,
     1.170_896_7e-3,
     -3.502_497_7e-3,
@@ -19,7 +20,7 @@ const NEAR_0: [f32; 8] = [
     3.333_333_4e-1,
 ];
 /// (tanh x / x)².
-const SLOPE_NEAR_0: [f32; 5] = [9.080_021e-2, -1.964_867_7e-1, 3.777_710_8e-1, -6.666_666e-1, 1.0];
+const SLOPE_NEAR_0: [f64; 5] = [9.080_021e-2, -1.964_867_7e-1, 3.777_710_8e-1, -6.666_666e-1, 1.0];
 
 #[inline(always)]
 pub(super) fn value<const NEAR: bool>(x: f32) -> f32 {
@@ -57,13 +58,4 @@ fn quotient<const NEAR: bool>(x: f32) -> (f32, f32, Squared) {
     let one = 1.0 - unit;
     let top = unit.mul_add(-q, one);
     (top, unit.mul_add(-q, one - top), Squared::of::<NEAR>(q, None, n))
-}
-
-#[inline(always)]
-fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
-    let mut value = coefficients[0];
-    for coefficient in &coefficients[1..] {
-        value = value.mul_add(x, *coefficient);
-    }
-    value
 }

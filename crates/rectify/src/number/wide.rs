@@ -3,7 +3,7 @@
 //! Its functions are right to 2⁻³³, a thousandth of an f32's last place, over all f32 and some way beyond, and its range
 //! holds what would overflow or vanish on the way in f32. `tests/accuracy/coefficients.py` makes the coefficients.
 
-use super::{Arithmetic, Number, comparisons, operators};
+use super::{Arithmetic, Number, comparisons, operators, polynomial};
 
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(crate) struct Wide(f64);
@@ -57,8 +57,8 @@ impl Number for Wide {
     fn log1p(self) -> Self {
         let s = self.0 / (2.0 + self.0);
         let z = s * s;
-        let p = polynomial(
-            z,
+        let Self(p) = polynomial(
+            Self(z),
             [
                 8.904_143_097_896_165e-2,
                 6.076_680_915_027_026e-2,
@@ -119,7 +119,7 @@ impl Number for Wide {
         const NEAR: f64 = 1.0 / 32.0;
         let x = self.0 - root;
         let [a, b, c, d, e, f] = taylor;
-        let near = x * polynomial(x, [f, e, d, c, b, a]);
+        let near = x * polynomial(Self(x), [f, e, d, c, b, a]).0;
         Self(if x.abs() < NEAR { near } else { value.0 })
     }
 }
@@ -140,8 +140,8 @@ fn reduced(x: f64) -> (f64, f64) {
 /// eˣ − 1 for |x| ≤ ln 2 / 2.
 #[inline(always)]
 fn expm1_of_rest(x: f64) -> f64 {
-    let p = polynomial(
-        x,
+    let Wide(p) = polynomial(
+        Wide(x),
         [
             2.485_957_822_262_529_5e-5,
             1.989_927_395_864_936e-4,
@@ -153,14 +153,4 @@ fn expm1_of_rest(x: f64) -> f64 {
         ],
     );
     (p * x).mul_add(x, x)
-}
-
-/// By Horner's rule, from the highest power's coefficient on.
-#[inline(always)]
-fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
-    let mut sum = coefficients[0];
-    for coefficient in &coefficients[1..] {
-        sum = sum.mul_add(x, *coefficient);
-    }
-    sum
 }
