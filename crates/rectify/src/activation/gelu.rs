@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Near, Form, Number};
+use crate::number::{Form, Near, Number};
 
 /// Gaussian error linear unit: x Φ(x), with the normal distribution's probability Φ.
 ///

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Near, Form, Number};
+use crate::number::{Form, Near, Number};
 
 /// Where φ′ is 0, and its first coefficients about that.
 const ROOT: f64 = -0.752_461_422_071_016_3;

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Near, Form, Number};
+use crate::number::{Form, Near, Number};
 
 /// Where φ′ is 0, and its first coefficients about that.
 pub(super) const ROOT: f64 = -1.278_464_542_761_074;

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Function, Properties, Saturates, Silu};
 use super::silu::{ROOT, TAYLOR};
+use super::{Family, Function, Properties, Saturates, Silu};
 use crate::{number::Number, relu::ConfigError};
 
 /// x σ(β x) = x / (1 + e^(−β x)): x / 2 for β = 0, and ever nearer to ReLU as β grows. With β = 1 it is

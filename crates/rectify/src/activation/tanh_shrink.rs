@@ -8,13 +8,8 @@ use crate::number::{Form, Near, Number, polynomial};
 
 /// (x − tanh x) / x³ as a quotient of polynomials in x², to 2⁻⁵⁹ where |x| < [`NEAR_0`]; the last coefficients first.
 const ABOVE: [f64; 4] = [3.767_443_997_734_045e-6, 1.113_917_103_488_63e-3, 7.048_188_507_470_37e-2, 1.0];
-const BELOW: [f64; 5] = [
-    3.852_184_170_609_823e-6,
-    1.199_217_481_137_665e-3,
-    8.220_572_768_582_767e-2,
-    1.411_445_655_224_110_8,
-    3.0,
-];
+const BELOW: [f64; 5] =
+    [3.852_184_170_609_823e-6, 1.199_217_481_137_665e-3, 8.220_572_768_582_767e-2, 1.411_445_655_224_110_8, 3.0];
 const NEAR_0: f64 = 1.5;
 
 /// x − tanh x.
