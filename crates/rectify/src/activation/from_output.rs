@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Activation, Family, Function, Keeps, Properties, Saturates, Sigmoid, Tanh, Visitor};
-use crate::number::Number;
+use crate::number::{Number, pieces::Pieces};
 
 /// The function, with φ′ from the output.
 #[doc(hidden)]
@@ -69,6 +69,11 @@ impl<F: OfOutput> Properties for Kept<F> {
     const FAMILY: Family = F::FAMILY;
     const SATURATES: Saturates = F::SATURATES;
     const CAN_BE_ZERO: bool = F::CAN_BE_ZERO;
+
+    #[inline(always)]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        [self.0.pieces()[0], None]
+    }
 
     #[inline(always)]
     fn near(self) -> [f32; 2] {

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Form, Near, Number};
+use crate::number::{
+    Form, Number,
+    pieces::{self, Pieces},
+};
 
 /// Gaussian error linear unit: x Φ(x), with the normal distribution's probability Φ.
 ///
@@ -41,8 +44,8 @@ impl Properties for Gelu {
     const SATURATES: Saturates = Saturates::Below;
 
     #[inline(always)]
-    fn near(self) -> [f32; 2] {
-        [Near::GELU; 2]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        [Some(&pieces::GELU), Some(&pieces::GELU_SLOPE)]
     }
 
     #[inline(always)]

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Form, Near, Number};
+use crate::number::{
+    Form, Number,
+    pieces::{self, Pieces},
+};
 
 /// Where φ′ is 0, and its first coefficients about that.
 const ROOT: f64 = -0.752_461_422_071_016_3;
@@ -59,8 +62,8 @@ impl Properties for GeluTanh {
     const SATURATES: Saturates = Saturates::Below;
 
     #[inline(always)]
-    fn near(self) -> [f32; 2] {
-        [Near::GELU_TANH; 2]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        [Some(&pieces::GELU_TANH), Some(&pieces::GELU_TANH_SLOPE)]
     }
 }
 

@@ -25,7 +25,7 @@ use burn::{backend::Dispatch, tensor::Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    number::Number,
+    number::{Number, pieces::Pieces},
     operands::{Operands, constant, float},
     relu::ConfigError,
 };
@@ -55,6 +55,12 @@ pub(crate) trait Properties: Function {
     #[inline(always)]
     fn near(self) -> [f32; 2] {
         [0.0; 2]
+    }
+
+    /// What φ and φ′ of f32 are near to 0, on a CPU, where that takes less time than their formulas.
+    #[inline(always)]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        [None; 2]
     }
 
     /// Whether φ and φ′ of an f32 tensor take less time together than one after the other.

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Form, Near, Number};
+use crate::number::{
+    Form, Near, Number,
+    pieces::{self, Pieces},
+};
 
 /// Where φ′ is 0, and its first coefficients about that.
 pub(super) const ROOT: f64 = -1.278_464_542_761_074;
@@ -53,8 +56,13 @@ impl Properties for Silu {
     const SATURATES: Saturates = Saturates::Below;
 
     #[inline(always)]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        [None, Some(&pieces::SILU_SLOPE)]
+    }
+
+    #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [Near::SIGMOID; 2]
+        [Near::SIGMOID, 0.0]
     }
 }
 

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::silu::{ROOT, TAYLOR};
 use super::{Family, Function, Properties, Saturates, Silu};
-use crate::{number::Number, relu::ConfigError};
+use crate::{
+    number::{Number, pieces::Pieces},
+    relu::ConfigError,
+};
 
 /// x σ(β x) = x / (1 + e^(−β x)): x / 2 for β = 0, and ever nearer to ReLU as β grows. With β = 1 it is
 /// [`Silu`](super::Silu). β does not learn here.
@@ -59,6 +62,11 @@ impl Properties for Swish {
     #[inline(always)]
     fn is_wide(self) -> [bool; 2] {
         [self.beta != 1.0; 2]
+    }
+
+    #[inline(always)]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        if self.beta == 1.0 { Silu.pieces() } else { [None; 2] }
     }
 
     #[inline(always)]

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Near, Number};
+use crate::number::{
+    Near, Number,
+    pieces::{self, Pieces},
+};
 
 /// The hyperbolic tangent.
 ///
@@ -37,8 +40,13 @@ impl Properties for Tanh {
     const SATURATES: Saturates = Saturates::Both;
 
     #[inline(always)]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        [Some(&pieces::TANH), None]
+    }
+
+    #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [Near::TANH, 0.5 * Near::SIGMOID]
+        [0.0, 0.5 * Near::SIGMOID]
     }
 }
 

@@ -4,7 +4,11 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Form, Near, Number, polynomial};
+use crate::number::{
+    Form, Number,
+    pieces::{self, Pieces},
+    polynomial,
+};
 
 /// (x − tanh x) / x³ as a quotient of polynomials in x², to 2⁻⁵⁹ where |x| < [`NEAR_0`]; the last coefficients first.
 const ABOVE: [f64; 4] = [3.767_443_997_734_045e-6, 1.113_917_103_488_63e-3, 7.048_188_507_470_37e-2, 1.0];
@@ -43,10 +47,9 @@ impl Properties for TanhShrink {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Nowhere;
 
-    /// As far as that of tanh's derivative.
     #[inline(always)]
-    fn near(self) -> [f32; 2] {
-        [0.5 * Near::SIGMOID; 2]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        [Some(&pieces::TANH_SHRINK), Some(&pieces::TANH_SHRINK_SLOPE)]
     }
 
     #[inline(always)]

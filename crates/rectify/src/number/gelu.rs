@@ -41,27 +41,27 @@ const K: [f32; 10] = [
 
 /// x Φ(x).
 #[inline(always)]
-pub(super) fn value<const NEAR: bool>(x: f32) -> f32 {
-    let Parts { z, v, v_lost, centred, bell } = Parts::of::<NEAR>(x);
+pub(super) fn value(x: f32) -> f32 {
+    let Parts { z, v, v_lost, centred, bell } = Parts::of(x);
     let (s, s_lost) = polynomial(centred, S);
     let tail = v * s;
     let tail_lost = v.mul_add(s_lost, v_lost.mul_add(s, v.mul_add(s, -tail)));
     let product = z * tail;
-    let left = bell.times::<NEAR>(product, z.mul_add(tail_lost, z.mul_add(tail, -product)));
+    let left = bell.times(product, z.mul_add(tail_lost, z.mul_add(tail, -product)));
     if x < 0.0 { -left } else { x - left }
 }
 
 /// Φ(x) + x Φ′(x).
 #[inline(always)]
-pub(super) fn slope<const NEAR: bool>(x: f32) -> f32 {
-    let Parts { z, centred, bell, .. } = Parts::of::<NEAR>(x);
+pub(super) fn slope(x: f32) -> f32 {
+    let Parts { z, centred, bell, .. } = Parts::of(x);
     let (k, k_lost) = polynomial(centred, K);
     let first = ZERO[0] - z;
     let distance = first + ZERO[1];
     let distance_lost = ZERO[1] - (distance - first);
     let product = distance * k;
     let product_lost = distance_lost.mul_add(k, distance.mul_add(k_lost, distance.mul_add(k, -product)));
-    let left = bell.times::<NEAR>(product, product_lost);
+    let left = bell.times(product, product_lost);
     if x < 0.0 { left } else { 1.0 - left }
 }
 
@@ -76,12 +76,11 @@ struct Parts {
 }
 
 impl Parts {
-    /// `NEAR` for |x| ≤ 13.
     #[inline(always)]
-    fn of<const NEAR: bool>(x: f32) -> Self {
+    fn of(x: f32) -> Self {
         let z = f32::abs(x);
         // Nothing is left of the bell further out.
-        let z = if NEAR { z } else { z.at_most(17.0) };
+        let z = z.at_most(17.0);
         let sum = z + 4.0;
         let (large, small) = if z > 4.0 { (z, 4.0) } else { (4.0, z) };
         let v = 1.0 / sum;
@@ -109,9 +108,9 @@ impl Bell {
 
     /// The bell times a number and what it lost.
     #[inline(always)]
-    fn times<const NEAR: bool>(&self, x: f32, x_lost: f32) -> f32 {
+    fn times(&self, x: f32, x_lost: f32) -> f32 {
         let lost = x.mul_add(self.lost, x_lost);
-        scaled::<NEAR>(x + self.q.mul_add(x, self.q.mul_add(lost, lost)), self.n)
+        scaled::<false>(x + self.q.mul_add(x, self.q.mul_add(lost, lost)), self.n)
     }
 }
 

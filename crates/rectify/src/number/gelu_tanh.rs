@@ -20,25 +20,23 @@ const fn in_two(x: f64) -> [f32; 2] {
     [high, (x - high as f64) as f32]
 }
 
-/// `NEAR` for |x| ≤ 4.8.
 #[inline(always)]
-pub(super) fn value<const NEAR: bool>(x: f32) -> f32 {
+pub(super) fn value(x: f32) -> f32 {
     // Further to the left nothing is left of it; beyond 10 σ is 1 to rounding.
-    let inner = if NEAR { x } else { x.at_least(-12.0).at_most(12.0) };
+    let inner = x.at_least(-12.0).at_most(12.0);
     let (u, u_lost) = times_even(inner, B);
     let (q, lost, n) = reduced_in_two(-u, -u_lost);
-    let value = over_one_plus_power::<NEAR>(inner, q + q.mul_add(lost, lost), n);
-    if !NEAR && x > 10.0 { x } else { value }
+    let value = over_one_plus_power::<false>(inner, q + q.mul_add(lost, lost), n);
+    if x > 10.0 { x } else { value }
 }
 
-/// `NEAR` for |x| ≤ 4.8.
 #[inline(always)]
-pub(super) fn slope<const NEAR: bool>(x: f32) -> f32 {
-    let z = f32::abs(if NEAR { x } else { x.at_least(-12.0).at_most(12.0) });
+pub(super) fn slope(x: f32) -> f32 {
+    let z = f32::abs(x.at_least(-12.0).at_most(12.0));
     let (u, u_lost) = times_even(z, B);
     let (size, size_lost) = times_even(z, B_OF_SLOPE);
     let (q, lost, n) = reduced_in_two(-u, -u_lost);
-    gated_slope::<NEAR>(x, [size, size_lost], q, Some(q.mul_add(lost, lost)), n)
+    gated_slope(x, [size, size_lost], q, Some(q.mul_add(lost, lost)), n)
 }
 
 /// x (a + c x²), and what that lost.

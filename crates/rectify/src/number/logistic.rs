@@ -96,24 +96,18 @@ pub(super) fn sigmoid_slope_times<const NEAR: bool>(x: f32, factor: f32) -> f32 
 
 /// The derivative of x σ(x).
 #[inline(always)]
-pub(super) fn silu_slope<const NEAR: bool>(x: f32) -> f32 {
+pub(super) fn silu_slope(x: f32) -> f32 {
     // Further out it is 0 or 1 to rounding.
-    let size = f32::abs(if NEAR { x } else { x.at_least(-150.0).at_most(150.0) });
+    let size = f32::abs(x.at_least(-150.0).at_most(150.0));
     let (q, n) = reduced(-size);
-    gated_slope::<NEAR>(x, [size, 0.0], q, None, n)
+    gated_slope(x, [size, 0.0], q, None, n)
 }
 
 /// The derivative of x σ(u(x)) with an odd u, by t = e^(−|u|) = 2ⁿ (1 + q) and size = x u′: t (1 + t − size) / (1 + t)² on
 /// the left, and what that leaves of 1 on the right.
 #[inline(always)]
-pub(super) fn gated_slope<const NEAR: bool>(
-    x: f32,
-    [size, size_lost]: [f32; 2],
-    q: f32,
-    q_lost: Option<f32>,
-    n: i32,
-) -> f32 {
-    let Squared { unit, one, square, square_lost, .. } = Squared::of::<NEAR>(q, q_lost, n);
+pub(super) fn gated_slope(x: f32, [size, size_lost]: [f32; 2], q: f32, q_lost: Option<f32>, n: i32) -> f32 {
+    let Squared { unit, one, square, square_lost, .. } = Squared::of::<false>(q, q_lost, n);
     // one − size, which is exact near the zero, and from 2 on what it lost.
     let rest = one - size;
     let rest_lost = (one - (rest + size)) - size_lost;
@@ -125,7 +119,7 @@ pub(super) fn gated_slope<const NEAR: bool>(
     let product_lost = q.mul_add(sum, sum - product) + q.mul_add(sum_lost, sum_lost);
     let product_lost = q_lost.map_or(product_lost, |q_lost| q_lost.mul_add(sum, product_lost));
     let mantissa = product.mul_add(square, product.mul_add(square_lost, product_lost * square));
-    let left = scaled::<NEAR>(mantissa, n);
+    let left = scaled::<false>(mantissa, n);
     if x < 0.0 { left } else { 1.0 - left }
 }
 

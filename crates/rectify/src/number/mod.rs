@@ -18,6 +18,7 @@ mod logistic;
 mod near;
 #[cfg(feature = "cube")]
 mod normal;
+pub(crate) mod pieces;
 mod single;
 mod softsign;
 mod tanh_shrink;

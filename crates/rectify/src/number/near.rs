@@ -16,8 +16,6 @@ impl Near {
     /// Of its derivative and of SiLU, too.
     pub(crate) const SIGMOID: f32 = 16.0;
     pub(crate) const SOFTPLUS: f32 = 40.0;
-    pub(crate) const GELU: f32 = 13.0;
-    pub(crate) const GELU_TANH: f32 = 4.8;
 }
 
 /// Whether no |x| is larger; NaN is.

@@ -65,14 +65,14 @@ macro_rules! single {
                 let x = self.into();
                 let value = match form {
                     Form::Silu => logistic::silu::<$near>(x),
-                    Form::SiluSlope => logistic::silu_slope::<$near>(x),
-                    Form::Gelu => gelu::value::<$near>(x),
-                    Form::GeluSlope => gelu::slope::<$near>(x),
-                    Form::GeluTanh => gelu_tanh::value::<$near>(x),
-                    Form::GeluTanhSlope => gelu_tanh::slope::<$near>(x),
+                    Form::SiluSlope => logistic::silu_slope(x),
+                    Form::Gelu => gelu::value(x),
+                    Form::GeluSlope => gelu::slope(x),
+                    Form::GeluTanh => gelu_tanh::value(x),
+                    Form::GeluTanhSlope => gelu_tanh::slope(x),
                     Form::SoftsignSlope => softsign::slope(x),
-                    Form::TanhShrink => tanh_shrink::value::<$near>(x),
-                    Form::TanhShrinkSlope => tanh_shrink::slope::<$near>(x),
+                    Form::TanhShrink => tanh_shrink::value(x),
+                    Form::TanhShrinkSlope => tanh_shrink::slope(x),
                 };
                 value.into()
             }

@@ -23,9 +23,9 @@ const NEAR_0: [f64; 8] = [
 const SLOPE_NEAR_0: [f64; 5] = [9.080_021e-2, -1.964_867_7e-1, 3.777_710_8e-1, -6.666_666e-1, 1.0];
 
 #[inline(always)]
-pub(super) fn value<const NEAR: bool>(x: f32) -> f32 {
+pub(super) fn value(x: f32) -> f32 {
     let size = f32::abs(x);
-    let (top, top_lost, Squared { inverse, lost, .. }) = quotient::<NEAR>(size);
+    let (top, top_lost, Squared { inverse, lost, .. }) = quotient(size);
     let tanh = top * inverse;
     let tanh_lost = top.mul_add(inverse, -tanh) + inverse * top.mul_add(lost, top_lost);
     let far = (size - tanh) - tanh_lost;
@@ -39,8 +39,8 @@ pub(super) fn value<const NEAR: bool>(x: f32) -> f32 {
 
 /// tanh² x.
 #[inline(always)]
-pub(super) fn slope<const NEAR: bool>(x: f32) -> f32 {
-    let (top, top_lost, Squared { square, square_lost, .. }) = quotient::<NEAR>(f32::abs(x));
+pub(super) fn slope(x: f32) -> f32 {
+    let (top, top_lost, Squared { square, square_lost, .. }) = quotient(f32::abs(x));
     let product = top * square;
     let product_lost = top.mul_add(square, -product) + top.mul_add(square_lost, top_lost * square);
     let far = product.mul_add(top, product_lost.mul_add(top, product * top_lost));
@@ -48,14 +48,14 @@ pub(super) fn slope<const NEAR: bool>(x: f32) -> f32 {
     if f32::abs(x) < 0.25 { near } else { far }
 }
 
-/// 1 − t, what that lost, and 1 / (1 + t)² for x ≥ 0; `NEAR` for x ≤ 8.
+/// 1 − t, what that lost, and 1 / (1 + t)² for x ≥ 0.
 #[inline(always)]
-fn quotient<const NEAR: bool>(x: f32) -> (f32, f32, Squared) {
+fn quotient(x: f32) -> (f32, f32, Squared) {
     let argument = -2.0 * x;
     // Further out nothing is left of t.
-    let (q, n) = reduced(if NEAR { argument } else { argument.at_least(-40.0) });
+    let (q, n) = reduced(argument.at_least(-40.0));
     let unit = power_of_two(n);
     let one = 1.0 - unit;
     let top = unit.mul_add(-q, one);
-    (top, unit.mul_add(-q, one - top), Squared::of::<NEAR>(q, None, n))
+    (top, unit.mul_add(-q, one - top), Squared::of::<false>(q, None, n))
 }

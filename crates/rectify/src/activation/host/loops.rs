@@ -117,6 +117,8 @@ pub(super) trait Loop {
     fn x(&self) -> &[f32];
     /// Over a range of the slices. What is written in an element's place is joined with `zero`, see [`Real::hidden_zero`].
     fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, zero: f32);
+    /// Over a range of the slices, from φ and φ′ as far as it computes them.
+    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, values: &[f32; LANES], slopes: &[f32; LANES]);
 }
 
 fn run(activation: Activation, slices: impl Loop) {
@@ -150,9 +152,23 @@ impl<F: Properties, L: Loop> NullaryFnOnce for Kernel<F, L> {
 pub(super) fn compute<F: Properties, L: Loop>(function: F, slices: &mut L, zero: f32) {
     let len = slices.x().len();
     let ([value, slope], [wide_value, wide_slope]) = (L::COMPUTES, function.is_wide());
+    let pieces = function.pieces();
     let [near_value, near_slope] = function.near();
     let near = (if value { near_value } else { f32::MAX }).min(if slope { near_slope } else { f32::MAX });
-    if (value && wide_value) || (slope && wide_slope) {
+    if (value && pieces[0].is_some()) || (slope && pieces[1].is_some()) {
+        let (mut values, mut slopes) = ([0.0; LANES], [0.0; LANES]);
+        for start in (0..len).step_by(LANES) {
+            let range = start..start + LANES;
+            let x = block(&slices.x()[range.clone()]);
+            if value {
+                numbers::<F, false>(function, x, &mut values);
+            }
+            if slope {
+                numbers::<F, true>(function, x, &mut slopes);
+            }
+            slices.put(function, range, &values, &slopes);
+        }
+    } else if (value && wide_value) || (slope && wide_slope) {
         slices.run::<Wide, F>(function, 0..len, zero);
     } else if near > 0.0 {
         for start in (0..len).step_by(LANES) {
@@ -165,6 +181,27 @@ pub(super) fn compute<F: Properties, L: Loop>(function: F, slices: &mut L, zero:
         }
     } else {
         slices.run::<f32, F>(function, 0..len, zero);
+    }
+}
+
+#[inline(always)]
+fn block(x: &[f32]) -> &[f32; LANES] {
+    x.first_chunk().expect("loops are over whole blocks")
+}
+
+/// φ, or φ′, by its pieces, and by its formula where they do not hold.
+#[inline(always)]
+fn numbers<F: Properties, const SLOPE: bool>(function: F, x: &[f32; LANES], numbers: &mut [f32; LANES]) {
+    let pieces = function.pieces()[usize::from(SLOPE)];
+    if let Some(pieces) = pieces {
+        pieces.of(x, numbers);
+    }
+    let bound = pieces.map_or(-1.0, |pieces| pieces.bound);
+    if !all_within(x, bound) {
+        for (x, y) in x.iter().zip(numbers) {
+            let further = if SLOPE { function.slope(*x) } else { function.value(*x) };
+            *y = if x.abs() <= bound { *y } else { further };
+        }
     }
 }
 
@@ -187,6 +224,11 @@ impl Loop for Value<'_> {
             y.write(function.value(N::from_f32(*x)).to_f32());
         }
     }
+
+    #[inline(always)]
+    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32; LANES], _slopes: &[f32; LANES]) {
+        self.y[range].write_copy_of_slice(values);
+    }
 }
 
 pub(super) struct ValueInPlace<'a> {
@@ -206,6 +248,11 @@ impl Loop for ValueInPlace<'_> {
         for x in &mut self.x[range] {
             *x = function.value(N::from_f32(*x)).to_f32().or(zero);
         }
+    }
+
+    #[inline(always)]
+    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32; LANES], _slopes: &[f32; LANES]) {
+        self.x[range].copy_from_slice(values);
     }
 }
 
@@ -228,6 +275,11 @@ impl Loop for Slope<'_> {
             *g = (function.passed(*g) * function.slope(N::from_f32(*x)).to_f32()).or(zero);
         }
     }
+
+    #[inline(always)]
+    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, _values: &[f32; LANES], slopes: &[f32; LANES]) {
+        self.grad[range].iter_mut().zip(slopes).for_each(|(g, slope)| *g = function.passed(*g) * slope);
+    }
 }
 
 struct SlopeInto<'a> {
@@ -249,6 +301,13 @@ impl Loop for SlopeInto<'_> {
         let of = self.kept[range.clone()].iter().zip(&self.grad[range.clone()]);
         for ((x, g), output) in of.zip(&mut self.output[range]) {
             output.write(function.passed(*g) * function.slope(N::from_f32(*x)).to_f32());
+        }
+    }
+
+    #[inline(always)]
+    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, _values: &[f32; LANES], slopes: &[f32; LANES]) {
+        for ((g, slope), output) in self.grad[range.clone()].iter().zip(slopes).zip(&mut self.output[range]) {
+            output.write(function.passed(*g) * slope);
         }
     }
 }
@@ -274,5 +333,11 @@ impl Loop for ValueAndSlope<'_> {
             y.write(function.value(number).to_f32());
             *x = function.slope(number).to_f32().or(zero);
         }
+    }
+
+    #[inline(always)]
+    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32; LANES], slopes: &[f32; LANES]) {
+        self.y[range.clone()].write_copy_of_slice(values);
+        self.x[range].copy_from_slice(slopes);
     }
 }

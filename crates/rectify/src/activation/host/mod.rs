@@ -4,6 +4,7 @@
 #[cfg(feature = "flex")]
 mod halves;
 mod loops;
+mod pieces;
 
 use std::mem::MaybeUninit;
 
@@ -249,7 +250,8 @@ mod tests {
         impl Visitor for Bounds {
             type Output = [f32; 2];
             fn visit<F: Properties>(self, function: F) -> [f32; 2] {
-                function.near()
+                let (near, pieces) = (function.near(), function.pieces());
+                std::array::from_fn(|i| pieces[i].map_or(near[i], |pieces| pieces.bound))
             }
         }
         let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
