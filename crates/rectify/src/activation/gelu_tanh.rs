@@ -9,15 +9,25 @@ use crate::number::{
     pieces::{self, Pieces},
 };
 
-/// Where φ′ is 0, and its first coefficients about that.
-const ROOT: f64 = -0.752_461_422_071_016_3;
-const TAYLOR: [f64; 6] = [
+/// Where φ′ is 0, as the sum of two, and its coefficients about that.
+const ROOT: [f64; 2] = [-0.752_461_422_071_016_3, 3.435_821_831_435_522_5e-17];
+const TAYLOR: [f64; 16] = [
     0.430_400_091_024_858_5,
-    0.387_518_446_135_789,
-    -0.015_782_853_521_848_03,
+    0.387_518_446_135_788_95,
+    -0.015_782_853_521_848_023,
     -0.113_944_483_080_958_99,
-    -0.016_619_328_343_052_563,
-    0.019_682_309_459_833_117,
+    -0.016_619_328_343_052_565,
+    0.019_682_309_459_833_118,
+    0.005_261_059_254_921_913,
+    -0.002_422_731_845_875_097,
+    -0.000_927_442_023_020_545_2,
+    0.000_263_927_640_526_810_4,
+    0.000_124_252_278_026_397_87,
+    -3.495_617_169_443_609e-5,
+    -1.595_089_687_164_511e-5,
+    5.918_611_710_893_999e-6,
+    2.433_551_634_429_955e-6,
+    -9.898_647_747_433_656e-7,
 ];
 /// √(8/π), and the cubic term's factor.
 pub(crate) const TANH_SCALE: f64 = 1.595_769_121_605_731;
@@ -53,7 +63,7 @@ impl Function for GeluTanh {
         let sigmoid = argument(inner).sigmoid();
         let argument_slope = N::of(TANH_SCALE) + N::of(3.0 * TANH_SCALE * TANH_CUBIC) * inner * inner;
         let slope = sigmoid * (N::of(1.0) + inner * (N::of(1.0) - sigmoid) * argument_slope);
-        x.near_root(ROOT, TAYLOR, x.by_form(Form::GeluTanhSlope, slope))
+        x.near_root(ROOT, &TAYLOR, x.by_form(Form::GeluTanhSlope, slope))
     }
 }
 

@@ -6,15 +6,25 @@ use serde::{Deserialize, Serialize};
 use super::{Family, Function, Properties, Saturates};
 use crate::number::Number;
 
-/// Where φ′ is 0, and its first coefficients about that.
-const ROOT: f64 = -1.192_431_214_515_495_2;
-const TAYLOR: [f64; 6] = [
+/// Where φ′ is 0, as the sum of two, and its coefficients about that.
+const ROOT: [f64; 2] = [-1.192_431_214_515_495_2, -4.848_482_984_803_104_4e-17];
+const TAYLOR: [f64; 16] = [
     0.266_947_914_049_534_5,
-    0.204_731_264_080_105_9,
+    0.204_731_264_080_105_86,
     0.041_907_821_043_609_87,
-    -0.020_271_822_716_684_246,
+    -0.020_271_822_716_684_245,
     -0.015_821_126_561_733_38,
-    -0.003_360_684_927_023_268_7,
+    -0.003_360_684_927_023_268_5,
+    0.001_092_405_540_944_585_4,
+    0.000_989_818_102_128_919_6,
+    0.000_254_129_363_861_910_73,
+    -4.196_149_603_169_612_6e-5,
+    -5.582_891_567_360_688e-5,
+    -1.729_927_081_030_44e-5,
+    9.427_361_327_376_651e-7,
+    2.908_819_936_491_222_3e-6,
+    1.071_676_702_702_074e-6,
+    2.687_941_785_555_772_8e-8,
 ];
 
 /// x tanh(softplus(x)) = x n / (n + 2) with n = eˣ (eˣ + 2).
@@ -47,7 +57,7 @@ impl Function for Mish {
         let n = e * (e + N::of(2.0));
         let share = N::of(1.0) / (n + N::of(2.0));
         let slope = share * (n + N::of(4.0) * x * e * (N::of(1.0) + e) * share);
-        x.near_root(ROOT, TAYLOR, slope)
+        x.near_root(ROOT, &TAYLOR, slope)
     }
 }
 

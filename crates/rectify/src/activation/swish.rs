@@ -50,7 +50,7 @@ impl Function for Swish {
         }
         let z = (x * N::of(self.beta)).at_least(-800.0).at_most(800.0);
         let sigmoid = z.sigmoid();
-        z.near_root(ROOT, TAYLOR, sigmoid * (N::of(1.0) + z * (N::of(1.0) - sigmoid)))
+        z.near_root(ROOT, &TAYLOR, sigmoid * (N::of(1.0) + z * (N::of(1.0) - sigmoid)))
     }
 }
 

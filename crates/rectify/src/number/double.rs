@@ -48,6 +48,14 @@ impl Number for f64 {
         (probability, DENSITY_AT_0 * bell)
     }
 
+    /// Further out its own terms lose little.
+    #[inline(always)]
+    fn near_root(self, root: [f64; 2], taylor: &[f64; 16], value: Self) -> Self {
+        let x = (self - root[0]) - root[1];
+        let near = x * taylor.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient);
+        if f64::abs(x) < 0.25 { near } else { value }
+    }
+
     #[inline(always)]
     fn sqrt(self) -> Self {
         f64::sqrt(self)

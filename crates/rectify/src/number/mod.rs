@@ -130,11 +130,11 @@ pub trait Number:
         value
     }
 
-    /// `value`, a function of x with a zero at `root`, by its first Taylor coefficients there where its own terms cancel:
-    /// for arithmetic whose digits are few.
+    /// `value`, a function of x with a zero at the sum of `root`, by its Taylor coefficients there, from the first power's on,
+    /// where its own terms cancel.
     #[doc(hidden)]
     #[inline(always)]
-    fn near_root(self, _root: f64, _taylor: [f64; 6], value: Self) -> Self {
+    fn near_root(self, _root: [f64; 2], _taylor: &[f64; 16], value: Self) -> Self {
         value
     }
 

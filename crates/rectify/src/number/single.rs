@@ -77,7 +77,7 @@ macro_rules! single {
                 value.into()
             }
             #[inline(always)]
-            fn near_root(self, root: f64, taylor: [f64; 6], value: Self) -> Self {
+            fn near_root(self, root: [f64; 2], taylor: &[f64; 16], value: Self) -> Self {
                 near_root(self.into(), root, taylor, value.into()).into()
             }
             #[inline(always)]
@@ -155,7 +155,7 @@ fn normal(x: f32) -> (f32, f32) {
 
 /// Near a simple zero at `root` the Taylor series is right to 2⁻³¹, and the value beyond has lost few digits.
 #[inline(always)]
-fn near_root(x: f32, root: f64, taylor: [f64; 6], value: f32) -> f32 {
+fn near_root(x: f32, [root, _]: [f64; 2], taylor: &[f64; 16], value: f32) -> f32 {
     let high = root as f32;
     let x = (x - high) - (root - f64::from(high)) as f32;
     let first = taylor[0] as f32;

@@ -114,11 +114,11 @@ impl Number for Wide {
     }
 
     #[inline(always)]
-    fn near_root(self, root: f64, taylor: [f64; 6], value: Self) -> Self {
+    fn near_root(self, [root, _]: [f64; 2], taylor: &[f64; 16], value: Self) -> Self {
         // Here the Taylor series is right to 2⁻³¹; without, terms that cancel leave as much.
         const NEAR: f64 = 1.0 / 32.0;
         let x = self.0 - root;
-        let [a, b, c, d, e, f] = taylor;
+        let [a, b, c, d, e, f, ..] = *taylor;
         let near = x * polynomial(Self(x), [f, e, d, c, b, a]).0;
         Self(if x.abs() < NEAR { near } else { value.0 })
     }

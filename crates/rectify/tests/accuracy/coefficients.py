@@ -6,7 +6,7 @@
 
 import struct
 
-from mpmath import atanh, cos, diff, erfc, exp, findroot, linspace, log, lu_solve, matrix, mp, mpf, ncdf, pi, sqrt, tanh
+from mpmath import atanh, cos, diff, erfc, exp, findroot, linspace, log, lu_solve, matrix, mp, mpf, ncdf, pi, sqrt, tanh, taylor
 
 mp.dps = 50
 
@@ -119,12 +119,12 @@ sigmoid = lambda x: 1 / (1 + exp(-x))
 functions = {
     "silu": (lambda x: x * sigmoid(x), -1.28),
     "gelu": (lambda x: x * ncdf(x), -0.75),
-    "gelu_tanh": (lambda x: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + mpf("0.044715") * x**3))), -0.75),
+    "gelu_tanh": (lambda x: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + mpf(0.044715) * x**3))), -0.75),
     "mish": (lambda x: x * tanh(log(1 + exp(x))), -1.19),
 }
 for name, (f, guess) in functions.items():
-    slope = lambda x: diff(f, x)
-    root = findroot(slope, mpf(guess))
-    taylor = [diff(f, root, n + 2) / mp.factorial(n + 1) for n in range(6)]
-    show(f"{name}: root of the slope", [root], 20)
-    show(f"{name}: slope / (x - root)", taylor)
+    root = findroot(lambda x: diff(f, x), mpf(guess))
+    high = mpf(float(root))
+    show(f"{name}: root of the slope, in two", [high, root - high], 20)
+    coefficients = taylor(f, root, 17)
+    show(f"{name}: slope / (x - root)", [(n + 2) * coefficients[n + 2] for n in range(16)])

@@ -47,12 +47,12 @@ def silu_slope(x):
 
 
 # How the function is made of its pieces, these as functions of z, their first term at 0 (power and factor) or a guess of
-# their zero, from where on the general form is taken, the degree, and how pieces are laid out: 2^bits in each octave from
+# their zero, where they end, the degree, and how pieces are laid out: 2^bits in each octave from
 # `edge` on, in falling order where that is negative, the first without a part of it.
 FUNCTIONS = {
     "TANH": ("Odd", tanh, (1, 1), None, 9.02, 7, (1, 1.5, 0)),
-    "TANH_SHRINK": ("Cube", lambda z: (z - tanh(z)) / z**3, None, None, 9.02, 8, (1, 1.5, 0)),
-    "TANH_SHRINK_SLOPE": ("Square", lambda z: (tanh(z) / z) ** 2, None, None, 9.02, 8, (1, 1.5, 0)),
+    "TANH_SHRINK": ("Cube", lambda z: (z - tanh(z)) / z**3, None, None, 5, 6, (2, 1.5, 0.3)),
+    "TANH_SHRINK_SLOPE": ("Square", lambda z: (tanh(z) / z) ** 2, None, None, 5, 7, (2, 1.5, 0.3)),
     "GELU": ("Gate", lambda z: z * q(z), (1, mpf(1) / 2), None, 4.5, 8, (3, -1.625, 0.3)),
     "GELU_SLOPE": ("GateSlope", lambda z: q(z) - z * density(z), None, 0.75, 4.5, 8, (3, -1.75, 0.4)),
     "GELU_TANH": ("Gate", lambda z: z * sigmoid(-argument(z)), (1, mpf(1) / 2), None, 4.0, 8, (3, -1.625, 0.1)),
@@ -147,16 +147,16 @@ def rows(values):
 
 
 print("//! Made by `tests/accuracy/pieces.py`.\n\nuse super::{Pieces, Side};")
-for name, (side, f, first, guess, bound, degree, (bits, edge, without)) in FUNCTIONS.items():
+for name, (side, f, first, guess, end, degree, (bits, edge, without)) in FUNCTIONS.items():
     root = float(findroot(f, mpf(guess))) if guess else None
     shift, numbers = edges(bits, edge)
     start = f32(numbers[0] + without * (numbers[1] - numbers[0]))
-    # The bound itself is within the last piece, also when it is rounded.
-    scale = f32((numbers[8] - start) / (1.001 * bound))
+    # The end itself is within the last piece, also when it is rounded.
+    scale = f32((numbers[8] - start) / (1.001 * end))
     # Pieces stand where the last three bits say.
     places = [int(np.array(min(numbers[k], numbers[k + 1]), f32).view(np.uint32)) >> shift & 7 for k in range(8)]
     place_of = lambda z: int(f32(z * float(scale) + float(start)).view(np.uint32)) >> shift & 7
-    assert (place_of(0), place_of(bound)) == (places[0], places[7]), name
+    assert (place_of(0), place_of(end)) == (places[0], places[7]), name
     centres, table, generator = [None] * 8, [None] * 8, np.random.default_rng(0)
     print(f"{name}:", file=sys.stderr)
     for k in range(8):
@@ -168,9 +168,10 @@ for name, (side, f, first, guess, bound, degree, (bits, edge, without)) in FUNCT
     print(f"""
 pub(crate) static {name}: Pieces = Pieces {{
     side: Side::{side},
-    bound: {bound:.2f},
-    scale: {scale},
-    start: {start},
+    bound: {'f32::INFINITY' if name == 'TANH' else f'{end:.2f}'},
+    end: {end:.2f},
+    scale: {rows([scale])},
+    start: {rows([start])},
     shift: {shift},
     centre: [{rows(centres)}],
     coefficients: &[""")

@@ -157,16 +157,15 @@ pub(super) fn compute<F: Properties, L: Loop>(function: F, slices: &mut L, zero:
     let near = (if value { near_value } else { f32::MAX }).min(if slope { near_slope } else { f32::MAX });
     if (value && pieces[0].is_some()) || (slope && pieces[1].is_some()) {
         let (mut values, mut slopes) = ([0.0; LANES], [0.0; LANES]);
-        for start in (0..len).step_by(LANES) {
-            let range = start..start + LANES;
-            let x = block(&slices.x()[range.clone()]);
+        for block in 0..len / LANES {
+            let x = &slices.x().as_chunks().0[block];
             if value {
                 numbers::<F, false>(function, x, &mut values);
             }
             if slope {
                 numbers::<F, true>(function, x, &mut slopes);
             }
-            slices.put(function, range, &values, &slopes);
+            slices.put(function, block * LANES..(block + 1) * LANES, &values, &slopes);
         }
     } else if (value && wide_value) || (slope && wide_slope) {
         slices.run::<Wide, F>(function, 0..len, zero);
@@ -184,24 +183,34 @@ pub(super) fn compute<F: Properties, L: Loop>(function: F, slices: &mut L, zero:
     }
 }
 
-#[inline(always)]
-fn block(x: &[f32]) -> &[f32; LANES] {
-    x.first_chunk().expect("loops are over whole blocks")
-}
-
-/// φ, or φ′, by its pieces, and by its formula where they do not hold.
+/// φ, or φ′, by its pieces, and by its formula where they do not hold: for those numbers alone, together.
 #[inline(always)]
 fn numbers<F: Properties, const SLOPE: bool>(function: F, x: &[f32; LANES], numbers: &mut [f32; LANES]) {
+    const TOGETHER: usize = 16;
     let pieces = function.pieces()[usize::from(SLOPE)];
     if let Some(pieces) = pieces {
         pieces.of(x, numbers);
     }
     let bound = pieces.map_or(-1.0, |pieces| pieces.bound);
-    if !all_within(x, bound) {
-        for (x, y) in x.iter().zip(numbers) {
-            let further = if SLOPE { function.slope(*x) } else { function.value(*x) };
-            *y = if x.abs() <= bound { *y } else { further };
+    if all_within(x, bound) {
+        return;
+    }
+    // NaN is, too.
+    let is_far: [bool; LANES] = std::array::from_fn(|i| !all_within(&x[i..=i], bound));
+    let (mut far, mut places, mut count) = ([0.0; LANES], [0; LANES], 0);
+    for place in 0..LANES {
+        if is_far[place] {
+            (far[count], places[count]) = (x[place], place);
+            count += 1;
         }
+    }
+    for far in &mut far.as_chunks_mut::<TOGETHER>().0[..count.div_ceil(TOGETHER)] {
+        for x in far {
+            *x = if SLOPE { function.slope(*x) } else { function.value(*x) };
+        }
+    }
+    for (place, y) in places[..count].iter().zip(far) {
+        numbers[*place] = y;
     }
 }
 

@@ -26,7 +26,7 @@ impl Pieces {
 
     #[inline(always)]
     fn of_vector<S: Lookup>(&self, simd: S, x: S::f32s) -> S::f32s {
-        let z = simd.abs_f32s(x);
+        let z = simd.min_f32s(simd.abs_f32s(x), simd.splat_f32s(self.end));
         let place = simd.mul_add_f32s(z, simd.splat_f32s(self.scale), simd.splat_f32s(self.start));
         let place = simd.wrapping_dyn_shr_u32s(simd.transmute_u32s_f32s(place), simd.splat_u32s(self.shift));
         let from_centre = simd.sub_f32s(z, simd.lookup(&self.centre, place));
@@ -129,7 +129,7 @@ mod tests {
     fn a_vector_has_the_bits_of_its_numbers() {
         let mut tried = 0;
         for pieces in Activation::all().into_iter().flat_map(|activation| activation.visit(OfFunction)).flatten() {
-            let sizes: Vec<f32> = (0..=pieces.bound.to_bits()).step_by(50_021).map(f32::from_bits).collect();
+            let sizes: Vec<f32> = (0..=pieces.end.to_bits()).step_by(50_021).map(f32::from_bits).collect();
             for sizes in sizes.as_chunks::<{ LANES / 2 }>().0 {
                 let x = std::array::from_fn(|i| if i % 2 == 0 { sizes[i / 2] } else { -sizes[i / 2] });
                 let (mut y, mut one_by_one) = ([0.0; LANES], [0.0; LANES]);

@@ -6,13 +6,14 @@ mod tables;
 
 pub(crate) use tables::*;
 
-/// With z = |x|, the piece is what the last three bits of z · `scale` + `start` are, shifted by `shift`, and p a polynomial
+/// With z = |x|, `end` at most, the piece is what the last three bits of z · `scale` + `start` are, shifted by `shift`, and p a polynomial
 /// in z − `centre`. A centre is a zero, or such that p and its slope there are f32, nearly, and lose nothing when they are
 /// rounded (Gal 1986, *Computing elementary functions: a new approach for achieving high accuracy and good performance*).
 pub(crate) struct Pieces {
     pub(crate) side: Side,
-    /// Up to which |x| they hold.
+    /// Up to which |x| they hold: `end`, or ∞ where the function is constant to rounding from there on.
     pub(crate) bound: f32,
+    pub(crate) end: f32,
     pub(crate) scale: f32,
     pub(crate) start: f32,
     pub(crate) shift: u32,
