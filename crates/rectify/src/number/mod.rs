@@ -6,6 +6,7 @@
 //! | [`Near`] | the same, and the same bits, where all of a block is near to 0: in half the time |
 //! | `f64` | f64 tensors, by the platform's functions |
 //! | [`Wide`] | f32 tensors where rounding in f32 would be seen: f64 that vectorises, with the digits that an f32 needs |
+//! | [`pieces`] | some functions of f32 tensors near to 0: no arithmetic, but tables that take their place |
 //! | `formula::Symbol` | what is computed, taken down: for the kernels of CubeCL, whose functions are in `cube`, and for Burn's operations elsewhere |
 #![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of CPUs use it"))]
 

@@ -51,12 +51,12 @@ def silu_slope(x):
 # `edge` on, in falling order where that is negative, the first without a part of it.
 FUNCTIONS = {
     "TANH": ("Odd", tanh, (1, 1), None, 9.02, 7, (1, 1.5, 0)),
-    "TANH_SHRINK": ("Cube", lambda z: (z - tanh(z)) / z**3, None, None, 5, 6, (2, 1.5, 0.3)),
+    "TANH_SHRINK": ("Cube", lambda z: (z - tanh(z)) / z**3, None, None, 5, 7, (2, 1.5, 0.3)),
     "TANH_SHRINK_SLOPE": ("Square", lambda z: (tanh(z) / z) ** 2, None, None, 5, 7, (2, 1.5, 0.3)),
     "GELU": ("Gate", lambda z: z * q(z), (1, mpf(1) / 2), None, 4.5, 8, (3, -1.625, 0.3)),
-    "GELU_SLOPE": ("GateSlope", lambda z: q(z) - z * density(z), None, 0.75, 4.5, 8, (3, -1.75, 0.4)),
+    "GELU_SLOPE": ("GateSlope", lambda z: q(z) - z * density(z), None, 0.75, 4, 8, (3, -2, 0.3)),
     "GELU_TANH": ("Gate", lambda z: z * sigmoid(-argument(z)), (1, mpf(1) / 2), None, 4.0, 8, (3, -1.625, 0.1)),
-    "GELU_TANH_SLOPE": ("GateSlope", lambda z: gelu_tanh_slope(-z), None, 0.75, 4.0, 8, (3, -1.75, 0.4)),
+    "GELU_TANH_SLOPE": ("GateSlope", lambda z: gelu_tanh_slope(-z), None, 0.75, 3.75, 8, (3, -1.75, 0.2)),
     "SILU_SLOPE": ("GateSlope", lambda z: silu_slope(-z), None, 1.28, 9, 8, (3, 1.25, 0.35)),
 }
 
