@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Bends, Family, Function, Keeps, Properties, Saturates};
+use super::{Bends, Family, Function, Keeps, Passes, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// x where |x| > λ, otherwise 0.
@@ -41,6 +41,11 @@ impl Function for HardShrink {
 impl Properties for HardShrink {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Nowhere;
+
+    #[inline(always)]
+    fn passes(self) -> Option<Passes> {
+        Some(Passes::Beyond([-self.lambda, self.lambda]))
+    }
 
     fn keeps(self) -> Keeps {
         Keeps::Output

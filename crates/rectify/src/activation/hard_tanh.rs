@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Bends, Family, Function, Keeps, Properties, Saturates};
+use super::{Bends, Family, Function, Keeps, Passes, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// x between two bounds, which it does not leave: min(max(low, x), high).
@@ -45,6 +45,11 @@ impl Function for HardTanh {
 impl Properties for HardTanh {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Both;
+
+    #[inline(always)]
+    fn passes(self) -> Option<Passes> {
+        Some(Passes::Between([self.min_value, self.max_value]))
+    }
 
     fn keeps(self) -> Keeps {
         Keeps::Output

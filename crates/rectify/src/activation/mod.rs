@@ -57,6 +57,12 @@ pub(crate) trait Properties: Function {
         [0.0; 2]
     }
 
+    /// Where φ′ is 1, if elsewhere it is 0.
+    #[inline(always)]
+    fn passes(self) -> Option<Passes> {
+        None
+    }
+
     /// What φ and φ′ of f32 are near to 0, on a CPU, where that takes less time than their formulas.
     #[inline(always)]
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
@@ -84,6 +90,15 @@ pub(crate) trait Properties: Function {
     fn check(self) -> Result<(), ConfigError> {
         Ok(())
     }
+}
+
+/// Where a gradient passes as it is; elsewhere it is 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Passes {
+    /// For low < x < high.
+    Between([f64; 2]),
+    /// For x < low and for x > high.
+    Beyond([f64; 2]),
 }
 
 /// A function of straight pieces.

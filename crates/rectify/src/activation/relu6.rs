@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Bends, Family, Function, Keeps, Properties, Saturates};
+use super::{Bends, Family, Function, Keeps, Passes, Properties, Saturates};
 use crate::number::Number;
 
 /// ReLU with a ceiling: min(max(0, x), 6).
@@ -34,6 +34,11 @@ impl Function for Relu6 {
 impl Properties for Relu6 {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Above;
+
+    #[inline(always)]
+    fn passes(self) -> Option<Passes> {
+        Some(Passes::Between([0.0, 6.0]))
+    }
 
     fn keeps(self) -> Keeps {
         Keeps::Output

@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
-use crate::number::{Near, Number};
+use crate::number::{
+    Near, Number,
+    pieces::{self, Pieces},
+};
 
 /// The logistic function: σ(x) = 1 / (1 + e⁻ˣ).
 ///
@@ -38,8 +41,13 @@ impl Properties for Sigmoid {
     const CAN_BE_ZERO: bool = false;
 
     #[inline(always)]
+    fn pieces(self) -> [Option<&'static Pieces>; 2] {
+        [None, Some(&pieces::SIGMOID_SLOPE)]
+    }
+
+    #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [Near::SIGMOID; 2]
+        [Near::SIGMOID, 0.0]
     }
 }
 

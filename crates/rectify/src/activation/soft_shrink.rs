@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Bends, Family, Function, Properties, Saturates};
+use super::{Bends, Family, Function, Passes, Properties, Saturates};
 use crate::{number::Number, relu::ConfigError};
 
 /// x nearer to 0 by λ, and 0 where |x| ≤ λ.
@@ -42,6 +42,11 @@ impl Function for SoftShrink {
 impl Properties for SoftShrink {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Nowhere;
+
+    #[inline(always)]
+    fn passes(self) -> Option<Passes> {
+        Some(Passes::Beyond([-self.lambda, self.lambda]))
+    }
 
     fn check(self) -> Result<(), ConfigError> {
         super::not_negative("lambda", self.lambda)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
 use crate::number::{
-    Near, Number,
+    Number,
     pieces::{self, Pieces},
 };
 
@@ -41,12 +41,7 @@ impl Properties for Tanh {
 
     #[inline(always)]
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
-        [Some(&pieces::TANH), None]
-    }
-
-    #[inline(always)]
-    fn near(self) -> [f32; 2] {
-        [0.0, 0.5 * Near::SIGMOID]
+        [Some(&pieces::TANH), Some(&pieces::TANH_SLOPE)]
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Bends, Family, Function, Properties, Saturates};
+use super::{Bends, Family, Function, Passes, Properties, Saturates};
 use crate::number::Number;
 
 /// x above a threshold, a fixed value at and below it.
@@ -43,6 +43,11 @@ impl Function for Threshold {
 impl Properties for Threshold {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Nowhere;
+
+    #[inline(always)]
+    fn passes(self) -> Option<Passes> {
+        Some(Passes::Beyond([f64::NEG_INFINITY, self.threshold]))
+    }
 }
 
 impl Bends for Threshold {

@@ -116,7 +116,7 @@ impl FusedLinearOps for Flex {
 
 /// Elements of so many whole rows that they stay in the first cache.
 fn block(columns: usize) -> usize {
-    (activation::host::BLOCK / columns).max(1) * columns
+    (1024 / columns).max(1) * columns
 }
 
 /// φ′ · g in place of g, and its sum over the rows.

@@ -1,118 +1,190 @@
 //! f16 and bf16, whose kernels compute in f32: what is between the types, for loops that have both in registers.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m128i, __m256, __m256i, _CMP_UNORD_Q, _MM_FROUND_TO_NEAREST_INT as NEAREST, _mm256_add_epi32, _mm256_and_si256,
+    _mm256_blend_epi16, _mm256_blendv_epi8, _mm256_cmp_ps, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_or_si256,
+    _mm256_set1_epi32, _mm256_slli_epi32, _mm256_srli_epi32,
+};
 use std::mem::MaybeUninit;
 
 use burn::tensor::Element;
 use bytemuck::Pod;
+#[cfg(target_arch = "x86_64")]
+use bytemuck::cast;
 use half::{bf16, f16};
 use pulp::NullaryFnOnce;
-
 #[cfg(target_arch = "x86_64")]
-use pulp::Arch;
+use pulp::{Arch, f32x8};
 
 use super::{LANES, arch, fill};
 
 /// A type whose numbers are widened to f32, and narrowed again to the nearest, ties to even.
-///
-/// # Safety
-///
-/// Where they are `NATIVE`, by instructions that the processor must have: on x86-64 those of F16C.
 pub(crate) trait Half: Element + Pod {
-    unsafe fn widen<const NATIVE: bool>(from: &[Self; LANES], to: &mut [f32; LANES]);
-    unsafe fn narrow<const NATIVE: bool>(from: &[f32; LANES], to: &mut [MaybeUninit<Self>; LANES]);
+    /// Whether [`widen_sixteen`](Self::widen_sixteen) leaves them in their order.
+    const IN_ORDER: bool;
+    /// The bits of ∞.
+    const INFINITY: i16;
+
+    fn widened(self) -> f32;
+    fn narrowed(x: f32) -> Self;
+
+    /// In an order that [`narrow_sixteen`](Self::narrow_sixteen) undoes.
+    ///
+    /// # Safety
+    ///
+    /// The processor must have AVX2 and F16C.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn widen_sixteen(from: &[Self; SIXTEEN]) -> [f32x8; 2];
+    /// # Safety
+    ///
+    /// As [`widen_sixteen`](Self::widen_sixteen).
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn narrow_sixteen(from: [f32x8; 2], to: &mut [MaybeUninit<Self>; SIXTEEN]);
+
+    /// In an order that [`narrow`](Self::narrow) undoes.
+    ///
+    /// # Safety
+    ///
+    /// Where they are `NATIVE`, as [`widen_sixteen`](Self::widen_sixteen).
+    #[inline(always)]
+    unsafe fn widen<const NATIVE: bool>(from: &[Self; LANES], to: &mut [f32; LANES]) {
+        #[cfg(target_arch = "x86_64")]
+        if NATIVE {
+            for (from, to) in from.as_chunks().0.iter().zip(to.as_chunks_mut::<SIXTEEN>().0) {
+                // SAFETY: the caller's.
+                *to = cast(unsafe { Self::widen_sixteen(from) });
+            }
+            return;
+        }
+        from.iter().zip(to).for_each(|(from, to)| *to = from.widened());
+    }
+
+    /// # Safety
+    ///
+    /// As [`widen`](Self::widen).
+    #[inline(always)]
+    unsafe fn narrow<const NATIVE: bool>(from: &[f32; LANES], to: &mut [MaybeUninit<Self>; LANES]) {
+        #[cfg(target_arch = "x86_64")]
+        if NATIVE {
+            for (from, to) in from.as_chunks::<SIXTEEN>().0.iter().zip(to.as_chunks_mut().0) {
+                // SAFETY: the caller's.
+                unsafe { Self::narrow_sixteen(cast(*from), to) };
+            }
+            return;
+        }
+        from.iter().zip(to).for_each(|(from, to)| *to = MaybeUninit::new(Self::narrowed(*from)));
+    }
 }
+
+/// Half numbers of a vector of AVX2.
+pub(crate) const SIXTEEN: usize = 16;
+const _: () = assert!(LANES.is_multiple_of(SIXTEEN));
 
 impl Half for f16 {
+    const IN_ORDER: bool = true;
+    const INFINITY: i16 = 0x7c00;
+
     #[inline(always)]
-    unsafe fn widen<const NATIVE: bool>(from: &[f16; LANES], to: &mut [f32; LANES]) {
-        #[cfg(target_arch = "x86_64")]
-        if NATIVE {
-            // SAFETY: the caller's.
-            return unsafe { x86::widen(from, to) };
-        }
-        from.iter().zip(to).for_each(|(from, to)| *to = from.to_f32());
+    fn widened(self) -> f32 {
+        self.to_f32()
     }
 
     #[inline(always)]
-    unsafe fn narrow<const NATIVE: bool>(from: &[f32; LANES], to: &mut [MaybeUninit<f16>; LANES]) {
-        #[cfg(target_arch = "x86_64")]
-        if NATIVE {
-            // SAFETY: the caller's.
-            return unsafe { x86::narrow(from, to) };
-        }
-        from.iter().zip(to).for_each(|(from, to)| *to = MaybeUninit::new(f16::from_f32(*from)));
+    fn narrowed(x: f32) -> Self {
+        Self::from_f32(x)
     }
-}
 
-/// The crate `half` calls a function for every eight numbers, which takes longer than a cheap activation of them.
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::{
-        arch::x86_64::{
-            _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_storeu_si128, _mm256_cvtph_ps, _mm256_cvtps_ph,
-            _mm256_loadu_ps, _mm256_storeu_ps,
-        },
-        mem::MaybeUninit,
-    };
-
-    use half::f16;
-    use pulp::NullaryFnOnce;
-
-    use super::LANES;
-
-    const EIGHT: usize = 8;
-    const _: () = assert!(LANES.is_multiple_of(EIGHT));
-
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    pub(super) unsafe fn widen(from: &[f16; LANES], to: &mut [f32; LANES]) {
-        for (from, to) in from.as_chunks::<EIGHT>().0.iter().zip(to.as_chunks_mut::<EIGHT>().0) {
-            // SAFETY: eight numbers of either side, and the caller's processor has the instruction.
-            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast()))) };
-        }
+    unsafe fn widen_sixteen(from: &[f16; SIXTEEN]) -> [f32x8; 2] {
+        let [low, high]: [__m128i; 2] = cast(*from);
+        // SAFETY: the caller's.
+        unsafe { [cast(_mm256_cvtph_ps(low)), cast(_mm256_cvtph_ps(high))] }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    pub(super) unsafe fn narrow(from: &[f32; LANES], to: &mut [MaybeUninit<f16>; LANES]) {
-        for (from, to) in from.as_chunks::<EIGHT>().0.iter().zip(to.as_chunks_mut::<EIGHT>().0) {
-            // SAFETY: as in `widen`.
-            unsafe {
-                let half = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(from.as_ptr()));
-                _mm_storeu_si128(to.as_mut_ptr().cast(), half);
-            }
-        }
-    }
-
-    /// The vectors of pulp's `V3`, which know nothing of F16C, and that.
-    #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn with_f16c(work: impl NullaryFnOnce<Output = ()>) {
-        work.call();
+    unsafe fn narrow_sixteen(from: [f32x8; 2], to: &mut [MaybeUninit<f16>; SIXTEEN]) {
+        let [low, high] = from;
+        // SAFETY: the caller's.
+        let half: [__m128i; 2] =
+            unsafe { [_mm256_cvtps_ph::<NEAREST>(cast(low)), _mm256_cvtps_ph::<NEAREST>(cast(high))] };
+        to.write_copy_of_slice(&cast::<_, [f16; SIXTEEN]>(half));
     }
 }
 
 impl Half for bf16 {
+    const IN_ORDER: bool = false;
+    const INFINITY: i16 = 0x7f80;
+
     #[inline(always)]
-    unsafe fn widen<const NATIVE: bool>(from: &[bf16; LANES], to: &mut [f32; LANES]) {
-        from.iter().zip(to).for_each(|(from, to)| *to = f32::from_bits(u32::from(from.to_bits()) << 16));
+    fn widened(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
     }
 
     /// `bf16::from_f32` has a branch for NaN.
     #[inline(always)]
-    unsafe fn narrow<const NATIVE: bool>(from: &[f32; LANES], to: &mut [MaybeUninit<bf16>; LANES]) {
-        for (from, to) in from.iter().zip(to) {
-            let bits = from.to_bits();
-            let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-            // Quiet, as rounding could make an infinity of it.
-            let bits = if from.is_nan() { (bits >> 16) | 0x40 } else { rounded };
-            to.write(bf16::from_bits(bits as u16));
-        }
+    fn narrowed(x: f32) -> Self {
+        let bits = x.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+        // Quiet, as rounding could make an infinity of it.
+        let bits = if x.is_nan() { (bits >> 16) | 0x40 } else { rounded };
+        Self::from_bits(bits as u16)
     }
+
+    /// Those of even places, and those of odd ones, which need not be moved.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn widen_sixteen(from: &[bf16; SIXTEEN]) -> [f32x8; 2] {
+        let pairs = cast(*from);
+        // SAFETY: the caller's.
+        unsafe { [cast(_mm256_slli_epi32::<16>(pairs)), cast(_mm256_and_si256(pairs, _mm256_set1_epi32(!0xffff)))] }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn narrow_sixteen(from: [f32x8; 2], to: &mut [MaybeUninit<bf16>; SIXTEEN]) {
+        let [even, odd] = from;
+        // SAFETY: the caller's.
+        let pairs: __m256i = unsafe {
+            let even = _mm256_srli_epi32::<16>(upper_half(cast(even)));
+            _mm256_blend_epi16::<0b1010_1010>(even, upper_half(cast(odd)))
+        };
+        to.write_copy_of_slice(&cast::<_, [bf16; SIXTEEN]>(pairs));
+    }
+}
+
+/// As bf16's `narrowed`, in the upper half of each.
+///
+/// # Safety
+///
+/// The processor must have AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn upper_half(x: __m256) -> __m256i {
+    // SAFETY: the caller's.
+    unsafe {
+        let bits = cast(x);
+        let last = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+        let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(last, _mm256_set1_epi32(0x7fff)));
+        let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
+        _mm256_blendv_epi8(rounded, quiet, cast(_mm256_cmp_ps::<_CMP_UNORD_Q>(x, x)))
+    }
+}
+
+/// The vectors of pulp's `V3`, which know nothing of F16C, and that.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+fn with_f16c(work: impl NullaryFnOnce<Output = ()>) {
+    work.call();
 }
 
 /// A loop over half types, all of it to be inlined.
 pub(crate) trait Work {
     /// # Safety
     ///
-    /// [`Half`]'s.
+    /// [`Half::widen`]'s.
     unsafe fn run<const NATIVE: bool>(self);
 }
 
@@ -121,7 +193,7 @@ pub(crate) fn dispatch(work: impl Work) {
     #[cfg(target_arch = "x86_64")]
     match arch() {
         // SAFETY: what `V3` says that the processor has, and F16C.
-        Arch::V3(_) if is_x86_feature_detected!("f16c") => unsafe { x86::with_f16c(Native(work)) },
+        Arch::V3(_) if is_x86_feature_detected!("f16c") => unsafe { with_f16c(Native(work)) },
         // AVX-512 has them.
         Arch::V4(simd) => simd.vectorize(Native(work)),
         _ => Plain(work).call(),
@@ -194,7 +266,7 @@ impl<H: Half> Work for Widen<'_, H> {
     unsafe fn run<const NATIVE: bool>(self) {
         for (from, to) in self.from.iter().zip(self.to) {
             // SAFETY: the caller's.
-            unsafe { H::widen::<NATIVE>(from, to) };
+            unsafe { if H::IN_ORDER { H::widen::<NATIVE>(from, to) } else { H::widen::<false>(from, to) } };
         }
     }
 }
@@ -209,7 +281,10 @@ impl<H: Half> Work for Narrow<'_, H> {
     unsafe fn run<const NATIVE: bool>(self) {
         for (from, to) in self.from.iter().zip(self.to) {
             // SAFETY: of the same layout, and `narrow` writes nothing but numbers; the caller's.
-            unsafe { H::narrow::<NATIVE>(from, &mut *std::ptr::from_mut(to).cast()) };
+            unsafe {
+                let to = &mut *std::ptr::from_mut(to).cast();
+                if H::IN_ORDER { H::narrow::<NATIVE>(from, to) } else { H::narrow::<false>(from, to) }
+            }
         }
     }
 }

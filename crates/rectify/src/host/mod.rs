@@ -13,7 +13,7 @@ mod vectors;
 #[cfg(feature = "flex")]
 pub(crate) use flex::{by_dtype, dense, is_dense, tensor};
 #[cfg(feature = "flex")]
-pub(crate) use halves::{Half, Work, dispatch, narrow, widen};
+pub(crate) use halves::{Half, SIXTEEN, Work, dispatch, narrow, widen};
 #[cfg(test)]
 pub(crate) use parts::STREAM_FROM;
 pub(crate) use parts::{BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, in_parts, stream};

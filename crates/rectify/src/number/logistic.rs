@@ -65,14 +65,13 @@ pub(super) struct Squared {
 }
 
 impl Squared {
-    /// `NEAR` for n > −24.
     #[inline(always)]
-    pub(super) fn of<const NEAR: bool>(q: f32, q_lost: Option<f32>, n: i32) -> Self {
-        let unit = power_of_two(if NEAR { n } else { n.max(-100) });
+    pub(super) fn of(q: f32, q_lost: Option<f32>, n: i32) -> Self {
+        let unit = power_of_two(n.max(-100));
         let one = 1.0 + unit;
         let sum = unit.mul_add(q, one);
-        // Down to 2⁻²³ the first sum is exact.
-        let of_one = if NEAR { one - sum } else { (one - sum) + (unit - (one - 1.0)) };
+        // Below 2⁻²³ the first sum is not exact.
+        let of_one = (one - sum) + (unit - (one - 1.0));
         let sum_lost = unit.mul_add(q, of_one);
         let sum_lost = q_lost.map_or(sum_lost, |q_lost| unit.mul_add(q_lost, sum_lost));
         let inverse = 1.0 / sum;
@@ -85,13 +84,12 @@ impl Squared {
 
 /// σ′(x) · factor. With t = e^(−|x|) σ′ = t / (1 + t)², on both sides of 0.
 #[inline(always)]
-pub(super) fn sigmoid_slope_times<const NEAR: bool>(x: f32, factor: f32) -> f32 {
-    let argument = -f32::abs(x);
+pub(super) fn sigmoid_slope_times(x: f32, factor: f32) -> f32 {
     // At −150 also a product with a factor up to 10¹⁰ is 0 to rounding.
-    let (q, n) = reduced(if NEAR { argument } else { argument.at_least(-150.0) });
-    let Squared { square, square_lost, .. } = Squared::of::<NEAR>(q, None, n);
+    let (q, n) = reduced((-f32::abs(x)).at_least(-150.0));
+    let Squared { square, square_lost, .. } = Squared::of(q, None, n);
     let mantissa = square + q.mul_add(square, q.mul_add(square_lost, square_lost));
-    scaled::<NEAR>(mantissa * factor, n)
+    scaled::<false>(mantissa * factor, n)
 }
 
 /// The derivative of x σ(x).
@@ -107,7 +105,7 @@ pub(super) fn silu_slope(x: f32) -> f32 {
 /// the left, and what that leaves of 1 on the right.
 #[inline(always)]
 pub(super) fn gated_slope(x: f32, [size, size_lost]: [f32; 2], q: f32, q_lost: Option<f32>, n: i32) -> f32 {
-    let Squared { unit, one, square, square_lost, .. } = Squared::of::<false>(q, q_lost, n);
+    let Squared { unit, one, square, square_lost, .. } = Squared::of(q, q_lost, n);
     // one − size, which is exact near the zero, and from 2 on what it lost.
     let rest = one - size;
     let rest_lost = (one - (rest + size)) - size_lost;

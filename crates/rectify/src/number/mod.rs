@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `f32` | f32, f16 and bf16 tensors: without branches, so that loops over it vectorise |
 //! | [`Near`] | the same, and the same bits, where all of a block is near to 0: in half the time |
+//! | `Eight` | functions without exponentials of f16 and bf16 tensors: f32 in a vector |
 //! | `f64` | f64 tensors, by the platform's functions |
 //! | [`Wide`] | f32 tensors where rounding in f32 would be seen: f64 that vectorises, with the digits that an f32 needs |
 //! | [`pieces`] | some functions of f32 tensors near to 0: no arithmetic, but tables that take their place |
@@ -13,6 +14,8 @@
 #[cfg(feature = "cube")]
 pub(crate) mod cube;
 mod double;
+#[cfg(all(feature = "flex", target_arch = "x86_64"))]
+mod eight;
 mod gelu;
 mod gelu_tanh;
 mod logistic;
@@ -28,6 +31,8 @@ mod wide;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+#[cfg(all(feature = "flex", target_arch = "x86_64"))]
+pub(crate) use eight::Eight;
 pub(crate) use near::{Near, all_within};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) use wide::Wide;

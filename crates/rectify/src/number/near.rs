@@ -13,7 +13,7 @@ impl Near {
     pub(crate) const EXP: f32 = 80.0;
     pub(crate) const EXPM1: f32 = 40.0;
     pub(crate) const TANH: f32 = 40.0;
-    /// Of its derivative and of SiLU, too.
+    /// Of SiLU, too.
     pub(crate) const SIGMOID: f32 = 16.0;
     pub(crate) const SOFTPLUS: f32 = 40.0;
 }

@@ -54,7 +54,7 @@ macro_rules! single {
             }
             #[inline(always)]
             fn sigmoid_slope_times(self, factor: f64) -> Self {
-                logistic::sigmoid_slope_times::<$near>(self.into(), factor as f32).into()
+                logistic::sigmoid_slope_times(self.into(), factor as f32).into()
             }
             #[inline(always)]
             fn softplus(self) -> Self {

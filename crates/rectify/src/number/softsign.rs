@@ -4,14 +4,15 @@ use super::Number;
 
 /// 1 / (1 + |x|)², with what the sum, the quotient and the square lose carried along.
 #[inline(always)]
-pub(super) fn slope(x: f32) -> f32 {
+pub(super) fn slope<N: Number>(x: N) -> N {
+    let one = N::of(1.0);
     // Further out it is 0, and ∞ times 0 is avoided.
-    let x = f32::abs(x).at_most(1e30);
-    let sum = 1.0 + x;
-    let (large, small) = if x > 1.0 { (x, 1.0) } else { (1.0, x) };
-    let sum_lost = small - (sum - large);
-    let inverse = 1.0 / sum;
-    let lost = (-inverse).mul_add(sum_lost, (-inverse).mul_add(sum, 1.0));
+    let x = x.abs().at_most(1e30);
+    let sum = one + x;
+    let large = x.above(1.0);
+    let sum_lost = N::choose(large, one, x) - (sum - N::choose(large, x, one));
+    let inverse = one / sum;
+    let lost = (-inverse).times_plus(sum_lost, (-inverse).times_plus(sum, one));
     let square = inverse * inverse;
-    (2.0 * square).mul_add(lost, inverse.mul_add(inverse, -square)) + square
+    (square + square).times_plus(lost, inverse.times_plus(inverse, -square)) + square
 }

@@ -57,5 +57,5 @@ fn quotient(x: f32) -> (f32, f32, Squared) {
     let unit = power_of_two(n);
     let one = 1.0 - unit;
     let top = unit.mul_add(-q, one);
-    (top, unit.mul_add(-q, one - top), Squared::of::<false>(q, None, n))
+    (top, unit.mul_add(-q, one - top), Squared::of(q, None, n))
 }

@@ -20,6 +20,10 @@ def sigmoid(x):
     return 1 / (1 + exp(-x))
 
 
+def sigmoid_slope(x):
+    return sigmoid(x) * sigmoid(-x)
+
+
 def q(z):
     return erfc(z / sqrt(mpf(2))) / 2
 
@@ -51,6 +55,8 @@ def silu_slope(x):
 # `edge` on, in falling order where that is negative, the first without a part of it.
 FUNCTIONS = {
     "TANH": ("Odd", tanh, (1, 1), None, 9.02, 7, (1, 1.5, 0)),
+    "TANH_SLOPE": ("Even", lambda z: 4 * sigmoid_slope(2 * z), (0, 1), None, 4.5, 7, (3, 1, 0)),
+    "SIGMOID_SLOPE": ("Even", sigmoid_slope, (0, mpf(1) / 4), None, 9, 7, (3, 1, 0)),
     "TANH_SHRINK": ("Cube", lambda z: (z - tanh(z)) / z**3, None, None, 5, 7, (2, 1.5, 0.3)),
     "TANH_SHRINK_SLOPE": ("Square", lambda z: (tanh(z) / z) ** 2, None, None, 5, 7, (2, 1.5, 0.3)),
     "GELU": ("Gate", lambda z: z * q(z), (1, mpf(1) / 2), None, 4.5, 8, (3, -1.625, 0.3)),

@@ -1,13 +1,23 @@
 //! The loops over half types, which are computed in f32 and rounded once.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m256i, _mm256_and_si256, _mm256_andnot_si256, _mm256_cmpgt_epi16, _mm256_loadu_si256, _mm256_or_si256,
+    _mm256_set1_epi16, _mm256_sign_epi16, _mm256_storeu_si256, _mm256_xor_si256,
+};
 use std::mem::MaybeUninit;
+
+#[cfg(target_arch = "x86_64")]
+use bytemuck::cast;
 
 use super::loops::{self, compute};
 use crate::{
-    activation::{Activation, Properties, Visitor},
+    activation::{Activation, Passes, Properties, Visitor},
     host::{Half, LANES, Work, dispatch, fill},
     relu::real::Real,
 };
+#[cfg(target_arch = "x86_64")]
+use crate::{host::SIXTEEN, number::Eight};
 
 /// Writes φ(x) to `y`, and gives that back.
 ///
@@ -72,6 +82,14 @@ pub(super) fn slope_times<H: Half>(activation: Activation, kept: &[H], grad: &mu
     }
 }
 
+/// Whether φ, or φ′, is simple: computed in f32, all numbers alike, and so in [`Eight`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn is_simple<F: Properties>(function: F, slope: bool) -> bool {
+    let which = usize::from(slope);
+    !function.is_wide()[which] && function.pieces()[which].is_none() && function.near()[which] == 0.0
+}
+
 /// A function, and the blocks that it is computed of.
 struct Of<F, B> {
     function: F,
@@ -97,6 +115,19 @@ impl<F: Properties, H: Half> Work for Of<F, Value<H>> {
     #[inline(always)]
     unsafe fn run<const NATIVE: bool>(self) {
         let Value { blocks, x: from, y: to } = self.blocks;
+        #[cfg(target_arch = "x86_64")]
+        if NATIVE && is_simple(self.function, false) {
+            let (from, to): (*const [H; SIXTEEN], *mut [_; SIXTEEN]) = (from.cast(), to.cast());
+            for i in 0..blocks * (LANES / SIXTEEN) {
+                // SAFETY: as below.
+                unsafe {
+                    let [x, x_too] = H::widen_sixteen(&*from.add(i));
+                    let values = [self.function.value(Eight(x)).0, self.function.value(Eight(x_too)).0];
+                    H::narrow_sixteen(values, &mut *to.add(i));
+                }
+            }
+            return;
+        }
         let zero = f32::hidden_zero();
         let mut x = [0.0; LANES];
         for i in 0..blocks {
@@ -130,6 +161,28 @@ impl<F: Properties, H: Half> Work for Of<F, Slope<H>> {
     #[inline(always)]
     unsafe fn run<const NATIVE: bool>(self) {
         let Slope { blocks, kept, grad, output } = self.blocks;
+        #[cfg(target_arch = "x86_64")]
+        if NATIVE && let Some(passes) = self.function.passes() {
+            // SAFETY: the caller's.
+            return unsafe { self.blocks.passed(passes) };
+        }
+        #[cfg(target_arch = "x86_64")]
+        if NATIVE && is_simple(self.function, true) {
+            let (kept, grad): (*const [H; SIXTEEN], *const [H; SIXTEEN]) = (kept.cast(), grad.cast());
+            let output: *mut [_; SIXTEEN] = output.cast();
+            for i in 0..blocks * (LANES / SIXTEEN) {
+                // SAFETY: as below.
+                unsafe {
+                    let [x, x_too] = H::widen_sixteen(&*kept.add(i));
+                    let [g, g_too] = H::widen_sixteen(&*grad.add(i));
+                    let (slope, slope_too) = (self.function.slope(Eight(x)), self.function.slope(Eight(x_too)));
+                    let g = self.function.passed(Eight(g)) * slope;
+                    let g_too = self.function.passed(Eight(g_too)) * slope_too;
+                    H::narrow_sixteen([g.0, g_too.0], &mut *output.add(i));
+                }
+            }
+            return;
+        }
         let zero = f32::hidden_zero();
         let (mut x, mut g) = ([0.0; LANES], [0.0; LANES]);
         for i in 0..blocks {
@@ -141,5 +194,121 @@ impl<F: Properties, H: Half> Work for Of<F, Slope<H>> {
                 H::narrow::<NATIVE>(&g, &mut *output.add(i));
             }
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl<H: Half> Slope<H> {
+    /// A gradient that passes or does not is no product, and needs no conversion. The bits are a product's: 0 has the
+    /// gradient's sign, and ∞ times 0 is NaN.
+    ///
+    /// # Safety
+    ///
+    /// [`Half::widen_sixteen`]'s.
+    #[inline(always)]
+    unsafe fn passed(self, passes: Passes) {
+        let Self { blocks, kept, grad, output } = self;
+        let (kept, grad, output): (*const __m256i, *const __m256i, *mut __m256i) =
+            (kept.cast(), grad.cast(), output.cast());
+        let ([first, last], inside) = places::<H>(passes);
+        // SAFETY: the caller's, and there are so many blocks. One has been read when it is written.
+        unsafe {
+            let (sign, size) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(i16::MAX));
+            let (first, last) = (_mm256_set1_epi16(first), _mm256_set1_epi16(last));
+            let turned = _mm256_set1_epi16(if inside { -1 } else { 0 });
+            let (infinity, finite) = (_mm256_set1_epi16(H::INFINITY), _mm256_set1_epi16(H::INFINITY - 1));
+            for i in 0..blocks * (LANES / SIXTEEN) {
+                let (x, g) = (_mm256_loadu_si256(kept.add(i)), _mm256_loadu_si256(grad.add(i)));
+                let size_of_x = _mm256_and_si256(x, size);
+                let place = _mm256_sign_epi16(size_of_x, _mm256_or_si256(x, _mm256_set1_epi16(1)));
+                let beyond = _mm256_or_si256(_mm256_cmpgt_epi16(first, place), _mm256_cmpgt_epi16(place, last));
+                let passes = _mm256_xor_si256(beyond, turned);
+                let is_large = _mm256_cmpgt_epi16(_mm256_and_si256(g, size), finite);
+                let is_nan =
+                    _mm256_or_si256(_mm256_cmpgt_epi16(size_of_x, infinity), _mm256_andnot_si256(passes, is_large));
+                let product = _mm256_and_si256(g, _mm256_or_si256(passes, sign));
+                _mm256_storeu_si256(output.add(i), _mm256_or_si256(product, _mm256_and_si256(is_nan, size)));
+            }
+        }
+    }
+}
+
+/// The first and the last number of a type that gradients pass at, if that is said, or else do not pass at. Numbers are
+/// counted from 0 on.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn places<H: Half>(passes: Passes) -> ([i16; 2], bool) {
+    let (Passes::Between(bounds) | Passes::Beyond(bounds)) = passes;
+    let inside = matches!(passes, Passes::Between(_));
+    let [low, high] = bounds.map(|bound| bound as f32);
+    let (first, last) = (H::narrowed(low), H::narrowed(high));
+    let after = first.widened() < low || (inside && first.widened() == low);
+    let before = last.widened() > high || (inside && last.widened() == high);
+    ([place(first) + i16::from(after), place(last) - i16::from(before)], inside)
+}
+
+/// The sign and the bits beside it.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn place<H: Half>(x: H) -> i16 {
+    let bits: u16 = cast(x);
+    let size = (bits & 0x7fff) as i16;
+    if bits >> 15 == 1 { -size } else { size }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::{bf16, f16};
+
+    use super::*;
+    use crate::{
+        GradientRule,
+        activation::{FromOutput, HardShrink, HardTanh, LeakyRelu, Relu6, SoftShrink, Threshold},
+    };
+
+    fn with_other_parameters() -> Vec<Activation> {
+        let guided = Activation::from(Relu6).with_rule(GradientRule::Guided).unwrap();
+        let leaky = LeakyRelu { negative_slope: -0.2 };
+        let mut functions = vec![guided, leaky.into(), FromOutput::Sigmoid.into(), FromOutput::Tanh.into()];
+        for threshold in [-0.3, 0.0, 0.1, 1e-7, 3.3e38] {
+            functions.push(Threshold { threshold, value: 20.0 }.into());
+        }
+        for [min_value, max_value] in [[-1.0, 0.0], [0.0, 1e-30], [-0.3, 0.7], [-1e39, 1e39]] {
+            functions.push(HardTanh { min_value, max_value }.into());
+        }
+        for lambda in [0.0, 0.3, 1e10] {
+            functions.extend([Activation::from(HardShrink { lambda }), SoftShrink { lambda }.into()]);
+        }
+        functions
+    }
+
+    /// Every number of the type, with gradients of every kind.
+    fn as_f32_rounded<H: Half>() {
+        let number = |bits: u16| -> H { bytemuck::cast(bits) };
+        let bits = |x: H| -> u16 { bytemuck::cast(x) };
+        let x: Vec<H> = (0..=u16::MAX).map(number).collect();
+        let kinds = [1.0, -1.0, 0.1, -3.0, 0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-7, 6e4];
+        let grad: Vec<H> = (0..x.len()).map(|i| H::narrowed(kinds[i % kinds.len()])).collect();
+        for activation in Activation::all().into_iter().chain(with_other_parameters()) {
+            let mut wide: [Vec<f32>; 2] = [&x, &grad].map(|x| x.iter().map(|x| x.widened()).collect());
+            let [wide_x, wide_grad] = &mut wide;
+            loops::slope_times(activation, wide_x, wide_grad);
+            loops::value_in_place(activation, wide_x);
+            let (mut y, mut product) = (x.clone(), grad.clone());
+            value_in_place(activation, &mut y);
+            slope_times(activation, &x, &mut product);
+            for (found, expected) in [(y, wide_x), (product, wide_grad)] {
+                for ((x, found), expected) in x.iter().zip(found).zip(expected) {
+                    let same = bits(found) == bits(H::narrowed(*expected));
+                    assert!(same || expected.is_nan() && found.widened().is_nan(), "{activation:?} at {x}: {found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_half_number_is_what_f32_makes_of_it() {
+        as_f32_rounded::<f16>();
+        as_f32_rounded::<bf16>();
     }
 }

@@ -24,8 +24,8 @@ use loops::value_and_slope;
 pub(crate) use loops::values;
 pub(crate) use loops::{slope_times, value, value_in_place};
 
-/// Elements of a block: what is made of it on the way stays in the first cache.
-pub(crate) const BLOCK: usize = 1024;
+/// Elements of a block: what is made of it on the way stays in the first caches, and which function it is costs little.
+const BLOCK: usize = 4096;
 /// Elements that a thread takes at a time. Fewer than two such parts are not worth waking one.
 const PART: usize = 1 << 15;
 

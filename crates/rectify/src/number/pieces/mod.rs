@@ -27,6 +27,8 @@ pub(crate) struct Pieces {
 pub(crate) enum Side {
     /// p with the sign of x.
     Odd,
+    /// p.
+    Even,
     /// x³ p.
     Cube,
     /// x² p.
