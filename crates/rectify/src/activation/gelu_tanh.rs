@@ -10,28 +10,29 @@ use crate::number::{
 };
 
 /// Where φ′ is 0, as the sum of two, and its coefficients about that.
-const ROOT: [f64; 2] = [-0.752_461_422_071_016_3, 3.435_821_831_435_522_5e-17];
+const ROOT: [f64; 2] = [-0.752_461_422_071_016_3, 3.635_560_509_207_687e-17];
 const TAYLOR: [f64; 16] = [
     0.430_400_091_024_858_5,
     0.387_518_446_135_788_95,
-    -0.015_782_853_521_848_023,
+    -0.015_782_853_521_848_03,
     -0.113_944_483_080_958_99,
     -0.016_619_328_343_052_565,
     0.019_682_309_459_833_118,
-    0.005_261_059_254_921_913,
-    -0.002_422_731_845_875_097,
-    -0.000_927_442_023_020_545_2,
-    0.000_263_927_640_526_810_4,
-    0.000_124_252_278_026_397_87,
-    -3.495_617_169_443_609e-5,
-    -1.595_089_687_164_511e-5,
-    5.918_611_710_893_999e-6,
-    2.433_551_634_429_955e-6,
-    -9.898_647_747_433_656e-7,
+    0.005_261_059_254_921_912,
+    -0.002_422_731_845_875_097_4,
+    -0.000_927_442_023_020_544_9,
+    0.000_263_927_640_526_810_53,
+    0.000_124_252_278_026_397_82,
+    -3.495_617_169_443_611_6e-5,
+    -1.595_089_687_164_510_5e-5,
+    5.918_611_710_894_005e-6,
+    2.433_551_634_429_954_3e-6,
+    -9.898_647_747_433_667e-7,
 ];
-/// √(8/π), and the cubic term's factor.
-pub(crate) const TANH_SCALE: f64 = 1.595_769_121_605_731;
-pub(crate) const TANH_CUBIC: f64 = 0.044_715;
+/// u = x (a + b x²), with a = √(8/π) and b = 0.044715 a, and 3 b of its derivative, each as the sum of two.
+pub(crate) const LINEAR: [f64; 2] = [1.595_769_121_605_730_8, -9.969_308_809_110_92e-17];
+pub(crate) const CUBIC: [f64; 2] = [0.071_354_816_272_600_25, -6.175_149_918_155_315e-19];
+pub(crate) const CUBIC_OF_SLOPE: [f64; 2] = [0.214_064_448_817_800_73, 1.202_524_283_236_786_2e-17];
 
 /// The approximation of GELU by tanh: x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), which is x σ(u) with u = √(8/π) (x +
 /// 0.044715 x³).
@@ -61,7 +62,7 @@ impl Function for GeluTanh {
     fn slope<N: Number>(self, x: N) -> N {
         let inner = x.at_least(-30.0).at_most(30.0);
         let sigmoid = argument(inner).sigmoid();
-        let argument_slope = N::of(TANH_SCALE) + N::of(3.0 * TANH_SCALE * TANH_CUBIC) * inner * inner;
+        let argument_slope = N::of(LINEAR[0]) + N::of(CUBIC_OF_SLOPE[0]) * inner * inner;
         let slope = sigmoid * (N::of(1.0) + inner * (N::of(1.0) - sigmoid) * argument_slope);
         x.near_root(ROOT, &TAYLOR, x.by_form(Form::GeluTanhSlope, slope))
     }
@@ -80,7 +81,7 @@ impl Properties for GeluTanh {
 /// u.
 #[inline(always)]
 fn argument<N: Number>(x: N) -> N {
-    x * N::of(TANH_SCALE * TANH_CUBIC).times_plus(x * x, N::of(TANH_SCALE))
+    x * N::of(CUBIC[0]).times_plus(x * x, N::of(LINEAR[0]))
 }
 
 /// [`GeluTanh`] of each element.

@@ -1,6 +1,6 @@
 //! f64, by the platform's functions.
 
-use super::{Float, Number, comparisons};
+use super::{Float, Form, Number, comparisons, gelu_tanh};
 
 impl Number for f64 {
     comparisons!();
@@ -46,6 +46,15 @@ impl Number for f64 {
         let z_lost = (-self).mul_add(std::f64::consts::FRAC_1_SQRT_2, -z) - self * ROOT_LOST;
         let probability = 0.5 * libm::erfc(z) - z_lost * std::f64::consts::FRAC_1_PI.sqrt() * bell;
         (probability, DENSITY_AT_0 * bell)
+    }
+
+    #[inline(always)]
+    fn by_form(self, form: Form, value: Self) -> Self {
+        match form {
+            Form::GeluTanh => gelu_tanh::value_in_double(self),
+            Form::GeluTanhSlope => gelu_tanh::slope_in_double(self),
+            _ => value,
+        }
     }
 
     /// Further out its own terms lose little.

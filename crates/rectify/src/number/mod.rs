@@ -43,7 +43,7 @@ pub trait Sealed {}
 impl Sealed for f32 {}
 impl Sealed for f64 {}
 
-/// The functions of x that f32 computes in a form of its own.
+/// The functions of x that f32, or f64, computes in a form of its own.
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
     Silu,
@@ -129,7 +129,7 @@ pub trait Number:
         self.sigmoid() * (-self).sigmoid() * Self::of(factor)
     }
 
-    /// `value`, or where that would lose digits in f32 what has them, see [`Form`].
+    /// `value`, or where that would lose digits what has them, see [`Form`].
     #[doc(hidden)]
     #[inline(always)]
     fn by_form(self, _form: Form, value: Self) -> Self {

@@ -119,7 +119,7 @@ sigmoid = lambda x: 1 / (1 + exp(-x))
 functions = {
     "silu": (lambda x: x * sigmoid(x), -1.28),
     "gelu": (lambda x: x * ncdf(x), -0.75),
-    "gelu_tanh": (lambda x: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + mpf(0.044715) * x**3))), -0.75),
+    "gelu_tanh": (lambda x: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + mpf("0.044715") * x**3))), -0.75),
     "mish": (lambda x: x * tanh(log(1 + exp(x))), -1.19),
 }
 for name, (f, guess) in functions.items():

@@ -158,8 +158,8 @@ pub fn exact(activation: Activation, at: f64) -> (f64, f64) {
         Activation::GeluTanh(_) => {
             let pi = CONSTANTS.with_borrow_mut(|constants| Big(constants.pi(BITS, ROUND)));
             let scale = Big((big(8.0) / pi).0.sqrt(BITS, ROUND));
-            let z = scale.clone() * (x() + big(0.044715) * x() * x() * x());
-            let inner = scale * (one() + big(3.0) * big(0.044715) * x() * x());
+            let z = scale.clone() * (x() + (big(44_715.0) / big(1e6)) * x() * x() * x());
+            let inner = scale * (one() + big(3.0) * (big(44_715.0) / big(1e6)) * x() * x());
             let slope = z.clone().sigmoid() + x() * inner * z.clone().sigmoid() * (-z.clone()).sigmoid();
             (x() * z.sigmoid(), slope)
         }
