@@ -5,7 +5,7 @@ use std::{env, hint::black_box, path::Path, sync::atomic::AtomicBool, time::Inst
 use anyhow::{Context, bail};
 use burn::{
     module::{Module, ModuleMapper, Param},
-    tensor::{DType, Device, Int, Tensor, TensorData},
+    tensor::{DType, Device, Distribution, Int, Tensor, TensorData},
 };
 use gemm::Parallelism;
 use rectify::{Activation, FusedActivation, GradientRule, Kept, Relu};
@@ -189,7 +189,9 @@ fn in_file_order(dataset: &Dataset, device: &Device) -> anyhow::Result<(Batch, r
 }
 
 /// Nanoseconds an element, forward and backward, as the peers' `activation.py` tells them: a fresh output at each call,
-/// or for `-into` the input's own memory. `-training` is both as a layer does them, whose input nobody else needs.
+/// or for `-into` the input's own memory. Backward is from what a layer keeps, which for sigmoid and tanh is the output as it
+/// is for the peers; `-from-input` is what these two do by themselves. `-training` is both as a layer does them, whose
+/// input nobody else needs.
 fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
     let dtype_of = match dtype {
         "f32" => DType::F32,
@@ -208,8 +210,8 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
                      \"elements\": {elements}, \"ns_per_element\": {ns}}}"
                 );
             };
-            let values: Vec<f32> = (0..elements).map(|i| ((i * 2_654_435_761) % 1000) as f32 / 250.0 - 2.0).collect();
-            let x = Tensor::<1>::from_data(TensorData::new(values, [elements]), (&Device::flex(), dtype_of));
+            let normal = Distribution::Normal(0.0, 1.0);
+            let x = Tensor::<1>::random([elements], normal, (&Device::flex(), dtype_of));
 
             let relu = Relu::default();
             let (y, grad) = (relu.forward(x.clone()), x.clone() + 0.5);
@@ -226,17 +228,24 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
             for function in Activation::all() {
                 let name = function.name().replace('_', "-");
                 let (y, grad) = (function.forward(x.clone()), x.clone() + 0.5);
-                let kept = if function.needs_input() { x.clone() } else { y };
+                let layer = FusedActivation::from(function);
+                let kept = if layer.keeps_preactivations() { x.clone() } else { y };
                 print(&format!("{name}-forward"), Box::new(|| drop(black_box(function.forward(x.clone())))));
                 print(
                     &format!("{name}-backward"),
-                    Box::new(|| drop(black_box(function.backward(kept.clone(), grad.clone())))),
+                    Box::new(|| drop(black_box(layer.backward(kept.clone(), grad.clone())))),
                 );
+                if function.needs_input() && !layer.keeps_preactivations() {
+                    print(
+                        &format!("{name}-backward-from-input"),
+                        Box::new(|| drop(black_box(function.backward(x.clone(), grad.clone())))),
+                    );
+                }
                 // In place the numbers settle where the function leads them: those of backward at 0 or, where some slope is
                 // above 1, at infinity.
                 let mut own = Some(x.clone() + 0.0);
                 print(&format!("{name}-forward-into"), Box::new(|| own = own.take().map(|x| function.forward(x))));
-                print(&format!("{name}-training"), training(function.into(), &x));
+                print(&format!("{name}-training"), training(layer, &x));
             }
         }
     });

@@ -3,6 +3,7 @@
 use std::{fs, time::Instant};
 
 use burn::tensor::{DType, Device, Distribution, Tensor};
+use rectify::FusedActivation;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     lab::{ClaimError, Lab, Setup, describe},
 };
 use crate::{
-    activation::{Activation, ActivationLayer},
+    activation::Activation,
     experiment::Experiment,
     judge::{
         curve::{Curve, geometric},
@@ -30,7 +31,7 @@ pub static CLAIM: Claim = Claim {
 };
 
 static PER_ELEMENT: Criterion = Criterion {
-    quantity: "time per element, forward and backward, of the fastest sigmoid or tanh there is here over ReLU's",
+    quantity: "time per element, forward and backward, of sigmoid or tanh over ReLU's, each as a layer computes it",
     unit: "ratio",
     null_hypothesis: "They take the same time.",
     hypothesis: Hypothesis::ratio(Direction::Above, 1.1),
@@ -66,12 +67,10 @@ pub struct Settings {
 /// What is timed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arm {
-    /// An implementation of a function, forward and backward.
+    /// A function, forward and backward.
     Elements {
         /// The function.
         activation: String,
-        /// A name or a formula that computes it.
-        implementation: String,
         /// Elements of the tensor.
         size: usize,
     },
@@ -105,8 +104,7 @@ impl Time {
 
 impl Study for Cheap {
     type Settings = Settings;
-    /// The fastest implementation of each function.
-    type Pilot = Vec<(String, String)>;
+    type Pilot = ();
     type Arm = Arm;
     type Outcome = Time;
     const TIMED: bool = true;
@@ -122,30 +120,13 @@ impl Study for Cheap {
         Settings { experiment, activations, sizes, deciding_size: 1 << 16 }
     }
 
-    fn pilot(lab: &Lab, settings: &Settings) -> Result<Vec<(String, String)>, ClaimError> {
-        let fastest = |activation: &String| -> (String, String) {
-            let candidates = match activation.as_str() {
-                "sigmoid" | "tanh" => vec![activation.clone(), format!("{activation}(x)")],
-                _ => vec![activation.clone()],
-            };
-            let time = |implementation: &String| {
-                let once = || times(&parsed(implementation), settings.deciding_size, lab.device()).total();
-                (0..5).map(|_| once()).fold(f64::INFINITY, f64::min)
-            };
-            let timed: Vec<(f64, String)> = candidates.into_iter().map(|name| (time(&name), name)).collect();
-            let best = timed.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name);
-            (activation.clone(), best.unwrap_or(activation.clone()))
-        };
-        lab.alone(&|| Ok(settings.activations.iter().map(fastest).collect()))
+    fn pilot(_: &Lab, _: &Settings) -> Result<(), ClaimError> {
+        Ok(())
     }
 
-    fn arms(settings: &Settings, fastest: &Vec<(String, String)>) -> Vec<Arm> {
+    fn arms(settings: &Settings, (): &()) -> Vec<Arm> {
         let elements = settings.sizes.iter().flat_map(|&size| {
-            fastest.iter().map(move |(activation, implementation)| Arm::Elements {
-                activation: activation.clone(),
-                implementation: implementation.clone(),
-                size,
-            })
+            settings.activations.iter().map(move |activation| Arm::Elements { activation: activation.clone(), size })
         });
         let steps = settings.activations.iter().map(|activation| Arm::Step { activation: activation.clone() });
         elements.chain(steps).collect()
@@ -155,7 +136,7 @@ impl Study for Cheap {
     fn measure(lab: &Lab, settings: &Settings, arm: &Arm, _: u64) -> Result<Time, ClaimError> {
         let before = scheduled();
         let time = match arm {
-            Arm::Elements { implementation, size, .. } => times(&parsed(implementation), *size, lab.device()),
+            Arm::Elements { activation, size } => times(in_a_layer(activation), *size, lab.device()),
             Arm::Step { activation } => {
                 let setup = Setup::new(settings.experiment.clone(), activation);
                 let (training, data) = (setup.training(0), lab.data(&setup.experiment)?);
@@ -175,7 +156,7 @@ impl Study for Cheap {
         Ok(Time { waited, ..time })
     }
 
-    fn judge(settings: &Settings, fastest: &Vec<(String, String)>, trials: &Trials<Arm, Time>) -> Findings {
+    fn judge(settings: &Settings, (): &(), trials: &Trials<Arm, Time>) -> Findings {
         let elements = |name: &str, of: usize| {
             let name = name.to_owned();
             move |arm: &Arm| matches!(arm, Arm::Elements { activation, size, .. } if *activation == name && *size == of)
@@ -233,8 +214,8 @@ impl Study for Cheap {
         Findings {
             conditions,
             what_was_run: format!(
-                "on one thread, in turn: {}; training steps of {}{}",
-                fastest.iter().map(|(name, by)| format!("{name} by `{by}`")).collect::<Vec<_>>().join(", "),
+                "on one thread, in turn, as layers compute them: {}; training steps of {}{}",
+                settings.activations.join(", "),
                 describe(&settings.experiment),
                 if told { "" } else { "; this system does not tell whether other programs took the core" }
             ),
@@ -258,8 +239,9 @@ impl Study for Cheap {
     }
 }
 
-fn parsed(name: &str) -> Activation {
-    name.parse().expect("claims name known activations")
+fn in_a_layer(name: &str) -> FusedActivation {
+    let activation: Activation = name.parse().expect("claims name known activations");
+    activation.fused().expect("the settings name functions that a layer can have")
 }
 
 /// Nanoseconds that this thread has run, and that it waited for a core though it could have run; Linux tells.
@@ -269,25 +251,22 @@ fn scheduled() -> Option<(f64, f64)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// Times a function and its derivative on normal numbers, as many passes as take about a millisecond or more.
-fn times(activation: &Activation, elements: usize, device: &Device) -> Time {
-    let layer = activation.init(device);
-    let tensor =
-        |device: &Device| Tensor::<1>::random([elements], Distribution::Normal(0.0, 1.0), (device, DType::F32));
+/// Times a function and its derivative, as a layer computes them, on normal numbers: as many passes as take about a
+/// millisecond or more.
+fn times(layer: FusedActivation, elements: usize, device: &Device) -> Time {
+    let normal = || Tensor::<1>::random([elements], Distribution::Normal(0.0, 1.0), (device, DType::F32));
     let passes = ((1 << 20) / elements).max(1);
     let total = (passes * elements) as f64;
-    let x = tensor(device);
+    let (x, grad) = (normal(), normal());
     let forward = seconds(device, || {
         for _ in 0..passes {
-            std::hint::black_box(layer.forward(x.clone()));
+            std::hint::black_box(layer.forward_kept(x.clone()));
         }
     });
-    let tracked = device.clone().autodiff();
-    let outputs: Vec<Tensor<1>> =
-        (0..passes).map(|_| ActivationLayer::forward(&layer, tensor(&tracked).require_grad())).collect();
+    let (_, kept) = layer.forward_kept(x);
     let backward = seconds(device, || {
-        for y in &outputs {
-            std::hint::black_box(y.backward());
+        for _ in 0..passes {
+            std::hint::black_box(layer.backward(kept.clone(), grad.clone()));
         }
     });
     Time { forward: 1e9 * forward / total, backward: 1e9 * backward / total, waited: None }
@@ -310,8 +289,7 @@ mod tests {
 
     fn judged(element: f64, step: f64, waited: f64) -> Judgement {
         let settings = Cheap::settings(&plan());
-        let fastest: Vec<_> = settings.activations.iter().map(|name| (name.clone(), name.clone())).collect();
-        let arms = Cheap::arms(&settings, &fastest);
+        let arms = Cheap::arms(&settings, &());
         let time = |arm: &Arm| {
             let forward = match arm {
                 Arm::Elements { activation, .. } if activation != "relu" => element,
@@ -321,7 +299,7 @@ mod tests {
             Time { forward, backward: forward, waited: Some(waited) }
         };
         let seeds = vec![arms.iter().map(time).collect::<Vec<_>>(); 8];
-        let findings = Cheap::judge(&settings, &fastest, &Trials { arms: &arms, seeds: &seeds });
+        let findings = Cheap::judge(&settings, &(), &Trials { arms: &arms, seeds: &seeds });
         CLAIM.judge(findings.conditions)
     }
 
