@@ -15,9 +15,13 @@
 
 use std::{hint::black_box, time::Duration};
 
-use burn::tensor::{DType, Device, Distribution, Tensor, activation};
+use burn::tensor::{DType, Device, Distribution, Tensor};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rectify::Activation;
+
+mod burns;
+
+use burns::BURNS;
 
 /// The program's allocator, so that an output costs here what it costs there.
 #[global_allocator]
@@ -32,21 +36,7 @@ fn functions() -> Vec<(String, Function)> {
         (function.name().to_owned(), f)
     });
     let relu: Function = Box::new(rectify::relu);
-    let burn: [(&str, fn(Tensor<1>) -> Tensor<1>); 12] = [
-        ("relu", activation::relu),
-        ("leaky_relu", |x| activation::leaky_relu(x, 0.01)),
-        ("elu", |x| activation::elu(x, 1.0)),
-        ("gelu", activation::gelu),
-        ("gelu_tanh", activation::gelu_approximate),
-        ("silu", activation::silu),
-        ("mish", activation::mish),
-        ("softplus", |x| activation::softplus(x, 1.0)),
-        ("sigmoid", activation::sigmoid),
-        ("log_sigmoid", activation::log_sigmoid),
-        ("tanh", activation::tanh),
-        ("hard_swish", activation::hard_swish),
-    ];
-    let burn = burn.into_iter().map(|(name, f)| {
+    let burn = BURNS.into_iter().map(|(name, f)| {
         let f: Function = Box::new(f);
         (format!("burn-{name}"), f)
     });

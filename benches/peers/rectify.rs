@@ -8,13 +8,18 @@ use burn::{
     tensor::{DType, Device, Distribution, Int, Tensor, TensorData},
 };
 use gemm::Parallelism;
-use rectify::{Activation, FusedActivation, GradientRule, Kept, Relu};
+use rectify::{Activation, FusedActivation, GradientRule, Kept, Sigmoid, Tanh};
 use rectify_train::{
     data::{Batch, Dataset, IdxContent},
     experiment::{Experiment, Init, ModelKind},
     network::{Model, parameters},
     train::{Learner, evaluate, train},
 };
+
+#[path = "../burns.rs"]
+mod burns;
+
+use burns::BURNS;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -203,71 +208,88 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
     pool.install(|| {
         for exponent in (8..=24).step_by(2) {
             let elements = 1usize << exponent;
-            let print = |what: &str, mut work: Box<dyn FnMut() + '_>| {
-                let (ns, _) = median_and_min((0..9).map(|_| time(elements, &mut work)).collect());
+            let line = |who: &str, what: &str, work: &mut dyn FnMut() -> f64| {
+                let (ns, _) = median_and_min((0..9).map(|_| work()).collect());
                 println!(
-                    "{{\"who\": \"rectify\", \"what\": \"{what}\", \"dtype\": \"{dtype}\", \"threads\": {threads}, \
+                    "{{\"who\": \"{who}\", \"what\": \"{what}\", \"dtype\": \"{dtype}\", \"threads\": {threads}, \
                      \"elements\": {elements}, \"ns_per_element\": {ns}}}"
                 );
             };
             let normal = Distribution::Normal(0.0, 1.0);
             let x = Tensor::<1>::random([elements], normal, (&Device::flex(), dtype_of));
+            let grad = x.clone() + 0.5;
 
-            let relu = Relu::default();
-            let (y, grad) = (relu.forward(x.clone()), x.clone() + 0.5);
-            print("relu-forward", Box::new(|| drop(black_box(relu.forward(x.clone())))));
-            print("relu-backward", Box::new(|| drop(black_box(relu.backward(y.clone(), grad.clone())))));
-            // A tensor that nobody else holds goes round.
-            let mut own = Some(x.clone() + 0.0);
-            print("relu-forward-into", Box::new(|| own = own.take().map(|x| relu.forward(x))));
-            let mut own = Some(grad + 0.0);
-            print("relu-backward-into", Box::new(|| own = own.take().map(|grad| relu.backward(y.clone(), grad))));
-
-            print("relu-training", training(FusedActivation::Relu(GradientRule::default()), &x));
-
-            for function in Activation::all() {
-                let name = function.name().replace('_', "-");
-                let (y, grad) = (function.forward(x.clone()), x.clone() + 0.5);
-                let layer = FusedActivation::from(function);
-                let kept = if layer.keeps_preactivations() { x.clone() } else { y };
-                print(&format!("{name}-forward"), Box::new(|| drop(black_box(function.forward(x.clone())))));
-                print(
-                    &format!("{name}-backward"),
-                    Box::new(|| drop(black_box(layer.backward(kept.clone(), grad.clone())))),
-                );
-                if function.needs_input() && !layer.keeps_preactivations() {
-                    print(
-                        &format!("{name}-backward-from-input"),
-                        Box::new(|| drop(black_box(function.backward(x.clone(), grad.clone())))),
-                    );
+            let relu = ("relu", FusedActivation::Relu(GradientRule::default()));
+            let all = Activation::all().into_iter().map(|function| (function.name(), function.into()));
+            for (name, function) in [relu].into_iter().chain(all) {
+                let name = name.replace('_', "-");
+                let print =
+                    |what: &str, work: &mut dyn FnMut() -> f64| line("rectify", &format!("{name}-{what}"), work);
+                let fresh = |tensor: Tensor<1>| drop(black_box(tensor));
+                let kept = if function.keeps_preactivations() { x.clone() } else { function.forward(x.clone()) };
+                print("forward", &mut || time(elements, || fresh(function.forward(x.clone()))));
+                print("forward-into", &mut || time_in_place(&x, |x| function.forward(x)));
+                print("backward", &mut || time(elements, || fresh(function.backward(kept.clone(), grad.clone()))));
+                print("backward-into", &mut || time_in_place(&grad, |grad| function.backward(kept.clone(), grad)));
+                let by_itself: Option<Activation> = match function {
+                    FusedActivation::Sigmoid => Some(Sigmoid.into()),
+                    FusedActivation::Tanh => Some(Tanh.into()),
+                    _ => None,
+                };
+                if let Some(function) = by_itself {
+                    let mut backward = || time(elements, || fresh(function.backward(x.clone(), grad.clone())));
+                    print("backward-from-input", &mut backward);
                 }
-                // In place the numbers settle where the function leads them: those of backward at 0 or, where some slope is
-                // above 1, at infinity.
-                let mut own = Some(x.clone() + 0.0);
-                print(&format!("{name}-forward-into"), Box::new(|| own = own.take().map(|x| function.forward(x))));
-                print(&format!("{name}-training"), training(layer, &x));
+                let mut training = training(function, &x);
+                print("training", &mut || time(elements, &mut training));
+            }
+            // Burn's derivatives are several operations each, but for four, and are not measured.
+            for (name, function) in BURNS {
+                let name = name.replace('_', "-");
+                let mut forward = || time(elements, || drop(black_box(function(x.clone()))));
+                line("burn", &format!("{name}-forward"), &mut forward);
+                line("burn", &format!("{name}-forward-into"), &mut || time_in_place(&x, function));
             }
         }
     });
     Ok(())
 }
 
+/// A tensor that nobody else holds goes round, but not for long: its numbers would end at 0 or at infinity, or for a while
+/// subnormal, which processors take longer for.
+fn time_in_place(from: &Tensor<1>, step: impl Fn(Tensor<1>) -> Tensor<1>) -> f64 {
+    const PASSES: usize = 8;
+    let [elements] = from.dims();
+    let rounds = ((1 << 22) / elements / PASSES).clamp(1, 500);
+    let mut seconds = 0.0;
+    for _ in 0..rounds {
+        let mut own = from.clone() + 0.0;
+        let started = Instant::now();
+        for _ in 0..PASSES {
+            own = step(own);
+        }
+        seconds += started.elapsed().as_secs_f64();
+        drop(black_box(own));
+    }
+    seconds * 1e9 / (rounds * PASSES * elements) as f64
+}
+
 /// Forward and backward in rows, where what one call keeps is the next one's input.
-fn training(function: FusedActivation, x: &Tensor<1>) -> Box<dyn FnMut()> {
+fn training(function: FusedActivation, x: &Tensor<1>) -> impl FnMut() + use<> {
     let [elements] = x.dims();
     let [x, grad] = [0.0, 0.5].map(|shift| (x.clone() + shift).reshape([elements / 256, 256]));
     let mut own = Some(x);
-    Box::new(move || {
+    move || {
         let Some(x) = own.take() else { return };
         let (output, kept) = function.forward_kept(x);
         drop(black_box((output, function.backward(kept.clone(), grad.clone()))));
         let (Kept::Values(x) | Kept::Slope(x)) = kept;
         own = Some(x);
-    })
+    }
 }
 
 fn time(elements: usize, mut work: impl FnMut()) -> f64 {
-    let repeat = ((1 << 22) / elements).clamp(3, 4000);
+    let repeat = ((1 << 22) / elements).clamp(1, 4000);
     work();
     let started = Instant::now();
     (0..repeat).for_each(|_| work());

@@ -269,7 +269,7 @@ def print_ratios(lines: list[dict], dtype: str, threads: int):
         ]  # fmt: skip
         return f"{ours / min(theirs):.2f}" if ours and theirs else ""
 
-    what = ["forward", "forward-into", "backward", "training"]
+    what = ["forward", "forward-into", "backward", "backward-into", "training"]
     names = {key.removesuffix("-forward") for size in sizes for key in times[size, "rectify"] if key.endswith("-forward")}
     rows = [[name, *(ratio(size, name, part) for part in what for size in sizes)] for name in sorted(names)]
     if rows and peers:
