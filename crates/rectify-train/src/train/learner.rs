@@ -328,9 +328,10 @@ impl Helper {
     }
 }
 
-/// Spins briefly before blocking: to sleep and be woken takes longer than what the other thread does meanwhile.
+/// Spins briefly before blocking: to sleep and be woken takes longer than what the other thread does meanwhile. No longer,
+/// since where another program has its core, that thread can only come to this one.
 fn receive<T>(from: &Receiver<T>) -> Option<T> {
-    for _ in 0..1 << 14 {
+    for _ in 0..1 << 10 {
         match from.try_recv() {
             Err(TryRecvError::Empty) => hint::spin_loop(),
             received => return received.ok(),
