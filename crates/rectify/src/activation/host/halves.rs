@@ -129,7 +129,7 @@ impl<F: Properties, H: Half> Work for Of<F, Value<H>> {
             // SAFETY: the caller's, and there are so many blocks. One has been read when it is written.
             unsafe {
                 H::widen::<NATIVE>(&*from.add(i), &mut x);
-                compute(self.function, &mut loops::ValueInPlace { x: &mut x }, zero);
+                compute::<_, _, LANES>(self.function, &mut loops::ValueInPlace { x: &mut x }, zero);
                 H::narrow::<NATIVE>(&x, &mut *to.add(i));
             }
         }
@@ -185,7 +185,7 @@ impl<F: Properties, H: Half> Work for Of<F, Slope<H>> {
             unsafe {
                 H::widen::<NATIVE>(&*kept.add(i), &mut x);
                 H::widen::<NATIVE>(&*grad.add(i), &mut g);
-                compute(self.function, &mut loops::Slope { kept: &x, grad: &mut g }, zero);
+                compute::<_, _, LANES>(self.function, &mut loops::Slope { kept: &x, grad: &mut g }, zero);
                 H::narrow::<NATIVE>(&g, &mut *output.add(i));
             }
         }

@@ -118,7 +118,7 @@ pub(super) trait Loop {
     /// Over a range of the slices. What is written in an element's place is joined with `zero`, see [`Real::hidden_zero`].
     fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, zero: f32);
     /// Over a range of the slices, from φ and φ′ as far as it computes them.
-    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, values: &[f32; LANES], slopes: &[f32; LANES]);
+    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, values: &[f32], slopes: &[f32]);
 }
 
 fn run(activation: Activation, slices: impl Loop) {
@@ -143,29 +143,32 @@ impl<F: Properties, L: Loop> NullaryFnOnce for Kernel<F, L> {
     #[inline(always)]
     fn call(self) {
         let Self { function, mut slices } = self;
-        compute(function, &mut slices, f32::hidden_zero());
+        compute::<F, L, 512>(function, &mut slices, f32::hidden_zero());
     }
 }
 
-/// The whole loop, in the arithmetic that the function and its numbers need.
+/// The whole loop, in the arithmetic that the function and its numbers need. Of so many, at most, those that are far are
+/// computed together.
 #[inline(always)]
-pub(super) fn compute<F: Properties, L: Loop>(function: F, slices: &mut L, zero: f32) {
+pub(super) fn compute<F: Properties, L: Loop, const SPAN: usize>(function: F, slices: &mut L, zero: f32) {
     let len = slices.x().len();
     let ([value, slope], [wide_value, wide_slope]) = (L::COMPUTES, function.is_wide());
     let pieces = function.pieces();
     let [near_value, near_slope] = function.near();
     let near = (if value { near_value } else { f32::MAX }).min(if slope { near_slope } else { f32::MAX });
     if (value && pieces[0].is_some()) || (slope && pieces[1].is_some()) {
-        let (mut values, mut slopes) = ([0.0; LANES], [0.0; LANES]);
-        for block in 0..len / LANES {
-            let x = &slices.x().as_chunks().0[block];
+        let (mut values, mut slopes) = ([0.0; SPAN], [0.0; SPAN]);
+        for start in (0..len).step_by(SPAN) {
+            let range = start..len.min(start + SPAN);
+            let x = &slices.x()[range.clone()];
+            let (values, slopes) = (&mut values[..x.len()], &mut slopes[..x.len()]);
             if value {
-                numbers::<F, false>(function, x, &mut values);
+                numbers::<F, false, SPAN>(function, x, values);
             }
             if slope {
-                numbers::<F, true>(function, x, &mut slopes);
+                numbers::<F, true, SPAN>(function, x, slopes);
             }
-            slices.put(function, block * LANES..(block + 1) * LANES, &values, &slopes);
+            slices.put(function, range, values, slopes);
         }
     } else if (value && wide_value) || (slope && wide_slope) {
         slices.run::<Wide, F>(function, 0..len, zero);
@@ -183,35 +186,64 @@ pub(super) fn compute<F: Properties, L: Loop>(function: F, slices: &mut L, zero:
     }
 }
 
-/// φ, or φ′, by its pieces, and by its formula where they do not hold: for those numbers alone, together.
+/// φ, or φ′, by its pieces, and by its formula where they do not hold: for those numbers alone, and many at a time, as one
+/// vector of them takes as long as several.
 #[inline(always)]
-fn numbers<F: Properties, const SLOPE: bool>(function: F, x: &[f32; LANES], numbers: &mut [f32; LANES]) {
+fn numbers<F: Properties, const SLOPE: bool, const SPAN: usize>(function: F, x: &[f32], numbers: &mut [f32]) {
     const TOGETHER: usize = 16;
     let pieces = function.pieces()[usize::from(SLOPE)];
-    if let Some(pieces) = pieces {
-        pieces.of(x, numbers);
-    }
     let bound = pieces.map_or(-1.0, |pieces| pieces.bound);
-    if all_within(x, bound) {
-        return;
-    }
-    // NaN is, too.
-    let is_far: [bool; LANES] = std::array::from_fn(|i| !all_within(&x[i..=i], bound));
-    let (mut far, mut places, mut count) = ([0.0; LANES], [0; LANES], 0);
-    for place in 0..LANES {
-        if is_far[place] {
-            (far[count], places[count]) = (x[place], place);
+    let mut far = [MaybeUninit::uninit(); SPAN];
+    let mut places = [MaybeUninit::uninit(); SPAN];
+    let mut count = 0;
+    let blocks = x.as_chunks::<LANES>().0.iter().zip(numbers.as_chunks_mut::<LANES>().0);
+    for (block, (x, numbers)) in blocks.enumerate() {
+        if let Some(pieces) = pieces {
+            pieces.of(x, numbers);
+        }
+        if all_within(x, bound) {
+            continue;
+        }
+        // NaN is, too.
+        let is_far: [u8; LANES] = std::array::from_fn(|i| u8::from(!all_within(&x[i..=i], bound)));
+        let mut left = bits(&is_far);
+        for (far, place) in far[count..].iter_mut().zip(&mut places[count..]) {
+            if left == 0 {
+                break;
+            }
+            let i = left.trailing_zeros() as usize % LANES;
+            far.write(x[i]);
+            place.write((block * LANES + i) as u32);
+            left &= left - 1;
             count += 1;
         }
     }
+    if count == 0 {
+        return;
+    }
+    far[count..].iter_mut().take(TOGETHER - 1).for_each(|x| _ = x.write(0.0));
     for far in &mut far.as_chunks_mut::<TOGETHER>().0[..count.div_ceil(TOGETHER)] {
         for x in far {
-            *x = if SLOPE { function.slope(*x) } else { function.value(*x) };
+            // SAFETY: one of `count`, or of those behind them.
+            let number = unsafe { x.assume_init() };
+            x.write(if SLOPE { function.slope(number) } else { function.value(number) });
         }
     }
     for (place, y) in places[..count].iter().zip(far) {
-        numbers[*place] = y;
+        // SAFETY: of `count`.
+        unsafe { numbers[place.assume_init() as usize] = y.assume_init() };
     }
+}
+
+/// A bit for each byte, which is 0 or 1.
+#[inline(always)]
+fn bits(bytes: &[u8; LANES]) -> u64 {
+    let mut bits = 0;
+    for (i, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        // The product's highest byte has each byte's bit at its place.
+        bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    bits
 }
 
 struct Value<'a> {
@@ -235,7 +267,7 @@ impl Loop for Value<'_> {
     }
 
     #[inline(always)]
-    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32; LANES], _slopes: &[f32; LANES]) {
+    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32], _slopes: &[f32]) {
         self.y[range].write_copy_of_slice(values);
     }
 }
@@ -260,7 +292,7 @@ impl Loop for ValueInPlace<'_> {
     }
 
     #[inline(always)]
-    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32; LANES], _slopes: &[f32; LANES]) {
+    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32], _slopes: &[f32]) {
         self.x[range].copy_from_slice(values);
     }
 }
@@ -286,7 +318,7 @@ impl Loop for Slope<'_> {
     }
 
     #[inline(always)]
-    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, _values: &[f32; LANES], slopes: &[f32; LANES]) {
+    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, _values: &[f32], slopes: &[f32]) {
         self.grad[range].iter_mut().zip(slopes).for_each(|(g, slope)| *g = function.passed(*g) * slope);
     }
 }
@@ -314,7 +346,7 @@ impl Loop for SlopeInto<'_> {
     }
 
     #[inline(always)]
-    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, _values: &[f32; LANES], slopes: &[f32; LANES]) {
+    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, _values: &[f32], slopes: &[f32]) {
         for ((g, slope), output) in self.grad[range.clone()].iter().zip(slopes).zip(&mut self.output[range]) {
             output.write(function.passed(*g) * slope);
         }
@@ -345,7 +377,7 @@ impl Loop for ValueAndSlope<'_> {
     }
 
     #[inline(always)]
-    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32; LANES], slopes: &[f32; LANES]) {
+    fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32], slopes: &[f32]) {
         self.y[range.clone()].write_copy_of_slice(values);
         self.x[range].copy_from_slice(slopes);
     }
