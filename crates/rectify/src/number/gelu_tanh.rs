@@ -1,5 +1,5 @@
-//! GELU's approximation in f32, as `single` describes it: x σ(u), whose u = x (a + b x²) is an exponent, so that what it
-//! loses in rounding is carried along.
+//! GELU's approximation in f32, as `single` describes it, and in f64: x σ(u), whose u = x (a + b x²) is an exponent, so that
+//! what it loses in rounding is carried along.
 
 use super::{
     Number,
