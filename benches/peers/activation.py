@@ -40,6 +40,10 @@ TORCH = {
     "soft-shrink": (("softshrink", 0.5), ("softshrink_backward", "x", 0.5)),
 }
 
+# What is measured in rows: slopes that learn, one or one for each of 256 channels, and gates of 128.
+CHANNELS = 256
+SLOPES = {"prelu": 1, "prelu-by-channel": CHANNELS}
+
 # JAX's derivatives that need the output alone, as PyTorch's kernels for the same.
 JAX_OF_OUTPUT = {"sigmoid": lambda y: y * (1 - y), "tanh": lambda y: 1 - y * y}
 
@@ -113,6 +117,57 @@ def torch_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Call
         # Composed of others.
         if name not in TORCH:
             yield f"{name}-forward", lambda: function(x)
+    if size >= CHANNELS:
+        yield from torch_cases_in_rows(x, g)
+
+
+def torch_cases_in_rows(x, g) -> Iterator[tuple[str, Callable[[], None]]]:
+    import torch
+    from torch.nn import functional as F
+
+    aten = torch.ops.aten
+    x, g = x.view(-1, CHANNELS), g.view(-1, CHANNELS)
+    for name, slopes in SLOPES.items():
+        slope = torch.full((slopes,), 0.25, dtype=x.dtype)
+        yield f"{name}-forward", lambda: F.prelu(x, slope)
+        wide = slope.view(1, -1)
+
+        def backward():
+            by_slope = aten._prelu_kernel_backward(g, x, wide)[1]
+            return by_slope.sum() if slopes == 1 else by_slope.sum(0)
+
+        yield f"{name}-backward", backward
+    half = g[:, : CHANNELS // 2].contiguous()
+    yield "glu-forward", lambda: aten.glu(x, 1)
+    yield "glu-backward", lambda: aten.glu_backward(half, x, 1)
+    # Composed of others.
+    for name, gate in [("swiglu", F.silu), ("geglu", F.gelu)]:
+
+        def forward():
+            a, b = x.chunk(2, 1)
+            return a * gate(b)
+
+        yield f"{name}-forward", forward
+
+
+def jax_cases_in_rows(x, g) -> Iterator[tuple[str, Callable[[], None]]]:
+    import jax
+    from jax import nn, numpy as jnp
+
+    x, g = x.reshape(-1, CHANNELS), g.reshape(-1, CHANNELS)
+
+    def gated(gate):
+        return lambda x: jnp.split(x, 2, 1)[0] * gate(jnp.split(x, 2, 1)[1])
+
+    functions = {name: lambda x, slope: jnp.where(x > 0, x, slope * x) for name in SLOPES}
+    functions |= {"glu": nn.glu, "swiglu": gated(nn.silu), "geglu": gated(lambda b: nn.gelu(b, approximate=False))}
+    for name, function in functions.items():
+        operands = (x, jnp.full(SLOPES[name], 0.25, x.dtype)) if name in SLOPES else (x,)
+        grad = g if name in SLOPES else g[:, : CHANNELS // 2] + 0
+        forward = jax.jit(function)
+        backward = jax.jit(lambda g, *operands: jax.vjp(function, *operands)[1](g))
+        yield f"{name}-forward", lambda: forward(*operands).block_until_ready()
+        yield f"{name}-backward", lambda: jax.block_until_ready(backward(grad, *operands))
 
 
 def jax_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -139,6 +194,8 @@ def jax_cases(threads: int, dtype: str, size: int) -> Iterator[tuple[str, Callab
                 buffer.block_until_ready()
 
             yield f"{name}-{what}-into", into
+    if size >= CHANNELS:
+        yield from jax_cases_in_rows(x, g)
 
 
 def seconds_a_call(call: Callable[[], None]) -> float:

@@ -5,10 +5,10 @@ use std::{env, hint::black_box, path::Path, sync::atomic::AtomicBool, time::Inst
 use anyhow::{Context, bail};
 use burn::{
     module::{Module, ModuleMapper, Param},
-    tensor::{DType, Device, Distribution, Int, Tensor, TensorData},
+    tensor::{DType, Device, Distribution, Int, Tensor, TensorData, activation},
 };
 use gemm::Parallelism;
-use rectify::{Activation, FusedActivation, GradientRule, Kept, Sigmoid, Tanh};
+use rectify::{Activation, FusedActivation, Gated, GradientRule, Kept, Prelu, Sigmoid, Tanh};
 use rectify_train::{
     data::{Batch, Dataset, IdxContent},
     experiment::{Experiment, Init, ModelKind},
@@ -255,9 +255,41 @@ fn activations(dtype: &str, threads: usize) -> anyhow::Result<()> {
                 line("burn", &format!("{name}-forward"), &mut forward);
                 line("burn", &format!("{name}-forward-into"), &mut || time_in_place(&x, function));
             }
+            in_rows(&x, &grad, elements, &line);
         }
     });
     Ok(())
+}
+
+/// What takes more than one number for one of the output: slopes that learn, one or one for each of 256 channels, and gates of
+/// 128 channels. An element is one of x.
+fn in_rows(x: &Tensor<1>, grad: &Tensor<1>, elements: usize, line: &dyn Fn(&str, &str, &mut dyn FnMut() -> f64)) {
+    const CHANNELS: usize = 256;
+    let rows = |tensor: &Tensor<1>| tensor.clone().reshape([elements / CHANNELS, CHANNELS]);
+    let (x, grad) = (rows(x), rows(grad));
+    let measure = |name: &str, forward: &dyn Fn(), backward: &dyn Fn()| {
+        line("rectify", &format!("{name}-forward"), &mut || time(elements, forward));
+        line("rectify", &format!("{name}-backward"), &mut || time(elements, backward));
+        let both = || {
+            forward();
+            backward();
+        };
+        line("rectify", &format!("{name}-training"), &mut || time(elements, both));
+    };
+    for (name, slopes) in [("prelu", 1), ("prelu-by-channel", CHANNELS)] {
+        let alpha = Tensor::full([slopes], 0.25, (&x.device(), x.dtype()));
+        let prelu = Prelu { alpha: Param::from_tensor(alpha.clone()) };
+        let forward = || drop(black_box(prelu.forward(x.clone())));
+        measure(name, &forward, &|| drop(black_box(prelu.backward(x.clone(), grad.clone()))));
+        let burns = || drop(black_box(activation::prelu(x.clone(), alpha.clone())));
+        line("burn", &format!("{name}-forward"), &mut || time(elements, burns));
+    }
+    let half = grad.clone().narrow(1, 0, CHANNELS / 2) + 0.0;
+    for (name, gated) in [("glu", Gated::glu()), ("swiglu", Gated::swiglu()), ("geglu", Gated::geglu())] {
+        let forward = || drop(black_box(gated.forward(x.clone())));
+        measure(name, &forward, &|| drop(black_box(gated.backward(x.clone(), half.clone()))));
+    }
+    line("burn", "glu-forward", &mut || time(elements, || drop(black_box(activation::glu(x.clone(), 1)))));
 }
 
 /// A tensor that nobody else holds goes round, but not for long: its numbers would end at 0 or at infinity, or for a while

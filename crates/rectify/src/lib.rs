@@ -116,29 +116,32 @@ mod formula;
 mod fused_activation;
 mod fused_conv2d;
 mod fused_linear;
+mod gated;
 pub mod gradcheck;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod host;
 mod max_pool;
 mod number;
 mod operands;
+mod prelu;
 mod relu;
 
 pub use activation::{
-    Activation, Celu, Elu, Family, Function, Gated, Gelu, GeluTanh, HardShrink, HardSigmoid, HardSwish, HardTanh,
-    LeakyRelu, LogSigmoid, Mish, Prelu, PreluConfig, Relu6, Rrelu, Ruled, Saturates, Selu, Sigmoid, Silu, SoftShrink,
-    Softplus, Softsign, SquaredRelu, Swish, Tanh, TanhShrink, Threshold, celu, elu, geglu, gelu, gelu_tanh, glu,
-    hard_shrink, hard_sigmoid, hard_swish, hard_tanh, leaky_relu, log_sigmoid, mish, prelu, relu6, rrelu,
-    rrelu_with_slopes, selu, sigmoid, silu, soft_shrink, softplus, softsign, squared_relu, swiglu, swish, tanh,
-    tanh_shrink, threshold,
+    Activation, Celu, Elu, Family, Function, Gelu, GeluTanh, HardShrink, HardSigmoid, HardSwish, HardTanh, LeakyRelu,
+    LogSigmoid, Mish, Relu6, Rrelu, Ruled, Saturates, Selu, Sigmoid, Silu, SoftShrink, Softplus, Softsign, SquaredRelu,
+    Swish, Tanh, TanhShrink, Threshold, celu, elu, gelu, gelu_tanh, hard_shrink, hard_sigmoid, hard_swish, hard_tanh,
+    leaky_relu, log_sigmoid, mish, relu6, rrelu, rrelu_with_slopes, selu, sigmoid, silu, soft_shrink, softplus,
+    softsign, squared_relu, swish, tanh, tanh_shrink, threshold,
 };
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use formula::{Formula, FormulaError};
 pub use fused_activation::{FusedActivation, FusedGradients, Kept};
 pub use fused_conv2d::{FusedConv2d, FusedConv2dConfig, FusedConv2dError};
 pub use fused_linear::{FusedLinear, FusedLinearConfig};
+pub use gated::{Gated, geglu, glu, swiglu};
 pub use max_pool::{max_pool_2x2, max_pool_2x2_backward};
 pub use number::Number;
+pub use prelu::{Prelu, PreluConfig, prelu};
 pub use relu::{ConfigError, GradientRule, Relu, ReluConfig, Surrogate, relu};
 
 /// The README's examples are tested.

@@ -101,6 +101,48 @@ fn a_slope_that_learns_is_one_for_all_or_one_for_each_channel() {
 }
 
 #[test]
+fn passes_by_hand_are_those_of_autodiff() {
+    let x = seeded::normal([6, 8, 5], 1.0, &Device::flex());
+    let g = seeded::normal([6, 8, 5], 2.0, &Device::flex());
+    let tracked = x.clone().autodiff().require_grad();
+    for slopes in [1, 8] {
+        let prelu = PreluConfig::new().with_num_parameters(slopes).init(&Device::flex().autodiff());
+        let gradients = (prelu.forward(tracked.clone()) * g.clone().autodiff()).sum().backward();
+        let (by_x, by_alpha) = prelu.backward(x.clone(), g.clone());
+        assert_eq!(values(by_x), values(tracked.grad(&gradients).unwrap()));
+        assert_eq!(values(by_alpha), values(prelu.alpha.val().grad(&gradients).unwrap()));
+        let message = refusal(|| prelu.backward(x.clone(), g.clone().narrow(0, 0, 5)));
+        assert!(message.starts_with("Prelu::backward: `grad` is [5, 8, 5]"), "{message}");
+    }
+    let gated = Gated { dim: 1, ..Gated::swiglu() };
+    let half = g.narrow(1, 0, 4);
+    let gradients = (gated.forward(tracked.clone()) * half.clone().autodiff()).sum().backward();
+    assert_eq!(values(gated.backward(x.clone(), half)), values(tracked.grad(&gradients).unwrap()));
+    let message = refusal(|| gated.backward(x.clone(), x.clone()));
+    assert!(message.starts_with("Gated::backward: `grad` is [6, 8, 5]"), "{message}");
+}
+
+#[test]
+fn the_gradient_of_a_slope_has_the_same_bits_however_many_threads_there_are() {
+    let x = seeded::normal([40, 3, 900], 1.0, &Device::flex());
+    for slopes in [1, 3] {
+        let prelu = PreluConfig::new().with_num_parameters(slopes).init(&Device::flex());
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| values(prelu.backward(x.clone(), x.clone() + 0.5).1))
+        };
+        assert_eq!(on(1), on(3));
+    }
+}
+
+#[test]
+fn slopes_of_another_type_are_refused() {
+    let x = Tensor::<2>::zeros([3, 4], &Device::flex());
+    let message = refusal(|| prelu(x, doubles(vec![0.25], [1])));
+    assert_eq!(message, "prelu: `alpha` is of F64, and x is of F32");
+}
+
+#[test]
 fn a_slope_that_is_drawn_is_within_its_bounds_and_otherwise_their_mean() {
     let negative = Tensor::<1>::full([4000], -1.0, &Device::flex());
     let slopes: Vec<f64> = values(rrelu(negative.clone(), 0.125, 0.375, true)).into_iter().map(|y| -y).collect();

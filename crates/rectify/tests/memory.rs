@@ -19,7 +19,8 @@ use burn::{
     tensor::{Device, Tensor, activation},
 };
 use rectify::{
-    Activation, FusedActivation, FusedLinearConfig, Gelu, GradientRule, LeakyRelu, Relu, ReluConfig, Surrogate,
+    Activation, FusedActivation, FusedLinearConfig, Gelu, GradientRule, LeakyRelu, Relu, ReluConfig, Surrogate, prelu,
+    swiglu,
 };
 
 /// Counts the blocks of one or several tensors' size: those that live, and those ever made.
@@ -141,6 +142,29 @@ fn rules_that_look_at_the_input_keep_it() {
         assert_eq!((live, made), (2, 2), "{rule}");
         y.sum().backward();
     }
+}
+
+#[test]
+fn slopes_that_learn_and_gates_keep_their_input_alone() {
+    let _guard = one_at_a_time();
+    let device = Device::flex().autodiff();
+    for slopes in [1, SIDE] {
+        let leaf = leaf();
+        let alpha = Tensor::<1>::full([slopes], 0.25, &device).require_grad();
+        let (live, made, y) = tensors(|| prelu(preactivation(&leaf), alpha.clone()));
+        assert_eq!((live, made), (2, 2), "{slopes} slopes");
+        let (_, made, gradients) = tensors(|| y.sum().backward());
+        // The sum's gradient, over which one slope's own is written.
+        assert_eq!(made, if slopes == 1 { 1 } else { 2 }, "{slopes} slopes");
+        assert!(alpha.grad(&gradients).is_some() && leaf.grad(&gradients).is_some());
+    }
+    let wide = Tensor::cat(vec![leaf(), leaf()], 0).detach().require_grad();
+    let (live, made, y) = tensors(|| swiglu(preactivation(&wide), 0));
+    assert_eq!((live, made), (2, 2));
+    let (_, made, gradients) = tensors(|| y.sum().backward());
+    // The sum's gradient, and that of both halves in one.
+    assert_eq!(made, 2);
+    assert!(wide.grad(&gradients).is_some());
 }
 
 #[test]

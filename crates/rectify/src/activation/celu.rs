@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
 use crate::{
-    number::{Near, Number},
+    number::{Near, Number, in_two},
     relu::ConfigError,
 };
 
@@ -34,12 +34,21 @@ impl Function for Celu {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        N::choose(x.above(0.0), x, (x * N::of(1.0 / self.alpha)).expm1() * N::of(self.alpha))
+        N::choose(x.above(0.0), x, in_two::expm1(x, self.factor()) * N::of(self.alpha))
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        N::choose(x.above(0.0), N::of(1.0), (x * N::of(1.0 / self.alpha)).exp())
+        N::choose(x.above(0.0), N::of(1.0), in_two::exp(x, self.factor()))
+    }
+}
+
+impl Celu {
+    /// 1 / α, and what that was rounded by.
+    #[inline(always)]
+    fn factor(self) -> [f64; 2] {
+        let factor = 1.0 / self.alpha;
+        [factor, (-self.alpha).mul_add(factor, 1.0) / self.alpha]
     }
 }
 

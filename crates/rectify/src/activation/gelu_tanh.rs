@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
 use crate::number::{
-    Form, Number,
+    Form, Number, in_two,
     pieces::{self, Pieces},
 };
 
@@ -54,16 +54,16 @@ impl Function for GeluTanh {
     fn value<N: Number>(self, x: N) -> N {
         // σ(u) is 0 or 1 to rounding beyond, where u's cube would overflow, or −∞ meet 0.
         let inner = x.at_least(-30.0).at_most(30.0);
-        let value = N::choose(x.above(30.0), x, inner * argument(inner).sigmoid());
+        let value = N::choose(x.above(30.0), x, inner * in_two::sigmoid_of_odd(inner, LINEAR, CUBIC));
         x.by_form(Form::GeluTanh, value)
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
         let inner = x.at_least(-30.0).at_most(30.0);
-        let sigmoid = argument(inner).sigmoid();
+        let [gate, rest] = [inner, -inner].map(|x| in_two::sigmoid_of_odd(x, LINEAR, CUBIC));
         let argument_slope = N::of(LINEAR[0]) + N::of(CUBIC_OF_SLOPE[0]) * inner * inner;
-        let slope = sigmoid * (N::of(1.0) + inner * (N::of(1.0) - sigmoid) * argument_slope);
+        let slope = gate * (N::of(1.0) + inner * rest * argument_slope);
         x.near_root(ROOT, &TAYLOR, x.by_form(Form::GeluTanhSlope, slope))
     }
 }
@@ -76,12 +76,6 @@ impl Properties for GeluTanh {
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
         [Some(&pieces::GELU_TANH), Some(&pieces::GELU_TANH_SLOPE)]
     }
-}
-
-/// u.
-#[inline(always)]
-fn argument<N: Number>(x: N) -> N {
-    x * N::of(CUBIC[0]).times_plus(x * x, N::of(LINEAR[0]))
 }
 
 /// [`GeluTanh`] of each element.

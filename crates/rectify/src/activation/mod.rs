@@ -10,13 +10,11 @@ mod backward;
 mod flex;
 mod from_output;
 mod function;
-mod gated;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) mod host;
-mod module;
+pub(crate) mod module;
 #[cfg(feature = "ndarray")]
 mod ndarray;
-mod prelu;
 mod programs;
 mod rrelu;
 mod ruled;
@@ -33,8 +31,6 @@ pub(crate) use backward::{ActivationOps, Values, keep};
 #[doc(hidden)]
 pub use from_output::FromOutput;
 pub use function::Function;
-pub use gated::{Gated, geglu, glu, swiglu};
-pub use prelu::{Prelu, PreluConfig, prelu};
 pub use rrelu::{Rrelu, rrelu, rrelu_with_slopes};
 pub use ruled::Ruled;
 

@@ -68,4 +68,4 @@ macro_rules! constant {
         }
     };
 }
-pub(super) use {constant, module};
+pub(crate) use {constant, module};

@@ -4,7 +4,7 @@ use burn::tensor::{Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Activation, LeakyRelu, finite, in_range, module};
-use crate::{operands::Operands, relu::ConfigError};
+use crate::{operands::Operands, prelu::with_slopes, relu::ConfigError};
 
 /// Leaky ReLU whose slope is drawn anew for each element from U(lower, upper) while training, and is the mean of both
 /// otherwise.
@@ -100,7 +100,5 @@ pub fn rrelu<const D: usize>(x: Tensor<D>, lower: f64, upper: f64, training: boo
 #[track_caller]
 pub fn rrelu_with_slopes<const D: usize>(x: Tensor<D>, slopes: Tensor<D>) -> Tensor<D> {
     Operands::like("rrelu_with_slopes", &x).check("slopes", &slopes, x.dims());
-    // x itself is a factor, and not what a choice leaves of it: NaN stays.
-    let slopes = slopes.detach().mask_fill(x.clone().greater_elem(0.0), 1.0);
-    x * slopes
+    with_slopes(x, slopes.detach())
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Family, Function, Properties, Saturates};
 use crate::{
-    number::{Near, Number},
+    number::{Near, Number, in_two},
     relu::ConfigError,
 };
 
@@ -34,12 +34,12 @@ impl Function for Softplus {
 
     #[inline(always)]
     fn value<N: Number>(self, x: N) -> N {
-        (x * N::of(self.beta)).softplus() * N::of(1.0 / self.beta)
+        in_two::softplus(x, self.beta) * N::of(1.0 / self.beta)
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
-        (x * N::of(self.beta)).sigmoid()
+        in_two::sigmoid(x, self.beta)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::silu::{ROOT, TAYLOR};
 use super::{Family, Function, Properties, Saturates, Silu};
 use crate::{
-    number::{Number, pieces::Pieces},
+    number::{Number, in_two, pieces::Pieces},
     relu::ConfigError,
 };
 
@@ -40,7 +40,8 @@ impl Function for Swish {
         }
         let z = (x * N::of(self.beta)).at_least(-800.0).at_most(800.0);
         // Where σ is 0 to rounding, ∞ times it is not.
-        N::choose(z.above(-750.0), x * z.sigmoid(), N::of(-0.0) * z.or_nan(N::of(1.0)))
+        let sigmoid = in_two::sigmoid(x, self.beta);
+        N::choose(z.above(-750.0), x * sigmoid, N::of(-0.0) * z.or_nan(N::of(1.0)))
     }
 
     #[inline(always)]
@@ -49,7 +50,7 @@ impl Function for Swish {
             return Silu.slope(x);
         }
         let z = (x * N::of(self.beta)).at_least(-800.0).at_most(800.0);
-        let sigmoid = z.sigmoid();
+        let sigmoid = in_two::sigmoid(x, self.beta);
         z.near_root(ROOT, &TAYLOR, sigmoid * (N::of(1.0) + z * (N::of(1.0) - sigmoid)))
     }
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     cube::elementwise,
-    number::cube::{density, erf, exp, expm1, is_nan, log, log1p, of, probability, sigmoid, softplus, tanh},
+    number::cube::{density, erf, exp, expm1, is_nan, log, log1p, of, probability, sigmoid, softplus, tanh, upper},
 };
 
 /// Longer programs, which only formulas can be, are Burn's operations one after the other: compilers take more than the
@@ -191,6 +191,7 @@ fn unary<W: Float, B: Int, N: Size>(a: Vector<W, N>, #[comptime] function: Unary
         Unary::Softplus => softplus::<W, B, N>(a),
         Unary::Probability => probability::<W, B, N>(a),
         Unary::Density => density::<W, B, N>(a),
+        Unary::Upper => upper::<W, B, N>(a),
     }
 }
 

@@ -33,6 +33,7 @@ fn unary(graph: &mut Graph, function: Unary, f: Id, a: Id, da: Id) -> Option<Id>
     let factor = match function {
         Unary::Neg => return Some(graph.unary(Unary::Neg, da)),
         Unary::Sign => return None,
+        Unary::Upper => return Some(da),
         Unary::Log => return Some(graph.binary(Binary::Div, da, a)),
         Unary::Log1p => {
             let sum = graph.binary(Binary::Add, one, a);

@@ -50,6 +50,8 @@ pub(super) enum Unary {
     /// Φ and its derivative: the normal distribution's. No formula has a name for them.
     Probability,
     Density,
+    /// x to half of its digits on a GPU, and x elsewhere: see `number::in_two`. Without a name too.
+    Upper,
 }
 
 /// Functions and operators of two numbers. A comparison is 1 or 0.
@@ -111,6 +113,7 @@ impl Unary {
             Self::Softplus => each(a, out, F::softplus),
             Self::Probability => each(a, out, |x: F| x.normal().0),
             Self::Density => each(a, out, |x: F| x.normal().1),
+            Self::Upper => out.copy_from_slice(a),
         }
     }
 }

@@ -166,8 +166,8 @@ impl Formula {
     ///
     /// Where it has more than 65 536 operations, as a loop may.
     pub fn of<F: Function>(function: F) -> Self {
-        let (graph, value) = trace::graph(|x| function.value(x));
-        let (slope_graph, slope) = trace::graph(|x| function.slope(x));
+        let (graph, value) = trace::graph::<false>(|x| function.value(x));
+        let (slope_graph, slope) = trace::graph::<false>(|x| function.slope(x));
         let expression = print::text(&graph, value);
         let text = format!("{} = {expression}", F::NAME);
         Self::built(text, Some(F::NAME.to_owned()), expression, (&graph, value), (&slope_graph, slope))

@@ -120,6 +120,7 @@ impl<B: Backend> Machine<B> {
             // In a's own type, which Burn's sigmoid is not.
             Unary::Sigmoid => B::float_recip(B::float_add_scalar(B::float_exp(B::float_neg(a)), 1.0.into())),
             Unary::Erf => B::float_erf(a),
+            Unary::Upper => a,
             Unary::Probability => {
                 let erf = B::float_erf(B::float_mul_scalar(a, FRAC_1_SQRT_2.into()));
                 B::float_mul_scalar(B::float_add_scalar(erf, 1.0.into()), 0.5.into())

@@ -9,16 +9,16 @@ use super::{
     graph::{Binary, Graph, Id, Unary},
     program::Program,
 };
-use crate::number::{Number, Sealed};
+use crate::number::{Exponents, Number, Sealed};
 
-/// What `f` computes, as a program.
-pub(crate) fn trace(f: impl FnOnce(Symbol<'_>) -> Symbol<'_>) -> Program {
+/// What `f` computes, as a program, with exponents from numbers that are cut in two.
+pub(crate) fn trace(f: impl FnOnce(Symbol<'_, true>) -> Symbol<'_, true>) -> Program {
     let (graph, result) = graph(f);
     Program::new(&graph, result)
 }
 
 /// What `f` computes, as a graph and the node of its result.
-pub(super) fn graph(f: impl FnOnce(Symbol<'_>) -> Symbol<'_>) -> (Graph, Id) {
+pub(super) fn graph<const CUT: bool>(f: impl FnOnce(Symbol<'_, CUT>) -> Symbol<'_, CUT>) -> (Graph, Id) {
     let graph = RefCell::new(Graph::default());
     let x = graph.borrow_mut().x();
     let result = f(Symbol::Node(&graph, x));
@@ -30,14 +30,15 @@ pub(super) fn graph(f: impl FnOnce(Symbol<'_>) -> Symbol<'_>) -> (Graph, Id) {
     (graph.into_inner(), result)
 }
 
-/// A number that is not known yet, or one that is.
+/// A number that is not known yet, or one that is. `CUT` where products that are exponents are cut in two; a formula that is
+/// read as a text has them as they are written.
 #[derive(Clone, Copy)]
-pub(crate) enum Symbol<'a> {
+pub(crate) enum Symbol<'a, const CUT: bool> {
     Number(f64),
     Node(&'a RefCell<Graph>, Id),
 }
 
-impl<'a> Symbol<'a> {
+impl<const CUT: bool> Symbol<'_, CUT> {
     fn id(self, graph: &RefCell<Graph>) -> Id {
         match self {
             Self::Number(number) => graph.borrow_mut().constant(number),
@@ -77,7 +78,7 @@ impl<'a> Symbol<'a> {
 
 macro_rules! operator {
     ($($trait:ident $method:ident)*) => {
-        $(impl $trait for Symbol<'_> {
+        $(impl<const CUT: bool> $trait for Symbol<'_, CUT> {
             type Output = Self;
             fn $method(self, other: Self) -> Self {
                 self.binary(Binary::$trait, other)
@@ -87,18 +88,19 @@ macro_rules! operator {
 }
 operator!(Add add Sub sub Mul mul Div div);
 
-impl Neg for Symbol<'_> {
+impl<const CUT: bool> Neg for Symbol<'_, CUT> {
     type Output = Self;
     fn neg(self) -> Self {
         self.unary(Unary::Neg)
     }
 }
 
-impl Sealed for Symbol<'_> {}
+impl<const CUT: bool> Sealed for Symbol<'_, CUT> {}
 
-impl Number for Symbol<'_> {
+impl<const CUT: bool> Number for Symbol<'_, CUT> {
     /// 1 or 0.
     type Mask = Self;
+    const EXPONENTS: Exponents = if CUT { Exponents::Cut } else { Exponents::Rounded };
 
     fn of(value: f64) -> Self {
         Self::Number(value)
@@ -169,5 +171,8 @@ impl Number for Symbol<'_> {
     }
     fn normal(self) -> (Self, Self) {
         (self.unary(Unary::Probability), self.unary(Unary::Density))
+    }
+    fn upper(self) -> Self {
+        self.unary(Unary::Upper)
     }
 }

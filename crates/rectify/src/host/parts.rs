@@ -2,6 +2,7 @@
 
 use std::{mem::MaybeUninit, ops::Range};
 
+use bytemuck::Pod;
 use rayon::prelude::*;
 
 /// Elements a thread takes at a time.
@@ -59,6 +60,50 @@ pub(crate) unsafe fn fresh<F: Send>(
     // the caller vouches for.
     unsafe { output.set_len(len) };
     output
+}
+
+/// [`fresh`] by blocks of `BLOCK` elements, as long as the first caches hold, or fewer: `write` is given the range of a
+/// block and where its elements go.
+///
+/// # Safety
+///
+/// `write` must write every element of the slice that it is given. The slice is as long as the range.
+pub(crate) unsafe fn fresh_in_blocks<E: Pod + Send, const BLOCK: usize>(
+    len: usize,
+    size: usize,
+    write: impl Fn(Range<usize>, &mut [MaybeUninit<E>]) + Sync,
+) -> Vec<E> {
+    let work = |output: &mut [MaybeUninit<E>], range: Range<usize>, way: Way| {
+        for (output, begin) in output.chunks_mut(BLOCK).zip(range.step_by(BLOCK)) {
+            let range = begin..begin + output.len();
+            match way {
+                Way::Cached => write(range, output),
+                Way::Stream => {
+                    let mut block = [MaybeUninit::uninit(); BLOCK];
+                    let block = &mut block[..output.len()];
+                    write(range, block);
+                    // SAFETY: the caller's.
+                    let (blocks, rest) = unsafe { block.assume_init_ref() }.as_chunks();
+                    stream(output, |i| blocks[i], |i| rest[i]);
+                }
+            }
+        }
+        finish_stream();
+    };
+    // SAFETY: the blocks are all of it, and `write` writes each whole, as the caller vouches for.
+    unsafe { fresh(len, size, work) }
+}
+
+/// A range of elements that lie in rows of so many, cut where a row ends: which row, which of its columns, and where these
+/// are in the range.
+pub(crate) fn rows(range: Range<usize>, columns: usize) -> impl Iterator<Item = (usize, Range<usize>, Range<usize>)> {
+    let mut next = range.start;
+    std::iter::from_fn(move || {
+        let (row, begin) = (next.checked_div(columns)?, next);
+        next = range.end.min((row + 1) * columns);
+        let columns = begin - row * columns..next - row * columns;
+        (begin < next).then(|| (row, columns, begin - range.start..next - range.start))
+    })
 }
 
 /// Elements that are written past the cache together: whole lines of 64 bytes in any type.

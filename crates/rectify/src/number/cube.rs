@@ -299,12 +299,18 @@ pub(crate) fn softplus<W: Float, B: Int, N: Size>(x: Vector<W, N>) -> Vector<W, 
     above + log1p::<W, B, N>(exp::<W, B, N>(-x.abs()))
 }
 
+/// x to half of its digits, so that what is left of x has no more than half of them either.
+#[cube]
+pub(crate) fn upper<W: Float, B: Int, N: Size>(x: Vector<W, N>) -> Vector<W, N> {
+    let format = format::<W>();
+    let rounded = Vector::<B, N>::reinterpret(x) + whole::<B, N>(comptime!((!format.upper_half >> 1) + 1));
+    Vector::<W, N>::reinterpret(rounded & whole::<B, N>(comptime!(format.upper_half)))
+}
+
 /// e^(−x²/2). The square of x's upper half is exact.
 #[cube]
 fn bell<W: Float, B: Int, N: Size>(x: Vector<W, N>) -> Vector<W, N> {
-    let format = format::<W>();
-    let upper =
-        Vector::<W, N>::reinterpret(Vector::<B, N>::reinterpret(x) & whole::<B, N>(comptime!(format.upper_half)));
+    let upper = upper::<W, B, N>(x);
     let rest = of::<W, N>(-0.5) * (x - upper) * (x + upper);
     let of_rest = rest + rest * rest * (of::<W, N>(0.5) + rest * of::<W, N>(comptime!(1.0 / 6.0)));
     let of_upper = exp::<W, B, N>(of::<W, N>(-0.5) * upper * upper);

@@ -1,6 +1,6 @@
 //! f64, by the platform's functions.
 
-use super::{Float, Form, Number, comparisons, gelu_tanh};
+use super::{Exponents, Float, Form, Number, comparisons, gelu_tanh};
 
 impl Number for f64 {
     comparisons!();
@@ -46,6 +46,15 @@ impl Number for f64 {
         let z_lost = (-self).mul_add(std::f64::consts::FRAC_1_SQRT_2, -z) - self * ROOT_LOST;
         let probability = 0.5 * libm::erfc(z) - z_lost * std::f64::consts::FRAC_1_PI.sqrt() * bell;
         (probability, DENSITY_AT_0 * bell)
+    }
+
+    const EXPONENTS: Exponents = Exponents::Corrected;
+
+    #[inline(always)]
+    fn product(self, factor: [f64; 2]) -> [Self; 2] {
+        let product = self * factor[0];
+        let lost = self.mul_add(factor[0], -product) + self * factor[1];
+        [product, if lost.is_finite() { lost } else { 0.0 }]
     }
 
     #[inline(always)]

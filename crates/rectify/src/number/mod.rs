@@ -18,6 +18,7 @@ mod double;
 mod eight;
 mod gelu;
 mod gelu_tanh;
+pub(crate) mod in_two;
 mod logistic;
 mod near;
 #[cfg(feature = "cube")]
@@ -33,6 +34,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 #[cfg(all(feature = "flex", target_arch = "x86_64"))]
 pub(crate) use eight::Eight;
+pub use in_two::Exponents;
 pub(crate) use near::{Near, all_within};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(crate) use wide::Wide;
@@ -167,6 +169,24 @@ pub trait Number:
     #[inline(always)]
     fn below(self, bound: f64) -> Self::Mask {
         self.less(Self::of(bound))
+    }
+
+    /// How products that are exponents are computed.
+    #[doc(hidden)]
+    const EXPONENTS: Exponents = Exponents::Rounded;
+
+    /// x · factor and what rounding took of it, where [`EXPONENTS`](Self::EXPONENTS) asks for that.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn product(self, factor: [f64; 2]) -> [Self; 2] {
+        [self * Self::of(factor[0]), Self::of(0.0)]
+    }
+
+    /// x to half of its digits, where that is of use: for kernels that have nothing wider.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn upper(self) -> Self {
+        self
     }
 
     /// The larger one of x and a bound; NaN for NaN.

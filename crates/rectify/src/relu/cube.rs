@@ -122,7 +122,11 @@ fn df<F: Float, W: Float, B: Int, N: Size>(
 
 /// `on` for x > 0, `off` for x ≤ 0, NaN for NaN.
 #[cube]
-fn choose<F: Float, W: Float, B: Int, N: Size>(x: Vector<F, N>, on: Vector<F, N>, off: Vector<F, N>) -> Vector<F, N> {
+pub(crate) fn choose<F: Float, W: Float, B: Int, N: Size>(
+    x: Vector<F, N>,
+    on: Vector<F, N>,
+    off: Vector<F, N>,
+) -> Vector<F, N> {
     let bits = bits::<F, W, B, N>(x);
     // What is left is NaN, and so is x.
     let rest = select_many(is_nonpositive::<B, N>(bits), off, x);
@@ -130,7 +134,7 @@ fn choose<F: Float, W: Float, B: Int, N: Size>(x: Vector<F, N>, on: Vector<F, N>
 }
 
 #[cube]
-fn times<F: Float, W: Float, N: Size>(g: Vector<F, N>, factor: Vector<W, N>) -> Vector<F, N> {
+pub(crate) fn times<F: Float, W: Float, N: Size>(g: Vector<F, N>, factor: Vector<W, N>) -> Vector<F, N> {
     Vector::<F, N>::cast_from(Vector::<W, N>::cast_from(g) * factor)
 }
 

@@ -2,7 +2,7 @@
 
 mod backward;
 #[cfg(feature = "cube")]
-mod cube;
+pub(crate) mod cube;
 #[cfg(feature = "flex")]
 pub(crate) mod flex;
 mod gradient;

@@ -110,6 +110,18 @@ pub(crate) fn f<F: Real>(x: F) -> F {
     if x.is_nonpositive() { F::ZERO } else { x }
 }
 
+/// What x makes of a gradient: `on` for x > 0, `off` for x ≤ 0, NaN for NaN.
+#[inline(always)]
+pub(crate) fn select<F: Real>(x: F, on: F, off: F) -> F {
+    if x.is_positive() {
+        on
+    } else if x.is_nonpositive() {
+        off
+    } else {
+        F::NAN
+    }
+}
+
 /// Something that applies a derivative (kept value, incoming gradient) → outgoing gradient to all elements.
 ///
 /// It is generic over the closure, so that the rule is decided once and not per element.
@@ -120,17 +132,6 @@ pub(crate) trait Apply<F> {
 
 /// Hands the derivative of `rule` to `elements`. `x` is the input or, where the rule keeps that, the output.
 pub(crate) fn df<F: Real, A: Apply<F>>(rule: GradientRule, elements: A) -> A::Output {
-    // What x makes of g: `on` for x > 0, `off` for x ≤ 0, NaN for NaN.
-    #[inline(always)]
-    fn select<F: Real>(x: F, on: F, off: F) -> F {
-        if x.is_positive() {
-            on
-        } else if x.is_nonpositive() {
-            off
-        } else {
-            F::NAN
-        }
-    }
     match rule {
         GradientRule::Heaviside { at_zero: 0.0 } => elements.apply(|x, g| select(x, g, F::ZERO)),
         GradientRule::Heaviside { at_zero } => {

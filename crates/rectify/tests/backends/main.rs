@@ -52,8 +52,14 @@ mod drop_in;
 mod functions;
 mod operands;
 mod ruled;
+mod slopes;
 
 use ruled::{a_fused_layer_has_the_same_rule, each_rule_of_each_function_is_right};
+use slopes::{
+    checkpointing_gives_slopes_and_gates_the_same_gradients, gates_are_found_in_any_layout,
+    gates_are_right_along_every_dimension, slopes_are_found_in_any_layout,
+    slopes_at_awkward_numbers_are_those_of_the_definition, slopes_that_learn_are_right_however_many_there_are,
+};
 
 const RULES: [GradientRule; 9] = [
     GradientRule::Heaviside { at_zero: 0.0 },
@@ -452,6 +458,12 @@ on_every_backend! {
     gradients_agree_with_differences
     each_rule_of_each_function_is_right
     a_fused_layer_has_the_same_rule
+    slopes_that_learn_are_right_however_many_there_are
+    slopes_at_awkward_numbers_are_those_of_the_definition
+    slopes_are_found_in_any_layout
+    gates_are_right_along_every_dimension
+    gates_are_found_in_any_layout
+    checkpointing_gives_slopes_and_gates_the_same_gradients
 }
 
 #[cfg(feature = "wgpu")]

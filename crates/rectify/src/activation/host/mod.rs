@@ -6,7 +6,7 @@ mod halves;
 mod loops;
 mod pieces;
 
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
 use burn::tensor::Element;
 use bytemuck::Pod;
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::{Activation, Properties, Visitor};
 #[cfg(feature = "flex")]
 use crate::host::Half;
-use crate::host::{self, Way, finish_stream, fresh, in_parts};
+use crate::host::{fresh_in_blocks, in_parts};
 use loops::slope_times_into;
 #[cfg(feature = "flex")]
 use loops::value_and_slope;
@@ -38,23 +38,11 @@ pub(super) fn map_in_place<E: Blocks>(activation: Activation, elements: &mut [E]
 
 /// φ(x), elsewhere.
 pub(super) fn map<E: Blocks>(activation: Activation, input: &[E]) -> Vec<E> {
-    // SAFETY: the blocks of `output` are all of it, and `value` or `stream` writes each whole.
-    unsafe {
-        fresh(input.len(), PART, |output, range, way| {
-            for (x, y) in input[range].chunks(BLOCK).zip(output.chunks_mut(BLOCK)) {
-                match way {
-                    Way::Cached => {
-                        E::value(activation, x, y);
-                    }
-                    Way::Stream => {
-                        let mut values = [MaybeUninit::uninit(); BLOCK];
-                        stream(E::value(activation, x, &mut values[..x.len()]), y);
-                    }
-                }
-            }
-            finish_stream();
-        })
-    }
+    let write = |range: Range<usize>, output: &mut [MaybeUninit<E>]| {
+        E::value(activation, &input[range], output);
+    };
+    // SAFETY: `value` writes every element.
+    unsafe { fresh_in_blocks::<E, BLOCK>(input.len(), PART, write) }
 }
 
 /// φ(x), elsewhere, and φ′(x) in place of each x.
@@ -92,34 +80,15 @@ pub(super) fn multiply_in_place<E: Blocks>(activation: Activation, kept: &[E], g
 ///
 /// Where `kept` is shorter.
 pub(super) fn multiply<E: Blocks>(activation: Activation, kept: &[E], grad: &[E]) -> Vec<E> {
-    // SAFETY: as in `map`, with `slope_times_into`; a slice that is too short panics.
-    unsafe {
-        fresh(grad.len(), PART, |output, range, way| {
-            let blocks = kept[range.clone()].chunks(BLOCK).zip(grad[range].chunks(BLOCK));
-            for ((kept, grad), output) in blocks.zip(output.chunks_mut(BLOCK)) {
-                match way {
-                    Way::Cached => {
-                        E::slope_times_into(activation, kept, grad, output);
-                    }
-                    Way::Stream => {
-                        let mut block = [MaybeUninit::uninit(); BLOCK];
-                        stream(E::slope_times_into(activation, kept, grad, &mut block[..grad.len()]), output);
-                    }
-                }
-            }
-            finish_stream();
-        })
-    }
-}
-
-/// Copies past the cache.
-fn stream<E: Copy>(from: &[E], to: &mut [MaybeUninit<E>]) {
-    let (blocks, rest) = from.as_chunks();
-    host::stream(to, |i| blocks[i], |i| rest[i]);
+    let write = |range: Range<usize>, output: &mut [MaybeUninit<E>]| {
+        E::slope_times_into(activation, &kept[range.clone()], &grad[range], output);
+    };
+    // SAFETY: `slope_times_into` writes every element.
+    unsafe { fresh_in_blocks::<E, BLOCK>(grad.len(), PART, write) }
 }
 
 /// The functions over a block of a float type, of at most [`BLOCK`] elements.
-pub(super) trait Blocks: Element + Pod {
+pub(crate) trait Blocks: Element + Pod {
     /// Writes φ(x) to `y`, and gives that back.
     fn value<'a>(activation: Activation, x: &[Self], y: &'a mut [MaybeUninit<Self>]) -> &'a [Self] {
         let y = y.write_copy_of_slice(x);
