@@ -91,13 +91,19 @@ impl Layout {
     }
 
     /// The slope of each element of a range, in the buffer.
-    fn spread<'a, E: Copy>(self, slopes: &[E], range: Range<usize>, buffer: &'a mut [E; BLOCK]) -> &'a [E] {
+    fn spread<'a, E: Copy>(
+        self,
+        slopes: &[E],
+        range: Range<usize>,
+        buffer: &'a mut [MaybeUninit<E>; BLOCK],
+    ) -> &'a [E] {
         let buffer = &mut buffer[..range.len()];
         match self.run {
-            1 => self.rows(range).for_each(|(these, part)| buffer[part].copy_from_slice(&slopes[these])),
-            _ => self.runs(range).for_each(|(slope, part)| buffer[part].fill(slopes[slope])),
+            1 => self.rows(range).for_each(|(these, part)| _ = buffer[part].write_copy_of_slice(&slopes[these])),
+            _ => self.runs(range).for_each(|(slope, part)| buffer[part].fill(MaybeUninit::new(slopes[slope]))),
         }
-        buffer
+        // SAFETY: the parts are the whole range.
+        unsafe { buffer.assume_init_ref() }
     }
 }
 
@@ -106,7 +112,7 @@ fn leak<E: Computed>(x: FlexTensor, slopes: FlexTensor, v: FlexTensor) -> FlexTe
     let (layout, slopes) = (Layout::of(&x, &slopes), dense(slopes));
     let (numbers, slopes, values) = (x.storage::<E>(), slopes.storage::<E>(), v.storage::<E>());
     let write = |range: Range<usize>, output: &mut [MaybeUninit<E>]| {
-        let (mut spread, mut wide) = ([E::zeroed(); BLOCK], [[E::In::zeroed(); BLOCK]; 3]);
+        let (mut spread, mut wide) = ([MaybeUninit::uninit(); BLOCK], [[E::In::zeroed(); BLOCK]; 3]);
         let [x, v, slopes_wide] = &mut wide;
         let slopes = E::widened(layout.spread(slopes, range.clone(), &mut spread), slopes_wide);
         let (x, v) = (E::widened(&numbers[range.clone()], x), E::widened(&values[range], v));
