@@ -83,13 +83,15 @@ fn backward<E: Computed<In: Blocks>>(x: FlexTensor, grad: FlexTensor, gate: Acti
             let b = widened(numbers, 2 * row + 1, columns, &within, &mut b);
             let grad = widened(grads, row, columns, &within, &mut grad);
             let output = &mut output[part];
-            // SAFETY: both write as many numbers as b has.
-            if half == 2 * row {
-                unsafe { E::write::<BLOCK>(output, |output| gated(gate, b, grad, output)) };
-            } else {
-                let a = widened(numbers, 2 * row, columns, &within, &mut a);
-                unsafe { E::write::<BLOCK>(output, |output| gradient(gate, b, a, grad, output)) };
-            }
+            let compute = |output: &mut [MaybeUninit<E::In>]| match half == 2 * row {
+                true => gated(gate, b, grad, output),
+                false => {
+                    let a = widened(numbers, 2 * row, columns, &within, &mut a);
+                    gradient(gate, b, a, grad, output);
+                }
+            };
+            // SAFETY: either writes as many numbers as b has.
+            unsafe { E::write::<BLOCK>(output, compute) };
         }
     };
     // SAFETY: as above, and the rows' parts are the whole range.
