@@ -54,14 +54,14 @@ impl Function for GeluTanh {
     fn value<N: Number>(self, x: N) -> N {
         // σ(u) is 0 or 1 to rounding beyond, where u's cube would overflow, or −∞ meet 0.
         let inner = x.at_least(-30.0).at_most(30.0);
-        let value = N::choose(x.above(30.0), x, inner * in_two::sigmoid_of_odd(inner, LINEAR, CUBIC));
+        let value = N::choose(x.above(30.0), x, inner * in_two::sigmoids_of_odd(inner, LINEAR, CUBIC)[0]);
         x.by_form(Form::GeluTanh, value)
     }
 
     #[inline(always)]
     fn slope<N: Number>(self, x: N) -> N {
         let inner = x.at_least(-30.0).at_most(30.0);
-        let [gate, rest] = [inner, -inner].map(|x| in_two::sigmoid_of_odd(x, LINEAR, CUBIC));
+        let [gate, rest] = in_two::sigmoids_of_odd(inner, LINEAR, CUBIC);
         let argument_slope = N::of(LINEAR[0]) + N::of(CUBIC_OF_SLOPE[0]) * inner * inner;
         let slope = gate * (N::of(1.0) + inner * rest * argument_slope);
         x.near_root(ROOT, &TAYLOR, x.by_form(Form::GeluTanhSlope, slope))

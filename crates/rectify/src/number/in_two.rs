@@ -45,12 +45,13 @@ impl<N: Number, const PARTS: usize> Exponent<N, PARTS> {
         power + power * rest
     }
 
+    /// σ, and what it leaves of 1.
     #[inline(always)]
-    fn sigmoid(self) -> N {
+    fn sigmoids(self) -> [N; 2] {
         let sign = self.exact[0];
         let power = self.falling();
         let share = N::of(1.0) / (N::of(1.0) + power);
-        N::choose(sign.below(0.0), power * share, share)
+        [(power * share, share), (share, power * share)].map(|(below, above)| N::choose(sign.below(0.0), below, above))
     }
 }
 
@@ -111,7 +112,7 @@ pub(crate) fn sigmoid<N: Number>(x: N, factor: f64) -> N {
             let [product, lost] = x.product([factor, 0.0]);
             product.sigmoid() * (N::of(1.0) + (-product).sigmoid() * lost)
         }
-        Exponents::Cut => product(x, [factor, 0.0]).sigmoid(),
+        Exponents::Cut => product(x, [factor, 0.0]).sigmoids()[0],
     }
 }
 
@@ -129,11 +130,12 @@ pub(crate) fn softplus<N: Number>(x: N, factor: f64) -> N {
     }
 }
 
-/// σ(x (a + c x²)) for |x| ≤ 30 and positive a and c, which are sums of two.
+/// σ(x (a + c x²)), and what it leaves of 1, for |x| ≤ 30 and positive a and c, which are sums of two.
 #[inline(always)]
-pub(crate) fn sigmoid_of_odd<N: Number>(x: N, a: [f64; 2], c: [f64; 2]) -> N {
+pub(crate) fn sigmoids_of_odd<N: Number>(x: N, a: [f64; 2], c: [f64; 2]) -> [N; 2] {
     if !matches!(N::EXPONENTS, Exponents::Cut) {
-        return (x * N::of(c[0]).times_plus(x * x, N::of(a[0]))).sigmoid();
+        let exponent = x * N::of(c[0]).times_plus(x * x, N::of(a[0]));
+        return [exponent.sigmoid(), (-exponent).sigmoid()];
     }
     let [high, low] = halves(x);
     let [square, square_low] = halves(high * high);
@@ -142,5 +144,5 @@ pub(crate) fn sigmoid_of_odd<N: Number>(x: N, a: [f64; 2], c: [f64; 2]) -> N {
     let cubic_rest = cubic_low + (square * N::of(c[0] - upper(c[0]) + c[1]) + square_rest * N::of(c[0]));
     let (linear_high, linear_rest) = (N::of(upper(a[0])), N::of(a[0] - upper(a[0]) + a[1]));
     let rest = low * (linear_high + cubic_high) + x * (linear_rest + cubic_rest);
-    Exponent { exact: [high * linear_high, high * cubic_high], rest }.sigmoid()
+    Exponent { exact: [high * linear_high, high * cubic_high], rest }.sigmoids()
 }
