@@ -56,6 +56,21 @@ fn a_gate_is_the_second_half_along_its_dimension() {
     }
 }
 
+/// Their gradients are written past the cache.
+#[test]
+fn gates_too_large_for_a_cache_have_the_numbers_of_small_ones() {
+    for dims in [[3, 3_000_002], [69_000, 130]] {
+        let x = seeded::normal(dims, 1.0, &Device::flex());
+        let g = x.clone().narrow(1, 1, dims[1] / 2);
+        let whole = values(Gated::glu().backward(x.clone(), g.clone()));
+        for row in [0, dims[0] - 1] {
+            let [x, g] = [&x, &g].map(|of| of.clone().narrow(0, row, 1));
+            let found = values(Gated::glu().backward(x, g));
+            assert!(whole[row * dims[1]..][..dims[1]] == found, "row {row} of {dims:?}");
+        }
+    }
+}
+
 #[test]
 fn a_gate_needs_a_dimension_that_can_be_halved() {
     let x = Tensor::<2>::zeros([3, 4], &Device::flex());

@@ -71,6 +71,18 @@ pub(crate) trait Properties: Function {
         self.is_wide() == [true; 2]
     }
 
+    /// Whether they do by [`value_and_slope`](Self::value_and_slope), whose last digits may be others.
+    #[inline(always)]
+    fn shares(self) -> bool {
+        self.together()
+    }
+
+    /// φ(x) and φ′(x).
+    #[inline(always)]
+    fn value_and_slope<N: Number>(self, x: N) -> [N; 2] {
+        [self.value(x), self.slope(x)]
+    }
+
     /// What of an incoming gradient passes, before it is multiplied by φ′.
     #[inline(always)]
     fn passed<N: Number>(self, grad: N) -> N {
@@ -271,6 +283,12 @@ impl Activation {
     #[cfg(feature = "flex")]
     pub(crate) fn together(self) -> bool {
         ask!(self, bool, function => function.together())
+    }
+
+    /// Whether they do with other last digits than one after the other.
+    #[cfg(feature = "flex")]
+    pub(crate) fn shares(self) -> bool {
+        ask!(self, bool, function => function.shares())
     }
 
     pub(crate) fn keeps(self) -> Keeps {

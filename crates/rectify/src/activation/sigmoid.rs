@@ -45,9 +45,23 @@ impl Properties for Sigmoid {
         [None, Some(&pieces::SIGMOID_SLOPE)]
     }
 
+    /// The second is of both together.
     #[inline(always)]
     fn near(self) -> [f32; 2] {
-        [Near::SIGMOID, 0.0]
+        [Near::SIGMOID; 2]
+    }
+
+    #[inline(always)]
+    fn shares(self) -> bool {
+        true
+    }
+
+    /// With s = σ(−|x|), of which 1 − s loses no digits, φ is one of the two and φ′ = s − s².
+    #[inline(always)]
+    fn value_and_slope<N: Number>(self, x: N) -> [N; 2] {
+        let small = (-x.abs()).sigmoid();
+        let value = N::choose(x.below(0.0), small, N::of(1.0) - small);
+        [value, (-small).times_plus(small, small)]
     }
 }
 

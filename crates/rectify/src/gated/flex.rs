@@ -10,20 +10,18 @@ use burn::{
     tensor::DType,
 };
 use burn_flex::FlexTensor;
-use bytemuck::Zeroable;
 use half::{bf16, f16};
 use pulp::NullaryFnOnce;
+use rayon::prelude::*;
 
 use super::backward::GatedOps;
 use crate::{
-    activation::{Activation, Keeps, host::Blocks},
-    host::{Computed, arch, by_dtype, dense, fresh_in_blocks, rows, tensor},
+    activation::{Activation, host::Blocks},
+    host::{
+        COMPUTED_BLOCK as BLOCK, COSTLY_PART, Computed, Shared, Way, arch, by_dtype, copy, dense, finish_stream,
+        fresh_in_blocks, rows, tensor, way,
+    },
 };
-
-/// Elements that are computed at once.
-const BLOCK: usize = 1024;
-/// Elements that a thread takes at a time.
-const PART: usize = 1 << 15;
 
 impl GatedOps for Flex {
     fn rectify_gated(x: FloatTensor<Self>, gate: Activation, dim: usize) -> FloatTensor<Self> {
@@ -40,62 +38,114 @@ impl GatedOps for Flex {
     }
 }
 
-/// Elements of a row.
-fn columns(x: &FlexTensor, dim: usize) -> usize {
-    x.shape()[dim..].iter().product::<usize>() / 2
+/// A tensor's halves: rows of a and of b in turn, each of so many columns. A half's elements are counted row after row.
+#[derive(Clone, Copy)]
+struct Halves {
+    columns: usize,
 }
 
-/// Those in some columns of a row, in the buffer if they are widened.
-fn widened<'a, E: Computed>(
-    numbers: &'a [E],
-    row: usize,
-    columns: usize,
-    within: &Range<usize>,
-    buffer: &'a mut [E::In],
-) -> &'a [E::In] {
-    E::widened(&numbers[row * columns..][within.clone()], buffer)
+impl Halves {
+    fn of(x: &FlexTensor, dim: usize) -> Self {
+        Self { columns: x.shape()[dim..].iter().product::<usize>() / 2 }
+    }
+
+    /// Where elements of a are in the tensor, row by row, and in their range. Those of b are `columns` later.
+    fn places(self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        rows(range, self.columns).map(move |(row, within, part)| {
+            let begin = 2 * row * self.columns;
+            (begin + within.start..begin + within.end, part)
+        })
+    }
+
+    /// Where elements of a are, if they are of one row.
+    fn in_a_row(self, range: &Range<usize>) -> Option<Range<usize>> {
+        self.places(range.clone()).next().filter(|(_, part)| part.len() == range.len()).map(|(place, _)| place)
+    }
+
+    /// Elements of a; with the tensor from `columns` on, of b.
+    fn read<'a, E: Computed>(self, numbers: &'a [E], range: &Range<usize>, buffers: &'a mut Buffers<E>) -> &'a [E::In] {
+        if let Some(place) = self.in_a_row(range) {
+            return E::widened(&numbers[place], &mut buffers.wide);
+        }
+        let gathered = &mut buffers.gathered[..range.len()];
+        self.places(range.clone()).for_each(|(place, part)| _ = gathered[part].write_copy_of_slice(&numbers[place]));
+        // SAFETY: the parts are the whole range.
+        E::widened(unsafe { gathered.assume_init_ref() }, &mut buffers.wide)
+    }
+}
+
+/// For a block of numbers, side by side and widened.
+struct Buffers<E: Computed> {
+    gathered: [MaybeUninit<E>; BLOCK],
+    wide: [MaybeUninit<E::In>; BLOCK],
+}
+
+impl<E: Computed> Buffers<E> {
+    fn new() -> Self {
+        Self { gathered: [MaybeUninit::uninit(); BLOCK], wide: [MaybeUninit::uninit(); BLOCK] }
+    }
 }
 
 fn forward<E: Computed<In: Blocks>>(x: FlexTensor, gate: Activation, dim: usize) -> FlexTensor {
-    let (numbers, columns) = (x.storage::<E>(), columns(&x, dim));
+    let (numbers, halves) = (x.storage::<E>(), Halves::of(&x, dim));
     let write = |range: Range<usize>, output: &mut [MaybeUninit<E>]| {
-        let [mut a, mut b] = [[E::In::zeroed(); BLOCK]; 2];
-        for (row, within, part) in rows(range, columns) {
-            let a = widened(numbers, 2 * row, columns, &within, &mut a);
-            let b = widened(numbers, 2 * row + 1, columns, &within, &mut b);
-            // SAFETY: `gated` writes as many numbers as b has.
-            unsafe { E::write::<BLOCK>(&mut output[part], |output| gated(gate, b, a, output)) };
-        }
+        let [mut a, mut b] = [Buffers::new(), Buffers::new()];
+        let a = halves.read(numbers, &range, &mut a);
+        let b = halves.read(&numbers[halves.columns..], &range, &mut b);
+        // SAFETY: `gated` writes as many numbers as b has.
+        unsafe { E::write(output, |output| gated(gate, b, a, output)) };
     };
     let mut shape = x.shape();
     shape[dim] /= 2;
-    // SAFETY: as above, and the rows' parts are the whole range.
-    tensor(unsafe { fresh_in_blocks::<E, BLOCK>(numbers.len() / 2, PART, write) }, shape)
+    // SAFETY: as above.
+    tensor(unsafe { fresh_in_blocks::<E, BLOCK>(numbers.len() / 2, write) }, shape)
 }
 
 /// By a: φ(b) · grad; by b: a · grad · φ′(b).
 fn backward<E: Computed<In: Blocks>>(x: FlexTensor, grad: FlexTensor, gate: Activation, dim: usize) -> FlexTensor {
-    let (numbers, grads, columns) = (x.storage::<E>(), grad.storage::<E>(), columns(&x, dim));
-    let write = |range: Range<usize>, output: &mut [MaybeUninit<E>]| {
-        let [mut a, mut b, mut grad] = [[E::In::zeroed(); BLOCK]; 3];
-        for (half, within, part) in rows(range, columns) {
-            let row = half / 2;
-            let b = widened(numbers, 2 * row + 1, columns, &within, &mut b);
-            let grad = widened(grads, row, columns, &within, &mut grad);
-            let output = &mut output[part];
-            let compute = |output: &mut [MaybeUninit<E::In>]| match half == 2 * row {
-                true => gated(gate, b, grad, output),
-                false => {
-                    let a = widened(numbers, 2 * row, columns, &within, &mut a);
-                    gradient(gate, b, a, grad, output);
+    let (numbers, grads, halves) = (x.storage::<E>(), grad.storage::<E>(), Halves::of(&x, dim));
+    let mut output = Vec::with_capacity(numbers.len());
+    let (way, shared) = (way::<E>(numbers.len()), Shared::new(&mut output.spare_capacity_mut()[..numbers.len()]));
+    let compute = |range: &Range<usize>, by_a: &mut [MaybeUninit<E>], by_b: &mut [MaybeUninit<E>]| {
+        let ([mut a, mut b], mut grad) = ([Buffers::new(), Buffers::new()], [MaybeUninit::uninit(); BLOCK]);
+        let a = halves.read(numbers, range, &mut a);
+        let b = halves.read(&numbers[halves.columns..], range, &mut b);
+        let grad = E::widened(&grads[range.clone()], &mut grad);
+        // SAFETY: `gradients` writes as many numbers to each as b has.
+        unsafe { E::write(by_a, |by_a| E::write(by_b, |by_b| gradients(gate, [a, b, grad], by_a, by_b))) };
+    };
+    let block = |range: Range<usize>| {
+        // SAFETY: no two blocks have an element in common, and no place is of both halves.
+        let by_a = |place: Range<usize>| unsafe { shared.places(place) };
+        let by_b = |place: Range<usize>| by_a(place.start + halves.columns..place.end + halves.columns);
+        match halves.in_a_row(&range) {
+            Some(place) if way == Way::Cached => compute(&range, by_a(place.clone()), by_b(place)),
+            _ => {
+                let [mut a, mut b] = [[MaybeUninit::uninit(); BLOCK]; 2];
+                let (a, b) = (&mut a[..range.len()], &mut b[..range.len()]);
+                compute(&range, a, b);
+                // SAFETY: `compute` writes every element.
+                let (a, b) = unsafe { (a.assume_init_ref(), b.assume_init_ref()) };
+                for (place, part) in halves.places(range) {
+                    copy(&a[part.clone()], by_a(place.clone()), way);
+                    copy(&b[part], by_b(place), way);
                 }
-            };
-            // SAFETY: either writes as many numbers as b has.
-            unsafe { E::write::<BLOCK>(output, compute) };
+            }
         }
     };
-    // SAFETY: as above, and the rows' parts are the whole range.
-    tensor(unsafe { fresh_in_blocks::<E, BLOCK>(numbers.len(), PART, write) }, x.shape())
+    let part = |part: usize| {
+        let begin = part * COSTLY_PART / 2;
+        let end = grads.len().min(begin + COSTLY_PART / 2);
+        (begin..end).step_by(BLOCK).for_each(|begin| block(begin..end.min(begin + BLOCK)));
+        finish_stream();
+    };
+    match numbers.len().div_ceil(COSTLY_PART) {
+        0 | 1 => part(0),
+        parts => (0..parts).into_par_iter().for_each(part),
+    }
+    // SAFETY: the blocks' places in both halves are all there are.
+    unsafe { output.set_len(numbers.len()) };
+    tensor(output, x.shape())
 }
 
 /// Writes φ(b) · a.
@@ -105,22 +155,17 @@ fn gated<F: Blocks + Mul<Output = F>>(gate: Activation, b: &[F], a: &[F], output
     arch().dispatch(Times { numbers: unsafe { output.assume_init_mut() }, by: a });
 }
 
-/// Writes a · grad · φ′(b).
-fn gradient<F: Blocks + Mul<Output = F>>(
+/// Writes φ(b) · grad and a · grad · φ′(b).
+fn gradients<F: Blocks + Mul<Output = F>>(
     gate: Activation,
-    b: &[F],
-    a: &[F],
-    grad: &[F],
-    output: &mut [MaybeUninit<F>],
+    [a, b, grad]: [&[F]; 3],
+    by_a: &mut [MaybeUninit<F>],
+    by_b: &mut [MaybeUninit<F>],
 ) {
-    let output = output.write_copy_of_slice(grad);
-    arch().dispatch(Times { numbers: output, by: a });
-    let mut value = [MaybeUninit::uninit(); BLOCK];
-    let kept = match gate.keeps() {
-        Keeps::Input => b,
-        Keeps::Output => F::value(gate, b, &mut value[..b.len()]),
-    };
-    F::slope_times(gate, kept, output);
+    let by_b = by_b.write_copy_of_slice(grad);
+    arch().dispatch(Times { numbers: by_b, by: a });
+    let value = F::value_and_slope_times(gate, b, by_a, by_b);
+    arch().dispatch(Times { numbers: value, by: grad });
 }
 
 // A functor and not a closure, which the compiler need not inline into the code for the processor's vectors.

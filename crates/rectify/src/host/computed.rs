@@ -8,26 +8,26 @@ use std::{
 use burn::tensor::Element;
 use bytemuck::Pod;
 
-use super::{Half, narrow, widen};
+use super::{Half, narrow_into, widen_into};
 use crate::relu::real::Real;
+
+/// Elements that are computed at once: what is between the steps stays in the first cache.
+pub(crate) const COMPUTED_BLOCK: usize = 512;
 
 /// A float type of Flex's tensors.
 pub(crate) trait Computed: Element + Pod {
     /// What it is computed in.
     type In: Real + Mul<Output = Self::In> + AddAssign + Into<f64>;
 
-    /// Its numbers in that type: in the buffer, which is as long, if they are not in it.
-    fn widened<'a>(numbers: &'a [Self], buffer: &'a mut [Self::In]) -> &'a [Self::In];
+    /// Its numbers in that type: in the buffer, which is at least as long, if they are of another.
+    fn widened<'a>(numbers: &'a [Self], buffer: &'a mut [MaybeUninit<Self::In>]) -> &'a [Self::In];
 
-    /// What `compute` writes, rounded.
+    /// What `compute` writes, rounded, of at most [`COMPUTED_BLOCK`] numbers.
     ///
     /// # Safety
     ///
     /// `compute` must write every element.
-    unsafe fn write<const BLOCK: usize>(
-        output: &mut [MaybeUninit<Self>],
-        compute: impl FnOnce(&mut [MaybeUninit<Self::In>]),
-    );
+    unsafe fn write(output: &mut [MaybeUninit<Self>], compute: impl FnOnce(&mut [MaybeUninit<Self::In>]));
 }
 
 macro_rules! in_itself {
@@ -35,14 +35,11 @@ macro_rules! in_itself {
         impl Computed for $float {
             type In = Self;
 
-            fn widened<'a>(numbers: &'a [Self], _buffer: &'a mut [Self]) -> &'a [Self] {
+            fn widened<'a>(numbers: &'a [Self], _buffer: &'a mut [MaybeUninit<Self>]) -> &'a [Self] {
                 numbers
             }
 
-            unsafe fn write<const BLOCK: usize>(
-                output: &mut [MaybeUninit<Self>],
-                compute: impl FnOnce(&mut [MaybeUninit<Self>]),
-            ) {
+            unsafe fn write(output: &mut [MaybeUninit<Self>], compute: impl FnOnce(&mut [MaybeUninit<Self>])) {
                 compute(output);
             }
         }
@@ -54,24 +51,15 @@ in_itself!(f64);
 impl<H: Half> Computed for H {
     type In = f32;
 
-    fn widened<'a>(numbers: &'a [Self], buffer: &'a mut [f32]) -> &'a [f32] {
-        let buffer = &mut buffer[..numbers.len()];
-        widen(numbers, buffer);
-        buffer
+    fn widened<'a>(numbers: &'a [Self], buffer: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
+        widen_into(numbers, &mut buffer[..numbers.len()])
     }
 
-    unsafe fn write<const BLOCK: usize>(
-        output: &mut [MaybeUninit<Self>],
-        compute: impl FnOnce(&mut [MaybeUninit<f32>]),
-    ) {
-        let mut wide = [MaybeUninit::uninit(); BLOCK];
+    unsafe fn write(output: &mut [MaybeUninit<Self>], compute: impl FnOnce(&mut [MaybeUninit<f32>])) {
+        let mut wide = [MaybeUninit::uninit(); COMPUTED_BLOCK];
         let wide = &mut wide[..output.len()];
         compute(wide);
-        // SAFETY: the caller's; zeros are numbers.
-        let (wide, output) = unsafe {
-            output.fill(MaybeUninit::new(Self::zeroed()));
-            (wide.assume_init_ref(), output.assume_init_mut())
-        };
-        narrow(wide, output);
+        // SAFETY: the caller's.
+        narrow_into(unsafe { wide.assume_init_ref() }, output);
     }
 }

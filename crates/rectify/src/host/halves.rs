@@ -48,16 +48,22 @@ pub(crate) trait Half: Element + Pod {
     ///
     /// Where they are `NATIVE`, as [`widen_sixteen`](Self::widen_sixteen).
     #[inline(always)]
-    unsafe fn widen<const NATIVE: bool>(from: &[Self; LANES], to: &mut [f32; LANES]) {
+    unsafe fn widen<'a, const NATIVE: bool>(
+        from: &[Self; LANES],
+        to: &'a mut [MaybeUninit<f32>; LANES],
+    ) -> &'a mut [f32; LANES] {
         #[cfg(target_arch = "x86_64")]
         if NATIVE {
             for (from, to) in from.as_chunks().0.iter().zip(to.as_chunks_mut::<SIXTEEN>().0) {
                 // SAFETY: the caller's.
-                *to = cast(unsafe { Self::widen_sixteen(from) });
+                to.write_copy_of_slice(&cast::<_, [f32; SIXTEEN]>(unsafe { Self::widen_sixteen(from) }));
             }
-            return;
         }
-        from.iter().zip(to).for_each(|(from, to)| *to = from.widened());
+        if !NATIVE {
+            from.iter().zip(&mut *to).for_each(|(from, to)| _ = to.write(from.widened()));
+        }
+        // SAFETY: all are written, and an array of them is laid out as one of numbers.
+        unsafe { &mut *std::ptr::from_mut(to).cast() }
     }
 
     /// # Safety
@@ -232,25 +238,39 @@ impl<W: Work> NullaryFnOnce for Native<W> {
 ///
 /// Where they are not equally long.
 pub(crate) fn widen<H: Half>(from: &[H], to: &mut [f32]) {
+    // SAFETY: of the same layout, and nothing but numbers is written.
+    widen_into(from, unsafe { &mut *(std::ptr::from_mut(to) as *mut [MaybeUninit<f32>]) });
+}
+
+/// [`widen`] to what holds no numbers yet.
+pub(crate) fn widen_into<'a, H: Half>(from: &[H], to: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
     assert_eq!(from.len(), to.len());
-    let ((from, from_rest), (to, to_rest)) = (from.as_chunks(), to.as_chunks_mut());
-    dispatch(Widen { from, to });
+    let ((from, from_rest), (whole, rest)) = (from.as_chunks(), to.as_chunks_mut());
+    dispatch(Widen { from, to: whole });
     if !from_rest.is_empty() {
-        let mut filled = [0.0; LANES];
+        let mut filled = [MaybeUninit::uninit(); LANES];
         dispatch(Widen { from: &[fill(from_rest)], to: std::slice::from_mut(&mut filled) });
-        to_rest.copy_from_slice(&filled[..from_rest.len()]);
+        rest.copy_from_slice(&filled[..from_rest.len()]);
     }
+    // SAFETY: `Widen` writes as many blocks as it reads.
+    unsafe { to.assume_init_ref() }
 }
 
 /// # Panics
 ///
 /// Where they are not equally long.
 pub(crate) fn narrow<H: Half>(from: &[f32], to: &mut [H]) {
+    // SAFETY: of the same layout, and nothing but numbers is written.
+    narrow_into(from, unsafe { &mut *(std::ptr::from_mut(to) as *mut [MaybeUninit<H>]) });
+}
+
+/// [`narrow`] to what holds no numbers yet. It writes them all.
+pub(crate) fn narrow_into<H: Half>(from: &[f32], to: &mut [MaybeUninit<H>]) {
     assert_eq!(from.len(), to.len());
     let ((from, from_rest), (to, to_rest)) = (from.as_chunks(), to.as_chunks_mut());
     dispatch(Narrow { from, to });
     if !from_rest.is_empty() {
-        let mut filled = [H::zeroed(); LANES];
+        let mut filled = [MaybeUninit::uninit(); LANES];
         dispatch(Narrow { from: &[fill(from_rest)], to: std::slice::from_mut(&mut filled) });
         to_rest.copy_from_slice(&filled[..from_rest.len()]);
     }
@@ -258,7 +278,7 @@ pub(crate) fn narrow<H: Half>(from: &[f32], to: &mut [H]) {
 
 struct Widen<'a, H> {
     from: &'a [[H; LANES]],
-    to: &'a mut [[f32; LANES]],
+    to: &'a mut [[MaybeUninit<f32>; LANES]],
 }
 
 impl<H: Half> Work for Widen<'_, H> {
@@ -273,18 +293,15 @@ impl<H: Half> Work for Widen<'_, H> {
 
 struct Narrow<'a, H> {
     from: &'a [[f32; LANES]],
-    to: &'a mut [[H; LANES]],
+    to: &'a mut [[MaybeUninit<H>; LANES]],
 }
 
 impl<H: Half> Work for Narrow<'_, H> {
     #[inline(always)]
     unsafe fn run<const NATIVE: bool>(self) {
         for (from, to) in self.from.iter().zip(self.to) {
-            // SAFETY: of the same layout, and `narrow` writes nothing but numbers; the caller's.
-            unsafe {
-                let to = &mut *std::ptr::from_mut(to).cast();
-                if H::IN_ORDER { H::narrow::<NATIVE>(from, to) } else { H::narrow::<false>(from, to) }
-            }
+            // SAFETY: the caller's.
+            unsafe { if H::IN_ORDER { H::narrow::<NATIVE>(from, to) } else { H::narrow::<false>(from, to) } }
         }
     }
 }
@@ -319,10 +336,18 @@ mod tests {
         check(&half, &wide);
         // As on a processor without F16C.
         let x: Vec<[f32; LANES]> = x.chunks(LANES).map(fill).collect();
-        let (mut half, mut wide) = (vec![[rounded(0.0); LANES]; x.len()], vec![[0.0; LANES]; x.len()]);
-        Plain(Narrow { from: &x, to: &mut half }).call();
-        Plain(Widen { from: &half, to: &mut wide }).call();
-        check(half.as_flattened(), wide.as_flattened());
+        let (mut half, mut wide) = (Vec::new(), Vec::new());
+        for x in &x {
+            let (mut narrow, mut wider) = ([MaybeUninit::uninit(); LANES], [MaybeUninit::uninit(); LANES]);
+            Plain(Narrow { from: &[*x], to: std::slice::from_mut(&mut narrow) }).call();
+            // SAFETY: `Narrow` has written all of it.
+            let narrow = narrow.map(|x: MaybeUninit<H>| unsafe { x.assume_init() });
+            Plain(Widen { from: &[narrow], to: std::slice::from_mut(&mut wider) }).call();
+            half.extend(narrow);
+            // SAFETY: `Widen` has written all of it.
+            wide.extend(wider.map(|x| unsafe { x.assume_init() }));
+        }
+        check(&half, &wide);
     }
 
     #[test]

@@ -13,14 +13,15 @@ mod parts;
 mod vectors;
 
 #[cfg(feature = "flex")]
-pub(crate) use computed::Computed;
+pub(crate) use computed::{COMPUTED_BLOCK, Computed};
 #[cfg(feature = "flex")]
 pub(crate) use flex::{by_dtype, dense, is_dense, tensor};
 #[cfg(feature = "flex")]
-pub(crate) use halves::{Half, SIXTEEN, Work, dispatch, narrow, widen};
+pub(crate) use halves::{Half, SIXTEEN, Work, dispatch, narrow, narrow_into, widen, widen_into};
 #[cfg(test)]
 pub(crate) use parts::STREAM_FROM;
 pub(crate) use parts::{
-    BLOCK, IN_PLACE_FROM, PART, Way, finish_stream, fresh, fresh_in_blocks, in_parts, rows, stream,
+    BLOCK, COSTLY_PART, IN_PLACE_FROM, PART, Shared, Way, copy, finish_stream, fresh, fresh_in_blocks, in_parts, rows,
+    stream, way,
 };
 pub(crate) use vectors::{LANES, arch, fill};

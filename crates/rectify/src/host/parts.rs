@@ -7,6 +7,8 @@ use rayon::prelude::*;
 
 /// Elements a thread takes at a time.
 pub(crate) const PART: usize = 1 << 17;
+/// The same where each takes longer to compute than to read. Fewer than two such parts are not worth waking a thread for.
+pub(crate) const COSTLY_PART: usize = 1 << 15;
 /// From how many elements on it is worth waking a thread for a tensor in place, of which half as much is read and written
 /// as for a new one (benches/peers, two threads).
 pub(crate) const IN_PLACE_FROM: usize = 4 * PART;
@@ -43,6 +45,11 @@ pub(crate) enum Way {
 /// by either way, of twice as many half as long past the cache (benches/peers/limit.py, two cores of two machines).
 pub(crate) const STREAM_FROM: usize = 1 << 25;
 
+/// How a tensor of so many elements is written.
+pub(crate) fn way<F>(len: usize) -> Way {
+    if len * size_of::<F>() > STREAM_FROM { Way::Stream } else { Way::Cached }
+}
+
 /// A vector that `write` writes whole, in parts of `size` elements; on threads from two parts on.
 ///
 /// # Safety
@@ -54,7 +61,7 @@ pub(crate) unsafe fn fresh<F: Send>(
     write: impl Fn(&mut [MaybeUninit<F>], Range<usize>, Way) + Sync,
 ) -> Vec<F> {
     let mut output = Vec::with_capacity(len);
-    let way = if len * size_of::<F>() > STREAM_FROM { Way::Stream } else { Way::Cached };
+    let way = way::<F>(len);
     in_parts(&mut output.spare_capacity_mut()[..len], size, 2 * size, |output, range| write(output, range, way));
     // SAFETY: there is room for `len` elements; the parts of `in_parts` are all of them, and each is written whole, as
     // the caller vouches for.
@@ -62,15 +69,14 @@ pub(crate) unsafe fn fresh<F: Send>(
     output
 }
 
-/// [`fresh`] by blocks of `BLOCK` elements, as long as the first caches hold, or fewer: `write` is given the range of a
-/// block and where its elements go.
+/// [`fresh`] in costly parts, by blocks of `BLOCK` elements, as long as the first caches hold, or fewer: `write` is given
+/// the range of a block and where its elements go.
 ///
 /// # Safety
 ///
 /// `write` must write every element of the slice that it is given. The slice is as long as the range.
 pub(crate) unsafe fn fresh_in_blocks<E: Pod + Send, const BLOCK: usize>(
     len: usize,
-    size: usize,
     write: impl Fn(Range<usize>, &mut [MaybeUninit<E>]) + Sync,
 ) -> Vec<E> {
     let work = |output: &mut [MaybeUninit<E>], range: Range<usize>, way: Way| {
@@ -83,15 +89,59 @@ pub(crate) unsafe fn fresh_in_blocks<E: Pod + Send, const BLOCK: usize>(
                     let block = &mut block[..output.len()];
                     write(range, block);
                     // SAFETY: the caller's.
-                    let (blocks, rest) = unsafe { block.assume_init_ref() }.as_chunks();
-                    stream(output, |i| blocks[i], |i| rest[i]);
+                    copy(unsafe { block.assume_init_ref() }, output, way);
                 }
             }
         }
         finish_stream();
     };
     // SAFETY: the blocks are all of it, and `write` writes each whole, as the caller vouches for.
-    unsafe { fresh(len, size, work) }
+    unsafe { fresh(len, COSTLY_PART, work) }
+}
+
+/// Where several threads write, each at places of its own.
+pub(crate) struct Shared<E> {
+    output: *mut MaybeUninit<E>,
+    len: usize,
+}
+
+// SAFETY: a thread has no more than what `places` lends it.
+unsafe impl<E: Send> Sync for Shared<E> {}
+
+impl<E> Shared<E> {
+    pub(crate) fn new(output: &mut [MaybeUninit<E>]) -> Self {
+        Self { output: output.as_mut_ptr(), len: output.len() }
+    }
+
+    /// # Panics
+    ///
+    /// Where the range is beyond the end.
+    ///
+    /// # Safety
+    ///
+    /// What it was made of must be borrowed by nobody else, and no other range that is in use may have places of this one.
+    #[allow(clippy::mut_from_ref, reason = "ranges in use have no place in common")]
+    pub(crate) unsafe fn places(&self, range: Range<usize>) -> &mut [MaybeUninit<E>] {
+        assert!(range.start <= range.end && range.end <= self.len);
+        // SAFETY: within the slice, and the caller's.
+        unsafe { std::slice::from_raw_parts_mut(self.output.add(range.start), range.len()) }
+    }
+}
+
+/// Copies a block to where it goes. [`finish_stream`] has to follow.
+///
+/// # Panics
+///
+/// Where they are not equally long.
+pub(crate) fn copy<E: Copy>(from: &[E], to: &mut [MaybeUninit<E>], way: Way) {
+    match way {
+        Way::Cached => _ = to.write_copy_of_slice(from),
+        Way::Stream => {
+            assert_eq!(from.len(), to.len());
+            let (blocks, rest) = from.as_chunks();
+            stream(to, |i| blocks[i], |i| rest[i]);
+        }
+    }
 }
 
 /// A range of elements that lie in rows of so many, cut where a row ends: which row, which of its columns, and where these

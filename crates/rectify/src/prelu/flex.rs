@@ -10,7 +10,6 @@ use burn::{
     tensor::DType,
 };
 use burn_flex::FlexTensor;
-use bytemuck::Zeroable;
 use half::{bf16, f16};
 use pulp::NullaryFnOnce;
 use rayon::prelude::*;
@@ -19,20 +18,17 @@ use super::backward::{PreluOps, default};
 use crate::{
     LeakyRelu,
     activation::ActivationOps,
-    host::{Computed, arch, by_dtype, dense, fresh_in_blocks, rows, tensor},
+    host::{
+        COMPUTED_BLOCK as BLOCK, COSTLY_PART as PART, Computed, arch, by_dtype, dense, fresh_in_blocks, rows, tensor,
+    },
     relu::real::{Real, select},
 };
-
-/// Elements that are computed at once.
-const BLOCK: usize = 1024;
-/// Elements that a thread takes at a time.
-const PART: usize = 1 << 15;
 
 impl PreluOps for Flex {
     fn rectify_prelu(x: FloatTensor<Self>, slopes: FloatTensor<Self>) -> FloatTensor<Self> {
         match only_slope(&slopes) {
             Some(negative_slope) => Flex::rectify_activation(x, LeakyRelu { negative_slope }.into()),
-            None => by_dtype!(x.dtype(), leak(dense(x.clone()), slopes, dense(x))),
+            None => by_dtype!(x.dtype(), leak(dense(x), dense(slopes), None)),
         }
     }
 
@@ -44,7 +40,7 @@ impl PreluOps for Flex {
         match only_slope(&slopes) {
             // That keeps its output where the slope is positive, which has the sign of x.
             Some(negative_slope) => Flex::rectify_activation_backward(x, grad, LeakyRelu { negative_slope }.into()),
-            None => by_dtype!(x.dtype(), leak(dense(x), slopes, dense(grad))),
+            None => by_dtype!(x.dtype(), leak(dense(x), dense(slopes), Some(dense(grad)))),
         }
     }
 
@@ -89,38 +85,64 @@ impl Layout {
     fn rows(self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
         rows(range, self.slopes).map(|(_, slopes, part)| (slopes, part))
     }
+}
 
-    /// The slope of each element of a range, in the buffer.
-    fn spread<'a, E: Copy>(
-        self,
-        slopes: &[E],
-        range: Range<usize>,
-        buffer: &'a mut [MaybeUninit<E>; BLOCK],
-    ) -> &'a [E] {
-        let buffer = &mut buffer[..range.len()];
-        match self.run {
-            1 => self.rows(range).for_each(|(these, part)| _ = buffer[part].write_copy_of_slice(&slopes[these])),
-            _ => self.runs(range).for_each(|(slope, part)| buffer[part].fill(MaybeUninit::new(slopes[slope]))),
+/// The slopes of blocks of elements.
+enum Slopes<'a, E: Computed> {
+    /// Each element has its own.
+    Own(&'a [E]),
+    /// So many in turn, repeated for a block beyond their end.
+    InTurn(usize, Vec<E::In>),
+    /// Each is that of a run of elements.
+    Runs(Layout, Vec<E::In>),
+}
+
+impl<'a, E: Computed> Slopes<'a, E> {
+    /// For so many elements.
+    fn new(slopes: &'a [E], layout: Layout, elements: usize) -> Self {
+        if layout.slopes == elements {
+            return Self::Own(slopes);
         }
-        // SAFETY: the parts are the whole range.
-        unsafe { buffer.assume_init_ref() }
+        let (mut wide, mut buffer) = (Vec::with_capacity(slopes.len() + BLOCK), [MaybeUninit::uninit(); BLOCK]);
+        slopes.chunks(BLOCK).for_each(|slopes| wide.extend_from_slice(E::widened(slopes, &mut buffer)));
+        if layout.run > 1 {
+            return Self::Runs(layout, wide);
+        }
+        let repeated = (0..BLOCK).map(|i| wide[i % slopes.len()]).collect::<Vec<_>>();
+        wide.extend(repeated);
+        Self::InTurn(slopes.len(), wide)
+    }
+
+    /// Those of a range of at most a block.
+    fn of<'b>(&'b self, range: Range<usize>, buffer: &'b mut [MaybeUninit<E::In>; BLOCK]) -> &'b [E::In] {
+        match self {
+            Self::Own(slopes) => E::widened(&slopes[range], buffer),
+            Self::InTurn(slopes, repeated) => &repeated[range.start % slopes..][..range.len()],
+            Self::Runs(layout, slopes) => {
+                let buffer = &mut buffer[..range.len()];
+                layout.runs(range).for_each(|(slope, part)| buffer[part].fill(MaybeUninit::new(slopes[slope])));
+                // SAFETY: the parts are the whole range.
+                unsafe { buffer.assume_init_ref() }
+            }
+        }
     }
 }
 
-/// v where x > 0, slope · v where it is not, NaN where x is.
-fn leak<E: Computed>(x: FlexTensor, slopes: FlexTensor, v: FlexTensor) -> FlexTensor {
-    let (layout, slopes) = (Layout::of(&x, &slopes), dense(slopes));
-    let (numbers, slopes, values) = (x.storage::<E>(), slopes.storage::<E>(), v.storage::<E>());
+/// v where x > 0, slope · v where it is not, NaN where x is. Where no v is given it is x.
+fn leak<E: Computed>(x: FlexTensor, slopes: FlexTensor, v: Option<FlexTensor>) -> FlexTensor {
+    let (layout, numbers) = (Layout::of(&x, &slopes), x.storage::<E>());
+    let slopes = Slopes::new(slopes.storage::<E>(), layout, numbers.len());
+    let values = v.as_ref().map(|v| v.storage::<E>());
     let write = |range: Range<usize>, output: &mut [MaybeUninit<E>]| {
-        let (mut spread, mut wide) = ([MaybeUninit::uninit(); BLOCK], [[E::In::zeroed(); BLOCK]; 3]);
-        let [x, v, slopes_wide] = &mut wide;
-        let slopes = E::widened(layout.spread(slopes, range.clone(), &mut spread), slopes_wide);
-        let (x, v) = (E::widened(&numbers[range.clone()], x), E::widened(&values[range], v));
+        let [mut x, mut v, mut buffer] = [[MaybeUninit::uninit(); BLOCK]; 3];
+        let slopes = slopes.of(range.clone(), &mut buffer);
+        let x = E::widened(&numbers[range.clone()], &mut x);
+        let v = values.map_or(x, |values| E::widened(&values[range], &mut v));
         // SAFETY: `Leak` writes as many numbers as each of the others has.
-        unsafe { E::write::<BLOCK>(output, |output| arch().dispatch(Leak { x, slopes, v, output })) };
+        unsafe { E::write(output, |output| arch().dispatch(Leak { x, slopes, v, output })) };
     };
     // SAFETY: as above.
-    tensor(unsafe { fresh_in_blocks::<E, BLOCK>(numbers.len(), PART, write) }, x.shape())
+    tensor(unsafe { fresh_in_blocks::<E, BLOCK>(numbers.len(), write) }, x.shape())
 }
 
 // A functor and not a closure, which the compiler need not inline into the code for the processor's vectors.
@@ -152,7 +174,7 @@ fn slopes_backward<E: Computed>(x: FlexTensor, slopes: FlexTensor, grad: FlexTen
     let part = |part: usize| {
         let end = ((part + 1) * PART).min(numbers.len());
         let mut sums = vec![0.0; layout.slopes];
-        let mut wide = [[E::In::zeroed(); BLOCK]; 2];
+        let mut wide = [[MaybeUninit::uninit(); BLOCK]; 2];
         for begin in (part * PART..end).step_by(BLOCK) {
             let range = begin..(begin + BLOCK).min(end);
             let [x, grad] = &mut wide;

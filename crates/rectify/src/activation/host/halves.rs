@@ -124,13 +124,13 @@ impl<F: Properties, H: Half> Work for Of<F, Value<H>> {
             return;
         }
         let zero = f32::hidden_zero();
-        let mut x = [0.0; LANES];
+        let mut wide = [MaybeUninit::uninit(); LANES];
         for i in 0..blocks {
             // SAFETY: the caller's, and there are so many blocks. One has been read when it is written.
             unsafe {
-                H::widen::<NATIVE>(&*from.add(i), &mut x);
-                compute::<_, _, LANES>(self.function, &mut loops::ValueInPlace { x: &mut x }, zero);
-                H::narrow::<NATIVE>(&x, &mut *to.add(i));
+                let x = H::widen::<NATIVE>(&*from.add(i), &mut wide);
+                compute::<_, _, LANES>(self.function, &mut loops::ValueInPlace { x }, zero);
+                H::narrow::<NATIVE>(x, &mut *to.add(i));
             }
         }
     }
@@ -179,14 +179,14 @@ impl<F: Properties, H: Half> Work for Of<F, Slope<H>> {
             return;
         }
         let zero = f32::hidden_zero();
-        let (mut x, mut g) = ([0.0; LANES], [0.0; LANES]);
+        let [mut x, mut g] = [[MaybeUninit::uninit(); LANES]; 2];
         for i in 0..blocks {
             // SAFETY: the caller's, and there are so many blocks. One has been read when it is written.
             unsafe {
-                H::widen::<NATIVE>(&*kept.add(i), &mut x);
-                H::widen::<NATIVE>(&*grad.add(i), &mut g);
-                compute::<_, _, LANES>(self.function, &mut loops::Slope { kept: &x, grad: &mut g }, zero);
-                H::narrow::<NATIVE>(&g, &mut *output.add(i));
+                let x = H::widen::<NATIVE>(&*kept.add(i), &mut x);
+                let grad = H::widen::<NATIVE>(&*grad.add(i), &mut g);
+                compute::<_, _, LANES>(self.function, &mut loops::Slope { kept: x, grad }, zero);
+                H::narrow::<NATIVE>(grad, &mut *output.add(i));
             }
         }
     }

@@ -108,6 +108,26 @@ pub(super) fn value_and_slope(activation: Activation, x: &mut [f32], y: &mut [Ma
     }
 }
 
+/// Writes φ(x) to `y`, and φ′(x) · grad in place of `grad`.
+///
+/// # Panics
+///
+/// Where they are not equally long.
+#[cfg(feature = "flex")]
+pub(super) fn value_and_slope_times(activation: Activation, x: &[f32], y: &mut [MaybeUninit<f32>], grad: &mut [f32]) {
+    assert_eq!([x.len(), grad.len()], [y.len(); 2]);
+    let whole = x.len() / LANES * LANES;
+    let ((x, x_rest), (y, y_rest), (grad, grad_rest)) =
+        (x.split_at(whole), y.split_at_mut(whole), grad.split_at_mut(whole));
+    run(activation, ValueAndSlopeTimes { x, y, grad });
+    if !x_rest.is_empty() {
+        let (mut values, mut filled) = ([MaybeUninit::uninit(); LANES], fill(grad_rest));
+        run(activation, ValueAndSlopeTimes { x: &fill(x_rest), y: &mut values, grad: &mut filled });
+        y_rest.copy_from_slice(&values[..y_rest.len()]);
+        grad_rest.copy_from_slice(&filled[..grad_rest.len()]);
+    }
+}
+
 /// A loop over slices, for the vectors of the processor at hand. All of it is to be inlined, without closures around the
 /// functions: the compiler need not inline those.
 pub(super) trait Loop {
@@ -156,7 +176,9 @@ pub(super) fn compute<F: Properties, L: Loop, const SPAN: usize>(function: F, sl
     let pieces = function.pieces();
     let [near_value, near_slope] = function.near();
     let near = (if value { near_value } else { f32::MAX }).min(if slope { near_slope } else { f32::MAX });
-    if (value && pieces[0].is_some()) || (slope && pieces[1].is_some()) {
+    let [value_pieces, slope_pieces] = pieces.map(|pieces| pieces.is_some());
+    // Together only if both have them: otherwise the one's formula has most of the other's.
+    if (value || slope) && (!value || value_pieces) && (!slope || slope_pieces) {
         let (mut values, mut slopes) = ([0.0; SPAN], [0.0; SPAN]);
         for start in (0..len).step_by(SPAN) {
             let range = start..len.min(start + SPAN);
@@ -370,9 +392,9 @@ impl Loop for ValueAndSlope<'_> {
     #[inline(always)]
     fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, zero: f32) {
         for (x, y) in self.x[range.clone()].iter_mut().zip(&mut self.y[range]) {
-            let number = N::from_f32(*x);
-            y.write(function.value(number).to_f32());
-            *x = function.slope(number).to_f32().or(zero);
+            let [value, slope] = function.value_and_slope(N::from_f32(*x));
+            y.write(value.to_f32());
+            *x = slope.to_f32().or(zero);
         }
     }
 
@@ -380,5 +402,36 @@ impl Loop for ValueAndSlope<'_> {
     fn put<F: Properties>(&mut self, _function: F, range: Range<usize>, values: &[f32], slopes: &[f32]) {
         self.y[range.clone()].write_copy_of_slice(values);
         self.x[range].copy_from_slice(slopes);
+    }
+}
+
+struct ValueAndSlopeTimes<'a> {
+    x: &'a [f32],
+    y: &'a mut [MaybeUninit<f32>],
+    grad: &'a mut [f32],
+}
+
+impl Loop for ValueAndSlopeTimes<'_> {
+    const COMPUTES: [bool; 2] = [true, true];
+
+    #[inline(always)]
+    fn x(&self) -> &[f32] {
+        self.x
+    }
+
+    #[inline(always)]
+    fn run<N: Arithmetic, F: Properties>(&mut self, function: F, range: Range<usize>, zero: f32) {
+        let of = self.x[range.clone()].iter().zip(&mut self.y[range.clone()]);
+        for ((x, y), g) in of.zip(&mut self.grad[range]) {
+            let [value, slope] = function.value_and_slope(N::from_f32(*x));
+            y.write(value.to_f32());
+            *g = (function.passed(*g) * slope.to_f32()).or(zero);
+        }
+    }
+
+    #[inline(always)]
+    fn put<F: Properties>(&mut self, function: F, range: Range<usize>, values: &[f32], slopes: &[f32]) {
+        self.y[range.clone()].write_copy_of_slice(values);
+        self.grad[range].iter_mut().zip(slopes).for_each(|(g, slope)| *g = function.passed(*g) * slope);
     }
 }

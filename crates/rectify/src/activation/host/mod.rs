@@ -13,21 +13,21 @@ use bytemuck::Pod;
 #[cfg(feature = "flex")]
 use rayon::prelude::*;
 
+#[cfg(feature = "flex")]
+use super::Keeps;
 use super::{Activation, Properties, Visitor};
 #[cfg(feature = "flex")]
 use crate::host::Half;
-use crate::host::{fresh_in_blocks, in_parts};
+use crate::host::{COSTLY_PART as PART, fresh_in_blocks, in_parts};
 use loops::slope_times_into;
-#[cfg(feature = "flex")]
-use loops::value_and_slope;
 #[cfg(feature = "flex")]
 pub(crate) use loops::values;
 pub(crate) use loops::{slope_times, value, value_in_place};
+#[cfg(feature = "flex")]
+use loops::{value_and_slope, value_and_slope_times};
 
 /// Elements of a block: what is made of it on the way stays in the first caches, and which function it is costs little.
 const BLOCK: usize = 4096;
-/// Elements that a thread takes at a time. Fewer than two such parts are not worth waking one.
-const PART: usize = 1 << 15;
 
 /// φ(x) in place of each x.
 pub(super) fn map_in_place<E: Blocks>(activation: Activation, elements: &mut [E]) {
@@ -42,7 +42,7 @@ pub(super) fn map<E: Blocks>(activation: Activation, input: &[E]) -> Vec<E> {
         E::value(activation, &input[range], output);
     };
     // SAFETY: `value` writes every element.
-    unsafe { fresh_in_blocks::<E, BLOCK>(input.len(), PART, write) }
+    unsafe { fresh_in_blocks::<E, BLOCK>(input.len(), write) }
 }
 
 /// φ(x), elsewhere, and φ′(x) in place of each x.
@@ -84,7 +84,7 @@ pub(super) fn multiply<E: Blocks>(activation: Activation, kept: &[E], grad: &[E]
         E::slope_times_into(activation, &kept[range.clone()], &grad[range], output);
     };
     // SAFETY: `slope_times_into` writes every element.
-    unsafe { fresh_in_blocks::<E, BLOCK>(grad.len(), PART, write) }
+    unsafe { fresh_in_blocks::<E, BLOCK>(grad.len(), write) }
 }
 
 /// The functions over a block of a float type, of at most [`BLOCK`] elements.
@@ -110,9 +110,39 @@ pub(crate) trait Blocks: Element + Pod {
         Self::slope_times(activation, kept, output);
         output
     }
+    /// Writes φ(x) to `y`, which it gives back, and φ′(x) · grad in place of `grad`.
+    #[cfg(feature = "flex")]
+    fn value_and_slope_times<'a>(
+        activation: Activation,
+        x: &[Self],
+        y: &'a mut [MaybeUninit<Self>],
+        grad: &mut [Self],
+    ) -> &'a mut [Self] {
+        let value = Self::value(activation, x, y);
+        Self::slope_times(activation, if activation.keeps() == Keeps::Output { value } else { x }, grad);
+        // SAFETY: `value` has written every element.
+        unsafe { y.assume_init_mut() }
+    }
 }
 
 impl Blocks for f32 {
+    #[cfg(feature = "flex")]
+    fn value_and_slope_times<'a>(
+        activation: Activation,
+        x: &[f32],
+        y: &'a mut [MaybeUninit<f32>],
+        grad: &mut [f32],
+    ) -> &'a mut [f32] {
+        if activation.shares() {
+            value_and_slope_times(activation, x, y, grad);
+        } else {
+            let value = value(activation, x, y);
+            slope_times(activation, if activation.keeps() == Keeps::Output { value } else { x }, grad);
+        }
+        // SAFETY: either writes every element.
+        unsafe { y.assume_init_mut() }
+    }
+
     fn value<'a>(activation: Activation, x: &[f32], y: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
         value(activation, x, y)
     }
