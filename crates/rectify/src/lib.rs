@@ -122,6 +122,7 @@ pub mod gradcheck;
 mod host;
 mod max_pool;
 mod number;
+mod of_input;
 mod operands;
 mod prelu;
 mod relu;

@@ -38,7 +38,7 @@ pub trait ActivationOps: Backend {
     /// φ(x).
     #[fusion(default)]
     fn rectify_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
-        operations::map::<Self>(&activation.programs().value, x)
+        operations::map::<Self>(&activation.programs::<false>().value, x)
     }
 
     /// For a backward pass to come: φ′(x), in the place of x, and φ(x). x as it was and nothing where the backend computes
@@ -59,7 +59,7 @@ pub trait ActivationOps: Backend {
         grad: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
-        let programs = activation.programs();
+        let programs = activation.programs::<false>();
         operations::multiply::<Self>(&programs.slope, programs.passed.as_deref(), kept, grad)
     }
 }
@@ -67,7 +67,7 @@ pub trait ActivationOps: Backend {
 #[cfg(feature = "cube")]
 impl ActivationOps for burn_cubecl::CubeBackend {
     fn rectify_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
-        cube::map(&activation.programs().value, x)
+        cube::map(&activation.programs::<true>().value, x)
     }
 
     fn rectify_activation_backward(
@@ -75,7 +75,7 @@ impl ActivationOps for burn_cubecl::CubeBackend {
         grad: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
-        let programs = activation.programs();
+        let programs = activation.programs::<true>();
         cube::multiply(&programs.slope, programs.passed.as_ref(), kept, grad)
     }
 }

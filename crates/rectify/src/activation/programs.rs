@@ -16,34 +16,35 @@ pub(super) struct Programs {
 }
 
 impl Activation {
-    pub(super) fn programs(self) -> Arc<Programs> {
-        static KNOWN: Mutex<Vec<(Activation, Arc<Programs>)>> = Mutex::new(Vec::new());
+    /// `CUT` for kernels of ours on a GPU, whose exponents are of numbers that are cut in two; Burn's operations cut none.
+    pub(super) fn programs<const CUT: bool>(self) -> Arc<Programs> {
+        static KNOWN: Mutex<Vec<((Activation, bool), Arc<Programs>)>> = Mutex::new(Vec::new());
         // A panic cannot leave the list half written.
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, programs)) = known.iter().find(|(activation, _)| *activation == self) {
+        if let Some((_, programs)) = known.iter().find(|(key, _)| *key == (self, CUT)) {
             return programs.clone();
         }
-        let programs = Arc::new(self.visit(Take { ruled: matches!(self, Self::Ruled(_)) }));
+        let programs = Arc::new(self.visit(Take::<CUT> { ruled: matches!(self, Self::Ruled(_)) }));
         if known.len() == REMEMBERED {
             known.remove(0);
         }
-        known.push((self, programs.clone()));
+        known.push(((self, CUT), programs.clone()));
         programs
     }
 }
 
-struct Take {
+struct Take<const CUT: bool> {
     ruled: bool,
 }
 
-impl Visitor for Take {
+impl<const CUT: bool> Visitor for Take<CUT> {
     type Output = Programs;
 
     fn visit<F: Properties>(self, function: F) -> Programs {
-        let passed = || Arc::new(trace(|g| function.passed(g)));
+        let passed = || Arc::new(trace::<CUT>(|g| function.passed(g)));
         Programs {
-            value: Arc::new(trace(|x| function.value(x))),
-            slope: Arc::new(trace(|x| function.slope(x))),
+            value: Arc::new(trace::<CUT>(|x| function.value(x))),
+            slope: Arc::new(trace::<CUT>(|x| function.slope(x))),
             passed: self.ruled.then(passed),
         }
     }

@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn a_backward_pass_lets_through_what_its_gate_does() {
         let formula = Formula::new("sin(x)").unwrap_or_else(|error| panic!("{error}"));
-        let gate = trace(|grad| grad.at_least(0.0));
+        let gate = trace::<false>(|grad| grad.at_least(0.0));
         let (x, grad) = (numbers(), numbers().into_iter().rev().collect::<Vec<f64>>());
         let pass = |passed: Option<&Program>| {
             let [x, grad] = [&x, &grad].map(|values| tensor(values.clone(), [values.len()]));

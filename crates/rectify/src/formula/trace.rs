@@ -11,8 +11,8 @@ use super::{
 };
 use crate::number::{Exponents, Number, Sealed};
 
-/// What `f` computes, as a program, with exponents from numbers that are cut in two.
-pub(crate) fn trace(f: impl FnOnce(Symbol<'_, true>) -> Symbol<'_, true>) -> Program {
+/// What `f` computes, as a program.
+pub(crate) fn trace<const CUT: bool>(f: impl FnOnce(Symbol<'_, CUT>) -> Symbol<'_, CUT>) -> Program {
     let (graph, result) = graph(f);
     Program::new(&graph, result)
 }

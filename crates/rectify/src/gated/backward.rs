@@ -1,22 +1,14 @@
 //! The operation on each backend, and its explicit backward step on Burn's autodiff graph.
 
-use std::marker::PhantomData;
-
 use burn::backend::{
-    Autodiff, AutodiffBackend,
-    autodiff::{
-        NodeId,
-        checkpoint::{
-            base::Checkpointer, retro_forward::RetroForward, state::BackwardStates, strategy::CheckpointStrategy,
-        },
-        grads::Gradients,
-        ops::{Backward, Ops, OpsKind},
-    },
-    backend_extension,
+    Autodiff, AutodiffBackend, autodiff::checkpoint::strategy::CheckpointStrategy, backend_extension,
     tensor::FloatTensor,
 };
 
-use crate::activation::{Activation, ActivationOps};
+use crate::{
+    activation::{Activation, ActivationOps},
+    of_input::{OfInput, tracked},
+};
 
 /// a ⊗ φ(b) of the halves of a tensor along a dimension of even size, and its gradient. The defaults are Burn's own
 /// operations.
@@ -101,48 +93,19 @@ struct Gate {
     dim: usize,
 }
 
-impl<B: GatedOps> Backward<B, 1> for Gate {
-    /// x, kept by the checkpointer or computed again by it.
-    type State = NodeId;
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        // Retrieved whether or not the parent wants it: the checkpointer counts the retrievals.
-        let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(ops.state);
-        let [parent] = ops.parents;
-        if let Some(parent) = parent {
-            grads.register::<B>(parent.id, B::rectify_gated_backward(x, grad, self.activation, self.dim));
-        }
+impl<B: GatedOps> OfInput<B> for Gate {
+    fn forward(self, x: FloatTensor<B>) -> FloatTensor<B> {
+        B::rectify_gated(x, self.activation, self.dim)
     }
-}
 
-/// Computes the output again when gradient checkpointing has not kept it.
-#[derive(Debug)]
-struct RetroGated<B> {
-    input: NodeId,
-    gate: Gate,
-    backend: PhantomData<B>,
-}
-
-impl<B: GatedOps> RetroForward for RetroGated<B> {
-    fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
-        let x = states.get_state::<FloatTensor<B>>(&self.input);
-        states.save(out_node, B::rectify_gated(x, self.gate.activation, self.gate.dim));
+    fn backward(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+        B::rectify_gated_backward(x, grad, self.activation, self.dim)
     }
 }
 
 impl<B: GatedOps, C: CheckpointStrategy> GatedOps for Autodiff<B, C> {
     fn rectify_gated(x: FloatTensor<Self>, activation: Activation, dim: usize) -> FloatTensor<Self> {
-        let gate = Gate { activation, dim };
-        let retro = RetroGated::<B> { input: x.id(), gate, backend: PhantomData };
-        let prepared = Backward::<B, 1>::prepare::<C>(gate, [x.node()]).memory_bound().retro_forward(retro);
-        match prepared.parents([&x]).stateful() {
-            OpsKind::Tracked(mut prepared) => {
-                let kept = prepared.checkpoint(&x);
-                prepared.finish(kept, B::rectify_gated(x.into_primitive(), activation, dim))
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::rectify_gated(x.into_primitive(), activation, dim)),
-        }
+        tracked::<B, C, _>(x, Gate { activation, dim })
     }
 
     // Burn's autodiff is of first order: a gradient is a constant of the graph, and so is this.

@@ -115,6 +115,10 @@ fn laid_along<const D: usize>(alpha: Tensor<1>, x: &Tensor<D>) -> Tensor<D> {
     }
     let (expected, found) = (x.dtype(), alpha.dtype());
     assert!(found == expected, "prelu: `alpha` is of {found:?}, and x is of {expected:?}");
+    if slopes == 0 {
+        // Burn's `reshape` takes a 0 for what the dimension was.
+        return Tensor::zeros(dims, (&alpha.device(), expected));
+    }
     alpha.reshape(dims)
 }
 

@@ -117,9 +117,12 @@ pub fn slopes_are_found_in_any_layout(device: &Device) {
     assert_eq!(values(&prelu(part, slopes.clone())), expected);
     let every_other = Tensor::stack::<2>(vec![slopes.clone(), slopes.clone()], 1).narrow(1, 1, 1).squeeze_dim::<1>(1);
     assert_eq!(values(&prelu(x, every_other)), expected);
-    let one = slopes.clone().narrow(0, 3, 1);
-    for (dims, slopes) in [([0, 35], slopes), ([0, 35], one.clone()), ([2, 0], one)] {
-        assert_eq!(prelu(Tensor::zeros(dims, device), slopes).dims(), dims);
+    let (one, none) = (slopes.clone().narrow(0, 3, 1), Tensor::zeros([0], device));
+    for (dims, slopes) in [([0, 35], slopes), ([0, 35], one.clone()), ([2, 0], one), ([2, 0], none)] {
+        assert_eq!(prelu(Tensor::zeros(dims, device), slopes.clone()).dims(), dims);
+        let x = Tensor::<2>::zeros(dims, &device.clone().autodiff()).require_grad();
+        let gradients = prelu(x.clone(), slopes.autodiff().require_grad()).sum().backward();
+        assert_eq!(x.grad(&gradients).expect("x is tracked").dims(), dims);
     }
 }
 
