@@ -69,8 +69,30 @@ fn plot_and_gradcheck_print_the_derivative() {
 }
 
 #[test]
+fn gradcheck_leaves_out_where_a_function_is_not_finite_and_looks_where_it_bends() {
+    let place = Place::new();
+    let check = stdout(&place.run("gradcheck --activations 1/x,if(x<0.37,x,2*x),hard-shrink,gelu").success());
+    for line in [
+        "not finite at or near x = 0, which are left out",
+        "jump at x = 0.370 by 0.370: slope 1.00 to the left, 2.00 to the right",
+        "jump at x = -0.500 by",
+        "jump at x = 0.500 by",
+    ] {
+        assert!(check.contains(line), "{line}: {check}");
+    }
+    let hidden = place.run("gradcheck --activations x+1e6").failure();
+    assert!(stdout(&hidden).contains("not resolved: 14 elements, 0 disagree, 14 not resolved"), "{}", stdout(&hidden));
+}
+
+#[test]
 fn a_wrong_formula_is_refused_with_carets() {
     let place = Place::new();
+    // No more of it than shows which one it is.
+    let long = place.run(&format!("plot {}1", "x+".repeat(20_000))).failure();
+    assert!(stderr(&long).len() < 800 && stderr(&long).contains("at most 1000 characters"), "{}", stderr(&long));
+    place.refuses("plot 2x", 2, &["a product has a `*`\n  2x\n   ^"]);
+    place.refuses("plot leaky-relu:slope=0.2", 2, &["one stands behind the colon, as in `leaky-relu:0.2`"]);
+    place.refuses("plot gelu:leaky=0.1", 2, &["`gelu` takes no gradient rule"]);
     place.refuses(
         "compare --activations relu,x*sigmod(x)",
         2,

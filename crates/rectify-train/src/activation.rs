@@ -12,7 +12,7 @@ use burn::{
 pub use rectify::Family;
 use rectify::{
     Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, GradientRule, HardShrink, LeakyRelu, Relu,
-    Rrelu, Saturates, SoftShrink, Softplus, Surrogate,
+    Rrelu, Saturates, SoftShrink, Softplus, Surrogate, Swish, Threshold,
 };
 use serde::{Deserialize, Serialize};
 
@@ -269,6 +269,8 @@ impl Activation {
             Function::Known(Known::Softplus(function)) => vec![function.beta],
             Function::Known(Known::HardShrink(function)) => vec![function.lambda],
             Function::Known(Known::SoftShrink(function)) => vec![function.lambda],
+            Function::Known(Known::Swish(function)) => vec![function.beta],
+            Function::Known(Known::Threshold(function)) => vec![function.threshold, function.value],
             Function::Relu(relu) => match relu.rule() {
                 GradientRule::Heaviside { at_zero } => vec![at_zero],
                 GradientRule::Leaky { slope } => vec![slope],
@@ -311,6 +313,8 @@ impl Activation {
             Known::SoftShrink(SoftShrink { lambda }) => format!("Softshrink({lambda})"),
             Known::TanhShrink(_) => "Tanhshrink()".to_owned(),
             Known::LogSigmoid(_) => "LogSigmoid()".to_owned(),
+            Known::Threshold(Threshold { threshold, value }) => format!("Threshold({threshold}, {value})"),
+            Known::Swish(Swish { beta: 1.0 }) => "SiLU()".to_owned(),
             _ => return None,
         })
     }
@@ -379,8 +383,8 @@ impl Activation {
         }
     }
 
-    /// Whether φ(z) = 0 for any z, so that exact zeros and dead units say something: of all but sigmoid and softplus,
-    /// which are above 0 everywhere. (That they round to 0 far below is their saturation.) Of formulas by evaluation, see
+    /// Whether φ(z) = 0 for any z, so that exact zeros and dead units say something: of all but sigmoid, softplus
+    /// and log-sigmoid, which never are. (That they round to 0 far below is their saturation.) Of formulas by evaluation, see
     /// [`Formula::can_be_zero`].
     pub fn can_be_zero(&self) -> bool {
         match &self.function {

@@ -76,7 +76,12 @@ impl<'a> Vocabulary<'a> {
         let question = self.question(text);
         // After a question no semicolon.
         let and = if question.is_empty() { ";" } else { "" };
-        format!("unknown {} `{text}`{question}{and} known are {}", self.kind, self.names.join(", "))
+        // No more of a text than tells which one it is.
+        let shown: String = match text.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.to_owned(),
+        };
+        format!("unknown {} `{shown}`{question}{and} known are {}", self.kind, self.names.join(", "))
     }
 
     /// Every spelling with its name.
@@ -84,6 +89,9 @@ impl<'a> Vocabulary<'a> {
         self.names.iter().map(|name| (*name, *name)).chain(self.aliases.iter().copied())
     }
 }
+
+/// Characters of an unknown name that a message repeats.
+const SHOWN: usize = 60;
 
 /// A name without what people spell differently.
 fn key(name: &str) -> String {

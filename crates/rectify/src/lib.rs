@@ -66,10 +66,43 @@
 //! The other functions of straight pieces, such as [`HardTanh`] and [`Relu6`], take a rule by
 //! [`Activation::with_rule`].
 //!
-//! # Every other activation
+//! # Every activation
 //!
-//! [`Activation`] lists them, with what each keeps for its backward pass and how exact it is. Each is a type that is a
-//! module of Burn, and a function; both have PyTorch's names and conventions, and say where they differ.
+//! | here | φ(x) | in PyTorch |
+//! |---|---|---|
+//! | [`Relu`], [`relu`] | max(0, x), with a [`GradientRule`] | `relu` |
+//! | [`LeakyRelu`], [`leaky_relu`] | x for x > 0, otherwise slope · x | `leaky_relu` |
+//! | [`Prelu`], [`prelu`] | the same with a slope that learns | `prelu` |
+//! | [`Rrelu`], [`rrelu`] | the same with a slope that is drawn | `rrelu` |
+//! | [`Relu6`], [`relu6`] | min(max(0, x), 6) | `relu6` |
+//! | [`SquaredRelu`], [`squared_relu`] | max(0, x)² | – |
+//! | [`Threshold`], [`threshold`] | x above a threshold, otherwise a value | `threshold` |
+//! | [`Elu`], [`elu`] | x for x > 0, otherwise α (eˣ − 1) | `elu` |
+//! | [`Celu`], [`celu`] | x for x > 0, otherwise α (e^(x / α) − 1) | `celu` |
+//! | [`Selu`], [`selu`] | λ ELU(x) with the α that keeps mean and variance | `selu` |
+//! | [`Gelu`], [`gelu`] | x Φ(x) | `gelu` |
+//! | [`GeluTanh`], [`gelu_tanh`] | its approximation by tanh | `gelu`, `approximate='tanh'` |
+//! | [`Silu`], [`silu`] | x σ(x) | `silu` |
+//! | [`Swish`], [`swish`] | x σ(β x) | – |
+//! | [`Mish`], [`mish`] | x tanh(ln(1 + eˣ)) | `mish` |
+//! | [`Softplus`], [`softplus`] | ln(1 + e^(β x)) / β | `softplus` |
+//! | [`Softsign`], [`softsign`] | x / (1 + ∣x∣) | `softsign` |
+//! | [`Sigmoid`], [`sigmoid`] | σ(x) = 1 / (1 + e⁻ˣ) | `sigmoid` |
+//! | [`LogSigmoid`], [`log_sigmoid`] | ln σ(x) | `logsigmoid` |
+//! | [`Tanh`], [`tanh`] | tanh x | `tanh` |
+//! | [`TanhShrink`], [`tanh_shrink`] | x − tanh x | `tanhshrink` |
+//! | [`HardSigmoid`], [`hard_sigmoid`] | min(max(0, x / 6 + ½), 1) | `hardsigmoid` |
+//! | [`HardTanh`], [`hard_tanh`] | min(max(low, x), high) | `hardtanh` |
+//! | [`HardSwish`], [`hard_swish`] | x min(max(0, x + 3), 6) / 6 | `hardswish` |
+//! | [`HardShrink`], [`hard_shrink`] | x where ∣x∣ > λ, otherwise 0 | `hardshrink` |
+//! | [`SoftShrink`], [`soft_shrink`] | x nearer to 0 by λ, 0 where ∣x∣ ≤ λ | `softshrink` |
+//! | [`Gated`], [`glu`] | a ⊗ σ(b), of the halves of the input | `glu` |
+//! | [`Gated`], [`swiglu`] | a ⊗ b σ(b) | – |
+//! | [`Gated`], [`geglu`] | a ⊗ b Φ(b) | – |
+//!
+//! [`Activation`] is any of those of one number, with what each keeps for its backward pass and how exact it is. Each is
+//! a type that is a module of Burn, and a function; both have PyTorch's conventions and, but for the lines between
+//! words, its names, and say where they differ.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -86,8 +119,17 @@
 //! # Ok::<(), rectify::ConfigError>(())
 //! ```
 //!
-//! [`Prelu`], whose slope learns, [`Rrelu`], whose slope is random, and the gated [`Gated`] stand beside them. One of your
-//! own is a [`Function`], φ and φ′, or a text, and either is a [`Formula`].
+//! One of your own is a [`Function`], φ and φ′, or a text, and either is a [`Formula`]:
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use rectify::Formula;
+//!
+//! let swish2 = Formula::new("x*sigmoid(b*x); b=2")?;
+//! assert_eq!(swish2.forward(Tensor::<1>::zeros([3], &Device::flex())).dims(), [3]);
+//! assert_eq!(swish2.slope(0.0), 0.5);
+//! # Ok::<(), rectify::FormulaError>(())
+//! ```
 //!
 //! # Checking a gradient
 //!
@@ -127,13 +169,7 @@ mod operands;
 mod prelu;
 mod relu;
 
-pub use activation::{
-    Activation, Celu, Elu, Family, Function, Gelu, GeluTanh, HardShrink, HardSigmoid, HardSwish, HardTanh, LeakyRelu,
-    LogSigmoid, Mish, Relu6, Rrelu, Ruled, Saturates, Selu, Sigmoid, Silu, SoftShrink, Softplus, Softsign, SquaredRelu,
-    Swish, Tanh, TanhShrink, Threshold, celu, elu, gelu, gelu_tanh, hard_shrink, hard_sigmoid, hard_swish, hard_tanh,
-    leaky_relu, log_sigmoid, mish, relu6, rrelu, rrelu_with_slopes, selu, sigmoid, silu, soft_shrink, softplus,
-    softsign, squared_relu, swish, tanh, tanh_shrink, threshold,
-};
+pub use activation::*;
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use formula::{Formula, FormulaError};
 pub use fused_activation::{FusedActivation, FusedGradients, Kept};

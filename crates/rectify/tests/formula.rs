@@ -232,11 +232,47 @@ fn an_error_has_carets_below_its_place() {
         ("tanh", 1, "`tanh` is a function"),
         ("", 1, "is missing here"),
         ("x,1", 2, "a comma stands only"),
+        ("x(2)", 1, "`x` is no function; a product has a `*`, as in `x*(x + 1)`"),
+        ("b(x); b = 2", 1, "`b` is no function"),
+        ("Sin(x)", 1, "unknown function `Sin`; `sin` is one"),
+        ("x*gelu(x)", 3, "`gelu` is an activation by itself and no function of a formula; these are exp, "),
+        ("x²", 2, "`²` means nothing in a formula; write `^2`"),
+        ("|x|", 1, "; the size of a number is `abs(x)`"),
+        ("x'", 2, "`'` means nothing"),
     ] {
         let error = Formula::new(text).expect_err(text);
         assert!(error.to_string().contains(message), "{text}: {error}");
         assert_eq!(error.column(), column, "{text}: {error}");
     }
+}
+
+#[test]
+fn operators_may_be_as_they_are_printed() {
+    for (printed, typed) in
+        [("x − 1", "x - 1"), ("2·x×3 ÷ x", "2*x*3/x"), ("x ≤ 1", "x <= 1"), ("x≥1", "x>=1"), ("x≠0", "x!=0")]
+    {
+        let [printed, typed] =
+            [printed, typed].map(|text| Formula::new(text).unwrap_or_else(|error| panic!("{error}")));
+        assert!(printed.same_function(&typed), "{}", printed.text());
+    }
+}
+
+#[test]
+fn what_has_no_gradient_is_noted() {
+    for (text, note) in [
+        ("0*x", "it is 0 everywhere on -50..50: no gradient passes"),
+        ("sign(x)", "its derivative is 0 everywhere on -50..50: no gradient passes"),
+        ("x > 0.5", "its derivative is 0 everywhere on -50..50: no gradient passes"),
+    ] {
+        assert_eq!(Formula::new(text).unwrap_or_else(|error| panic!("{error}")).notes(), [note], "{text}");
+    }
+}
+
+#[test]
+fn parentheses_go_64_deep() {
+    let nested = |depth: usize| Formula::new(&format!("{}x{}", "(".repeat(depth), ")".repeat(depth)));
+    assert!(nested(64).is_ok());
+    assert!(nested(65).unwrap_err().to_string().starts_with("parentheses, signs and powers go at most 64 deep"));
 }
 
 #[test]

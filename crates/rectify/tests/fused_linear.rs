@@ -254,6 +254,8 @@ fn an_empty_batch_gives_an_empty_output() {
     for activation in ACTIVATIONS {
         let layer = FusedLinearConfig::new(3, 2, activation).init(&device).unwrap();
         assert_eq!(layer.forward(Tensor::zeros([0, 3], &device)).dims(), [0, 2]);
+        assert_eq!(layer.forward(Tensor::<3>::zeros([4, 0, 3], &device)).dims(), [4, 0, 2]);
+        assert_eq!(layer.forward(Tensor::<3>::zeros([0, 4, 3], &device)).dims(), [0, 4, 2]);
     }
 }
 

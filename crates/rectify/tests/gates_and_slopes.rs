@@ -169,6 +169,10 @@ fn a_slope_that_is_drawn_is_within_its_bounds_and_otherwise_their_mean() {
     assert!(least < 0.13 && most > 0.37, "{least} to {most}");
     assert_eq!(values(rrelu(negative.clone(), 0.125, 0.375, false)), vec![-0.25; 4000]);
     assert_eq!(Rrelu { lower: 0.125, upper: 0.375 }.mean(), LeakyRelu { negative_slope: 0.25 });
+    // Bounds that are the same, or are so in the type.
+    let half = negative.clone().cast(DType::F16);
+    assert_eq!(values(rrelu(half.clone(), 0.25, 0.25, true)), vec![-0.25; 4000]);
+    assert!(values(rrelu(half, 0.25, 0.2501, true)).into_iter().all(|y| y == -0.25));
     let drawn = |x: Tensor<1>| values(Rrelu::default().forward(x));
     assert_ne!(drawn(negative.clone().autodiff())[..9], drawn(negative)[..9]);
 }

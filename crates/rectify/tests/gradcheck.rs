@@ -457,6 +457,24 @@ fn a_function_that_is_not_finite_is_an_error_that_says_where() {
     let error = gradcheck(|x: Tensor<1>| x.log(), row(&[1.0, 1e-6], DType::F64), &GradCheck::default()).unwrap_err();
     assert_eq!(error, GradCheckError::NotFinite { index: vec![1], x: 1e-6 });
     assert_eq!(error.to_string(), "the function is not finite near x = 0.000001 at [1]");
+    // Not at an element before.
+    let x = row(&[-8.0, 1.0, 0.0, 2.0], DType::F32);
+    let error = gradcheck(|x: Tensor<1>| x.recip(), x, &GradCheck::default()).unwrap_err();
+    assert_eq!(error, GradCheckError::NotFinite { index: vec![2], x: 0.0 });
+}
+
+#[test]
+fn what_rounding_hides_is_neither_right_nor_wrong() {
+    let x = row(&[-3.0, 0.5, 2.0], DType::F32);
+    let report = gradcheck(|x: Tensor<1>| x + 1e6, x.clone(), &GradCheck::default()).unwrap();
+    assert_eq!((report.unresolved, report.failures, report.passed()), (3, 0, false), "{report}");
+    assert!(report.to_string().starts_with("not resolved: 3 elements, 0 disagree, 3 not resolved"), "{report}");
+    let report = gradcheck(|x: Tensor<1>| x + 1e5, row(&[-3.0, 0.5], DType::F64), &GradCheck::default()).unwrap();
+    assert!(report.passed() && report.unresolved == 0, "{report}");
+    // A million at one of them.
+    let f = |x: Tensor<1>| x.clone().greater_elem(1.0).float().cast(DType::F32).mul_scalar(1e6) + x;
+    let report = gradcheck(f, x, &GradCheck::default()).unwrap();
+    assert!(report.unresolved == 1 && report.passed(), "{report}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use burn::config::Config;
 use proptest::prelude::*;
-use rectify::{Activation, ConfigError, Gelu, GradientRule, HardTanh, LeakyRelu, Relu, ReluConfig, Surrogate};
+use rectify::{
+    Activation, ConfigError, Gelu, GradientRule, HardShrink, HardTanh, LeakyRelu, Relu, ReluConfig, Surrogate,
+};
 
 /// Any rule in its range.
 fn rules() -> impl Strategy<Value = GradientRule> {
@@ -141,6 +143,9 @@ fn a_rule_that_says_nothing_of_a_function_is_refused_with_the_reason() {
     assert_eq!(with(slope(0.1), leaky), "no piece of it is flat");
     let fine = [with(slope(0.0), leaky), with(slope(0.1), guided), with(HardTanh::default().into(), leaky)];
     assert_eq!(fine, [""; 3]);
+    // Kinks nearer to each other than a probe's distance.
+    let narrow = Activation::from(HardShrink { lambda: 1e-7 }).with_rule(GradientRule::Heaviside { at_zero: 0.5 });
+    assert_eq!(narrow.map(|narrow| [narrow.slope(-1e-7), narrow.slope(1e-7)]), Ok([0.5; 2]));
     // Another rule takes the place of the first.
     let ruled = HardTanh::default();
     let twice = Activation::from(ruled).with_rule(guided).and_then(|ruled| ruled.with_rule(leaky));

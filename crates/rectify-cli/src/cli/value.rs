@@ -5,12 +5,16 @@ use std::{ffi::OsStr, fmt::Display, str::FromStr, time::Duration};
 use clap::{
     Arg, Command,
     builder::{PossibleValue, TypedValueParser},
+    error::{ContextKind, ContextValue},
 };
 use rectify_train::{
     activation::{self, Activation},
     words::entries,
 };
 use serde::{Serialize, Serializer};
+
+/// Characters of a value that a message repeats.
+const SHOWN: usize = 100;
 
 /// A flag's parser, which knows the words that completions offer.
 #[derive(Clone)]
@@ -31,7 +35,13 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Value<T> {
 
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
         match value.to_str() {
-            Some(_) => self.parse.parse_ref(command, arg, value),
+            Some(text) => self.parse.parse_ref(command, arg, value).map_err(|mut error| {
+                // Clap shows all of it.
+                if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+                    error.insert(ContextKind::InvalidValue, ContextValue::String(format!("{}…", &text[..end])));
+                }
+                error
+            }),
             // Clap's own message names no flag.
             None => {
                 let refuse = |_: &str| -> Result<T, String> {

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use rectify::{
     GradientRule, Surrogate,
-    gradcheck::{GradCheck, GradCheckReport, gradcheck_against},
+    gradcheck::{GradCheck, GradCheckError, GradCheckReport, gradcheck_against},
 };
 use rectify_train::{
     activation::Activation,
@@ -20,7 +21,7 @@ use crate::{
     report::terminal::{Column, Kind, indented, table, width},
 };
 
-/// Away from 0, at 0, near 0, and far out.
+/// Away from 0, at 0, near 0, and far out. To these come the places where a function bends or jumps.
 const POINTS: [f64; 14] = [-8.0, -3.0, -1.5, -1.0, -0.6, -0.3, -0.1, 0.0, 0.1, 0.3, 0.7, 1.3, 2.5, 6.0];
 
 #[derive(Serialize)]
@@ -30,6 +31,8 @@ struct Checked {
     derivative: Option<String>,
     against: &'static str,
     passed: bool,
+    /// Points that were left out, as the function is not finite there or a step away.
+    not_finite: Vec<f64>,
     report: GradCheckReport,
 }
 
@@ -41,17 +44,26 @@ pub fn gradcheck(args: &GradcheckArgs) -> anyhow::Result<ExitCode> {
     let check = GradCheck { step: args.step, relative: args.tolerance, absolute: args.tolerance };
     let mut all = Vec::new();
     for name in Activations::all(&args.activations) {
-        let data = TensorData::new(POINTS.to_vec(), [POINTS.len()]);
-        let x = Tensor::<1>::from_data(data, (&device, dtype));
         let layer = name.init((&device, dtype));
         let (against, reference) = reference(name);
-        let report = match reference {
-            None => gradcheck_against(|x| layer.forward(x), |x| layer.forward(x), x, &check),
-            Some(reference) => gradcheck_against(|x| layer.forward(x), reference, x, &check),
-        }?;
+        let (mut points, mut not_finite) = ([&POINTS[..], &bends(name)].concat(), Vec::new());
+        let report = loop {
+            let x = Tensor::<1>::from_data(TensorData::new(points.clone(), [points.len()]), (&device, dtype));
+            let found = match &reference {
+                None => gradcheck_against(|x| layer.forward(x), |x| layer.forward(x), x, &check),
+                Some(reference) => gradcheck_against(|x| layer.forward(x), reference, x, &check),
+            };
+            match found {
+                Err(GradCheckError::NotFinite { index, .. }) if points.len() > 1 => {
+                    not_finite.push(points.remove(index[0]));
+                }
+                found => break found.with_context(|| format!("activation `{name}`"))?,
+            }
+        };
+        not_finite.sort_by(f64::total_cmp);
         let derivative = name.formula().map(|formula| formula.derivative().to_owned());
         let passed = report.passed();
-        all.push(Checked { activation: name.to_string(), derivative, against, passed, report });
+        all.push(Checked { activation: name.to_string(), derivative, against, passed, not_finite, report });
     }
     let code = if all.iter().all(|checked| checked.passed) { 0 } else { 1 };
     match args.output.format {
@@ -72,13 +84,17 @@ const COLUMNS: [Column; 5] = [
 /// The table, what was derived and chosen, and all of what is wrong.
 fn text(all: &[Checked]) -> String {
     let row = |c: &Checked| {
-        let verdict = if c.passed { "passed" } else { "FAILED" };
+        let verdict = match (c.passed, c.report.is_resolved()) {
+            (true, _) => "passed",
+            (false, true) => "FAILED",
+            (false, false) => "not resolved",
+        };
         let worst = c.report.worst.as_ref().map_or(ABSENT.to_owned(), |worst| fixed(worst.error, 2));
         let disagree = format!("{} of {}", c.report.failures, c.report.elements);
         vec![c.activation.clone(), verdict.to_owned(), disagree, worst, c.against.to_owned()]
     };
     let mut text = table(&COLUMNS, &all.iter().map(row).collect::<Vec<_>>(), width()) + "\n";
-    for Checked { activation, derivative, passed, report, .. } in all {
+    for Checked { activation, derivative, passed, not_finite, report, .. } in all {
         let mut lines = Vec::new();
         lines.extend(derivative.as_ref().map(|derivative| format!("φ′ = {derivative}")));
         lines.extend(report.kinks.iter().map(|at| {
@@ -92,8 +108,18 @@ fn text(all: &[Checked]) -> String {
                 number(at.x)
             )
         }));
-        if !passed {
-            lines.push(report.to_string());
+        if !not_finite.is_empty() {
+            let places: Vec<String> = not_finite.iter().map(|x| number(*x)).collect();
+            lines.push(format!("not finite at or near x = {}, which are left out", places.join(", ")));
+        }
+        match (passed, report.unresolved) {
+            (false, _) => lines.push(report.to_string()),
+            (true, 0) => (),
+            (true, hidden) => lines.push(format!(
+                "at {hidden} of {} points rounding of its large values hides the gradient; `--dtype f64` or a larger `--step` \
+                 may show it",
+                report.elements
+            )),
         }
         if !lines.is_empty() {
             text += &format!("{activation}\n");
@@ -101,6 +127,50 @@ fn text(all: &[Checked]) -> String {
         }
     }
     text
+}
+
+/// Where the function bends or jumps between −10 and 10, but for the points there are: where φ or φ′ in f64 changes over an
+/// interval however often that is halved.
+fn bends(name: &Activation) -> Vec<f64> {
+    const STEPS: i32 = 2000;
+    const HALVINGS: usize = 36;
+    const MOST: usize = 12;
+    let options = (&Device::flex().autodiff(), DType::F64);
+    let layer = name.init(options);
+    // φ and φ′ of each.
+    let of = |x: &[f64]| -> Vec<[f64; 2]> {
+        let x = Tensor::<1>::from_data(TensorData::new(x.to_vec(), [x.len()]), options).require_grad();
+        let y = layer.forward(x.clone());
+        let slopes = x.grad(&y.clone().sum().backward()).unwrap_or_else(|| x.zeros_like().without_autodiff());
+        y.into_data().iter().zip(slopes.into_data().iter()).map(|(y, slope)| [y, slope]).collect()
+    };
+    let change = |a: &[f64; 2], b: &[f64; 2]| (a[0] - b[0]).abs() + (a[1] - b[1]).abs();
+    let mut left: Vec<f64> = (0..STEPS).map(|i| f64::from(i - STEPS / 2) / f64::from(STEPS / 20)).collect();
+    let mut right: Vec<f64> = (1..=STEPS).map(|i| f64::from(i - STEPS / 2) / f64::from(STEPS / 20)).collect();
+    let (mut at_left, mut at_right) = (of(&left), of(&right));
+    for _ in 0..HALVINGS {
+        let middle: Vec<f64> = left.iter().zip(&right).map(|(left, right)| f64::midpoint(*left, *right)).collect();
+        for (i, at) in of(&middle).into_iter().enumerate() {
+            if change(&at_left[i], &at) > change(&at, &at_right[i]) {
+                (right[i], at_right[i]) = (middle[i], at);
+            } else {
+                (left[i], at_left[i]) = (middle[i], at);
+            }
+        }
+    }
+    let mut found: Vec<f64> = Vec::new();
+    for i in 0..left.len() {
+        let size = at_left[i].iter().chain(&at_right[i]).fold(1.0, |size: f64, value| size.max(value.abs()));
+        // The number that a person would write.
+        let place = (right[i] * 1e9).round() / 1e9;
+        let is_new = POINTS.iter().chain(&found).all(|point| (point - place).abs() > 1e-6);
+        // Not where it is infinite or NaN.
+        if is_new && change(&at_left[i], &at_right[i]) > 1e-5 * size && size.is_finite() {
+            found.push(place);
+        }
+    }
+    found.truncate(MOST);
+    found
 }
 
 type Function = fn(Tensor<1>) -> Tensor<1>;

@@ -22,7 +22,9 @@ impl FromStr for Activation {
             return Err(ActivationError::Parameter { name: text.to_owned(), reason });
         }
         if is_formula(text) {
-            let formula = Formula::new(text)?;
+            // Within a line of a table.
+            let line = text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>();
+            let formula = Formula::new(&line.join(" "))?;
             if let Some(name) = formula.name().filter(|name| VOCABULARY.find(name).is_some()) {
                 return Err(ActivationError::Taken(name.to_owned()));
             }
@@ -51,11 +53,10 @@ impl FromStr for Activation {
         let wrong = |reason: String| ActivationError::Parameter { name: text.to_owned(), reason };
         let number = |default: f64| match &parameter {
             None => Ok(default),
-            Some(value) => value
-                .parse::<f64>()
-                .ok()
-                .filter(|number| number.is_finite())
-                .ok_or_else(|| wrong(format!("`{value}` is not a finite number"))),
+            Some(value) => value.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| {
+                let number = value.rsplit_once('=').map_or("0.5", |(_, number)| number);
+                wrong(format!("`{value}` is not a finite number; one stands behind the colon, as in `{name}:{number}`"))
+            }),
         };
         let positive = |default: f64| {
             number(default).and_then(|number| match number > 0.0 {
@@ -115,7 +116,11 @@ impl FromStr for Activation {
             _ => return Err(ActivationError::Unknown(text.to_owned())),
         };
         if parameter.is_some() && !takes_parameter {
+            let is_rule = parameter.as_ref().is_some_and(|given| given.parse::<GradientRule>().is_ok());
             return Err(wrong(match BENT.contains(&name) {
+                _ if is_rule => {
+                    format!("`{name}` takes no gradient rule: it has no straight pieces, or they never are flat")
+                }
                 true => format!("`{name}` takes no number; it takes a gradient rule, as in `{name}:leaky=0.1`"),
                 false => format!("`{name}` takes no parameter"),
             }));
@@ -161,8 +166,11 @@ fn known(function: impl Into<Known>) -> Function {
 /// Whether a text is meant as a formula: no name has these signs, and none is `x`.
 fn is_formula(text: &str) -> bool {
     let has_x = || text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "x");
-    text.contains(['(', ')', '*', '^', ';'])
-        || (!text.contains(':') && (text.contains(['/', '+', '<', '>', '=']) || has_x()))
+    text.contains(['(', ')', '*', '^', ';', '×', '·', '²', '³'])
+        || (!text.contains(':')
+            && (text.contains(['/', '+', '<', '>', '=', '−', '÷', '≤', '≥', '≠'])
+                || text.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '.')
+                || has_x()))
 }
 
 /// Where a number follows an equals sign behind a name that is known, or a rule stands by itself: what was meant. As a

@@ -81,6 +81,12 @@ pub(super) fn extended(there: &Experiment, asked: Experiment) -> Result<Experime
         }
         all
     };
+    for asked in &asked.activations {
+        let twin = there.activations.iter().find(|there| *there != asked && there.same_function(asked));
+        if let Some(twin) = twin {
+            return refuse("activations", format!("`{twin}`"), format!("`{asked}`, which is the same function"));
+        }
+    }
     let mut seeds = there.seeds();
     let known: HashSet<u64> = seeds.iter().copied().collect();
     seeds.extend(asked.seeds().into_iter().filter(|seed| !known.contains(seed)));
@@ -116,6 +122,15 @@ mod tests {
         assert_eq!(found.seeds(), [0, 1, 2, 3, 4]);
         assert_eq!((found.epochs, found.jobs), (Some(7), Some(1)));
         assert_eq!(found.activations, [&there.activations[..], &[gelu]].concat());
+        let twin = Experiment { activations: vec!["leaky-relu:0".parse().unwrap()], ..there.clone() };
+        let with_flat = Experiment { activations: vec!["threshold:0".parse().unwrap()], ..there.clone() };
+        assert!(extended(&there, with_flat).is_ok(), "another function");
+        let leaky = Experiment { activations: vec!["leaky-relu:0.0".parse().unwrap()], ..twin.clone() };
+        let error = extended(&twin, leaky).unwrap_err();
+        assert_eq!(
+            error.reason,
+            "the experiment has `leaky-relu:0`, and cannot be continued with `leaky-relu:0.0`, which is the same function"
+        );
         let other = extended(&there, Experiment { seed: Some(vec![9]), ..there.clone() }).unwrap();
         assert_eq!(other.seeds(), [0, 1, 2, 9]);
     }

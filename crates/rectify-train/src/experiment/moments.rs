@@ -73,12 +73,21 @@ impl Moments {
         Self { value: moment(Some(values)), slope: moment(z.grad(&gradients)) }
     }
 
+    fn exact_gain(self) -> f64 {
+        (self.value * self.slope).powf(-0.25)
+    }
+
+    /// Whether the [`gain`](Self::gain) is what the moments ask for.
+    pub fn have_gain(self) -> bool {
+        (GAINS[0]..=GAINS[1]).contains(&self.exact_gain())
+    }
+
     /// The gain g of weights with variance g² / fan_in: g² = 1 / √(E φ² E φ′²).
     ///
     /// To four decimals, so that the last bits of a machine's functions do not reach the weights. 1 where the moments
     /// are not finite.
     pub fn gain(self) -> f64 {
-        let gain = (self.value * self.slope).powf(-0.25);
+        let gain = self.exact_gain();
         let [least, most] = GAINS;
         if gain.is_nan() { 1.0 } else { (gain.clamp(least, most) * 1e4).round() / 1e4 }
     }

@@ -1,7 +1,7 @@
 //! Settings that do nothing, or less than their user may think.
 
 use super::{Experiment, ExperimentError, Init, ModelKind, Moments, NormKind, OptimizerKind, ProbeEvery};
-use crate::activation::Activation;
+use crate::{activation::Activation, judge::number::number};
 
 impl Experiment {
     /// Settings that were given and have no effect beside the others. [`resolve`](Self::resolve) leaves them out.
@@ -110,9 +110,11 @@ impl Experiment {
         let label = activation.label();
         let mut notes: Vec<String> = formula.notes().iter().map(|note| format!("{label}: {note}")).collect();
         if self.init == Init::Auto {
-            let Moments { value, slope } = Moments::of(activation);
+            let moments = Moments::of(activation);
+            let [value, slope] = [moments.value, moments.slope].map(number);
+            let none = if moments.have_gain() { "" } else { ", which ask for no gain that weights can have" };
             notes.push(format!(
-                "{label}: its weights begin as `{}`, from E φ² = {value:.3} and E φ′² = {slope:.3} under N(0, 1)",
+                "{label}: its weights begin as `{}`, from E φ² = {value} and E φ′² = {slope} under N(0, 1){none}",
                 self.init.resolve(activation)
             ));
         }

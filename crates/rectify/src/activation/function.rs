@@ -46,7 +46,7 @@ use crate::number::Number;
 /// # Ok::<(), rectify::gradcheck::GradCheckError>(())
 /// ```
 pub trait Function: Copy {
-    /// What it is called. Those here have the names of PyTorch's functional interface.
+    /// What it is called. Those here have PyTorch's, with words parted.
     const NAME: &'static str;
 
     /// φ(x).

@@ -8,10 +8,13 @@ use crate::{number::Number, relu::ConfigError};
 
 /// x where |x| > λ, otherwise 0.
 ///
-/// φ′ = 1 where |x| > λ, otherwise 0; PyTorch's convention. NaN gives NaN, φ(±∞) = ±∞. At ±λ φ jumps, and φ′ says
-/// nothing of the jump.
+/// φ′ = 1 where |x| > λ, otherwise 0; PyTorch's convention. NaN gives NaN, −0 gives 0 for λ > 0, φ(±∞) = ±∞. At ±λ φ
+/// jumps, and φ′ says nothing of the jump. Shrinking to other than 0, as Burn's `shrink` can, is a formula.
 ///
 /// Keeps its output. Saturates nowhere: between −λ and λ it is flat.
+///
+/// Donoho and Johnstone 1994, *Ideal spatial adaptation by wavelet shrinkage*.
+#[doc(alias = "hardshrink")]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HardShrink {
     /// λ, not negative. Default: 0.5.

@@ -14,6 +14,7 @@ use crate::number::Number;
 /// Keeps its input: next to 3 the output rounds to 1. Saturates on both sides.
 ///
 /// Courbariaux, Bengio and David 2015, *BinaryConnect*; with ⅙ Howard et al. 2019, *Searching for MobileNetV3*.
+#[doc(alias = "hardsigmoid")]
 #[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HardSigmoid;
 

@@ -11,12 +11,13 @@ const SIXTH: [f64; 2] = [(1.0_f64 / 6.0) as f32 as f64, 1.0 / 6.0 - (1.0_f64 / 6
 
 /// Swish in pieces: x min(max(0, x + 3), 6) / 6.
 ///
-/// φ′ = x / 3 + ½ for −3 < x < 3, 0 to the left and 1 to the right, at the kinks too. NaN gives NaN, φ(−∞) = −0
-/// (PyTorch: NaN) and φ(∞) = ∞.
+/// φ′ = x / 3 + ½ for −3 < x < 3, 0 to the left and 1 to the right, at the kinks too. NaN gives NaN, zeros keep their
+/// sign, φ(−∞) = −0 (PyTorch: NaN) and φ(∞) = ∞.
 ///
 /// Keeps its input. Saturates below −3.
 ///
 /// Howard et al. 2019, *Searching for MobileNetV3*.
+#[doc(alias = "hardswish")]
 #[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HardSwish;
 

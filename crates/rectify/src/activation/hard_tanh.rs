@@ -1,6 +1,6 @@
 //! The hyperbolic tangent in three pieces.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use super::{Bends, Family, Function, Keeps, Passes, Properties, Saturates};
@@ -8,12 +8,14 @@ use crate::{number::Number, relu::ConfigError};
 
 /// x between two bounds, which it does not leave: min(max(low, x), high).
 ///
-/// φ′ = 1 between the bounds, otherwise 0, at both kinks too; PyTorch's convention. NaN gives NaN, φ(−∞) = low and
-/// φ(∞) = high.
+/// φ′ = 1 between the bounds, otherwise 0, at both kinks too; PyTorch's convention. NaN gives NaN, −0 between them gives
+/// −0, φ(−∞) = low and φ(∞) = high.
 ///
-/// Keeps its output. Saturates on both sides.
+/// Keeps its output, or its input where a half type does not hold both bounds: rounded, they could lie between them.
+/// Saturates on both sides.
 ///
 /// Collobert 2004, *Large scale machine learning*.
+#[doc(alias = "hardtanh")]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HardTanh {
     /// The lower bound. Default: -1.0.
@@ -52,7 +54,8 @@ impl Properties for HardTanh {
     }
 
     fn keeps(self) -> Keeps {
-        Keeps::Output
+        let holds = |bound: f64| f16::from_f64(bound).to_f64() == bound && bf16::from_f64(bound).to_f64() == bound;
+        if holds(self.min_value) && holds(self.max_value) { Keeps::Output } else { Keeps::Input }
     }
 
     fn check(self) -> Result<(), ConfigError> {

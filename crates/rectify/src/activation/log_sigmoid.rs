@@ -10,7 +10,10 @@ use crate::number::{Near, Number};
 ///
 /// φ′ = σ(−x). Smooth; NaN gives NaN, φ(−∞) = −∞ and φ(∞) = −0.
 ///
-/// Keeps its input. Saturates above 0, where it is below 0 everywhere.
+/// Keeps its input. Saturates above 0, and is never 0.
+///
+/// The logarithm of [`Sigmoid`](super::Sigmoid), whose paper is there: by itself it is a part of losses.
+#[doc(alias = "logsigmoid")]
 #[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LogSigmoid;
 

@@ -171,6 +171,11 @@ macro_rules! activations {
         /// Any of the activations of one number, chosen at run time. ReLU with its gradient rules is
         /// [`Relu`](crate::Relu).
         ///
+        /// Where PyTorch has the function, this is its function, its convention at kinks among it, but for three things. φ′
+        /// of NaN is NaN; PyTorch passes the gradient of functions of straight pieces as if x were large, or small. φ′(±∞) is
+        /// the limit; PyTorch's is NaN for GELU, SiLU, mish and softsign. And parameters that turn a function over, α < 0,
+        /// β < 0 of softplus or λ < 0, are out of [range](Self::check).
+        ///
         #[doc = include_str!("functions.md")]
         #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
         #[non_exhaustive]
@@ -241,7 +246,8 @@ macro_rules! ask {
 }
 
 impl Activation {
-    /// The function's name in PyTorch's functional interface; `gelu_tanh`, `swish` and `squared_relu` have none there.
+    /// The function's name here: PyTorch's, of which words are parted, so that its `hardtanh` is `hard_tanh`. PyTorch has no
+    /// `swish`, `squared_relu` or, but as a flag of `gelu`, `gelu_tanh`.
     pub fn name(self) -> &'static str {
         ask!(self, &'static str, _function => F::NAME)
     }

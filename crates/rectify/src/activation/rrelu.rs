@@ -9,8 +9,11 @@ use crate::{operands::Operands, prelu::with_slopes, relu::ConfigError};
 /// Leaky ReLU whose slope is drawn anew for each element from U(lower, upper) while training, and is the mean of both
 /// otherwise.
 ///
-/// PyTorch takes training from the module's mode; here, as in Burn's dropout, an input on a device with autodiff is
-/// training. The derivative is 1 for x > 0, otherwise the slope.
+/// PyTorch takes training from the module's mode; here an input on a device with autodiff is training, whether or not
+/// parameters are frozen. The derivative is 1 for x > 0, otherwise the slope. NaN gives NaN, zeros keep their sign, and
+/// φ(±∞) = ±∞ for slopes that are positive.
+///
+/// Keeps its input and the slopes while training, and otherwise what [`LeakyRelu`] keeps.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -70,7 +73,9 @@ pub fn rrelu<const D: usize>(x: Tensor<D>, lower: f64, upper: f64, training: boo
     if !training {
         return Activation::from(Rrelu { lower, upper }.mean()).forward(x);
     }
-    let slopes = x.random_like(Distribution::Uniform(lower, upper));
+    // From U(0, 1), as the bounds may be the same, or so in a half type.
+    let x = x.dequantize();
+    let slopes = x.random_like(Distribution::Uniform(0.0, 1.0)) * (upper - lower) + lower;
     rrelu_with_slopes(x, slopes)
 }
 

@@ -146,8 +146,11 @@ impl<F: Bends> WithRule<F> {
         match rule {
             GradientRule::Leaky { slope } => Self { flat: slope, ..plain },
             GradientRule::Heaviside { at_zero } => {
+                // Not beyond the other kink.
+                let gap = kinks[1] - kinks[0];
                 let slope = |kink: f64| {
                     let beside = kink.abs().max(1.0) * 1e-6;
+                    let beside = if gap > 0.0 { beside.min(gap / 2.0) } else { beside };
                     let [left, right]: [f64; 2] = [kink - beside, kink + beside].map(|x| function.slope(x));
                     let [low, high] = [left.min(right), left.max(right)];
                     low + at_zero * (high - low)

@@ -8,11 +8,12 @@ use crate::{number::Number, relu::ConfigError};
 
 /// x nearer to 0 by λ, and 0 where |x| ≤ λ.
 ///
-/// φ′ = 1 where |x| > λ, otherwise 0; PyTorch's convention. NaN gives NaN, φ(±∞) = ±∞.
+/// φ′ = 1 where |x| > λ, otherwise 0; PyTorch's convention. NaN gives NaN, zeros give 0, φ(±∞) = ±∞.
 ///
 /// Keeps its input. Saturates nowhere: between −λ and λ it is flat.
 ///
 /// Donoho 1995, *De-noising by soft-thresholding*.
+#[doc(alias = "softshrink")]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SoftShrink {
     /// λ, not negative. Default: 0.5.

@@ -14,7 +14,7 @@ use crate::{
 /// φ′ = σ(β x). Smooth; NaN gives NaN, φ(−∞) = 0 and φ(∞) = ∞. PyTorch gives x itself where β x > 20; here the
 /// function is computed everywhere, which in f32 is the same from β x = 17 on.
 ///
-/// Keeps its input. Saturates below 0, where it is above 0 everywhere.
+/// Keeps its input. Saturates below 0, and is never 0.
 ///
 /// Dugas et al. 2001, *Incorporating second-order functional knowledge for better option pricing*.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -13,9 +13,10 @@ use crate::{
 /// x σ(β x) = x / (1 + e^(−β x)): x / 2 for β = 0, and ever nearer to ReLU as β grows. With β = 1 it is
 /// [`Silu`](super::Silu). β does not learn here.
 ///
-/// φ′ = σ(z) (1 + z (1 − σ(z))) with z = β x. Smooth; NaN gives NaN, −0 gives −0; for β > 0 φ(−∞) = −0 and φ(∞) = ∞.
+/// φ′ = σ(z) (1 + z (1 − σ(z))) with z = β x. Smooth; NaN gives NaN, −0 gives −0; for β > 0 φ(−∞) = −0 and φ(∞) = ∞,
+/// for β < 0 φ(−∞) = −∞ and φ(∞) = 0.
 ///
-/// Keeps its input. Saturates below 0.
+/// Keeps its input. Saturates below 0 for β > 0.
 ///
 /// Ramachandran, Zoph and Le 2017, *Searching for activation functions*.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

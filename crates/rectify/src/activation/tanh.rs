@@ -14,7 +14,7 @@ use crate::number::{
 /// φ′ = 1 − tanh² x, computed as 4 σ(2x) σ(−2x). Smooth; NaN gives NaN, zeros keep their sign, φ(±∞) = ±1.
 ///
 /// Keeps its input: from the output φ′ would be 1 − a², which is exactly 0 from |x| = 9.1 on in f32, where the value
-/// is 6e-8. A fused layer keeps the output all the same, see [`FusedActivation`](crate::FusedActivation). Saturates
+/// is 5e-8. A fused layer keeps the output all the same, see [`FusedActivation`](crate::FusedActivation). Saturates
 /// on both sides.
 ///
 /// LeCun et al. 1998, *Efficient backprop*.

@@ -21,7 +21,8 @@ const NEAR_0: f64 = 1.5;
 /// φ′ = tanh² x. Smooth; NaN gives NaN, zeros keep their sign, φ(±∞) = ±∞. Near 0 it is x³ / 3, by a quotient of
 /// polynomials: the difference would have no digits.
 ///
-/// Keeps its input. Saturates nowhere: it is flat at 0.
+/// Keeps its input. Saturates nowhere: it is flat at 0. A function of Lua Torch, of which no paper is known to us.
+#[doc(alias = "tanhshrink")]
 #[derive(Default, Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TanhShrink;
 

@@ -8,10 +8,11 @@ use crate::number::Number;
 
 /// x above a threshold, a fixed value at and below it.
 ///
-/// φ′ = 1 above the threshold, otherwise 0; PyTorch's convention. NaN gives NaN. Where value and threshold differ φ
-/// jumps, and φ′ says nothing of the jump.
+/// φ′ = 1 above the threshold, otherwise 0; PyTorch's convention. NaN gives NaN, zeros above it keep their sign,
+/// φ(−∞) = value and φ(∞) = ∞. Where value and threshold differ φ jumps, and φ′ says nothing of the jump.
 ///
-/// Keeps its input. Saturates nowhere: below the threshold it is flat.
+/// Keeps its input. Saturates nowhere: below the threshold it is flat. With both at 0 it is ReLU; PyTorch, which has it of
+/// Lua Torch, has no defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
     /// The threshold. Default: 0.0.

@@ -51,7 +51,10 @@ pub(super) fn notes(value: &Program, slope: &Program) -> Vec<String> {
     if let Some((at, value, others)) = not_finite {
         notes.push(format!("it is {value} at x = {at}{} on -{FAR}..{FAR}", more(others)));
     } else if f.iter().all(|value| *value == f[0]) {
-        notes.push(format!("it is {} everywhere on -{FAR}..{FAR}: no gradient passes", f[0]));
+        // 0 of either sign.
+        notes.push(format!("it is {} everywhere on -{FAR}..{FAR}: no gradient passes", f[0] + 0.0));
+    } else if df.iter().all(|slope| *slope == 0.0) {
+        notes.push(format!("its derivative is 0 everywhere on -{FAR}..{FAR}: no gradient passes"));
     }
     // Of no interest where φ itself is not finite.
     let beside: Vec<f64> = f.iter().zip(&df).map(|(f, df)| if f.is_finite() { *df } else { 0.0 }).collect();

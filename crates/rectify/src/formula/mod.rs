@@ -196,7 +196,8 @@ impl Formula {
         }
     }
 
-    /// The text as it was given, without spaces around it. It reads as this formula again.
+    /// The text as it was given, without spaces around it. It reads as this formula again, but for a long one
+    /// [of Rust](Self::of): texts end at 1000 characters, and names at 32.
     pub fn text(&self) -> &str {
         &self.inner.text
     }

@@ -72,6 +72,12 @@ pub(crate) fn multiply<B: Backend>(
     kept: FloatTensor<B>,
     grad: FloatTensor<B>,
 ) -> FloatTensor<B> {
+    let dtype = grad.dtype();
+    if matches!(dtype, DType::F16 | DType::BF16) {
+        // A slope that is 0 in a half type is not yet one where the gradient is large, as where losses are scaled.
+        let [kept, grad] = [kept, grad].map(|half| B::float_cast(half, FloatDType::F32));
+        return B::float_cast(multiply::<B>(slope, passed, kept, grad), dtype.into());
+    }
     let grad = match passed {
         Some(passed) => map::<B>(passed, grad),
         None => grad,

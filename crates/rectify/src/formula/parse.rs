@@ -6,6 +6,7 @@ use super::{
     error::FormulaError,
     graph::{Binary, Graph, Id, Unary},
 };
+use crate::Activation;
 
 /// Most characters of a formula.
 pub(super) const LONGEST: usize = 1000;
@@ -101,6 +102,9 @@ struct Token {
 
 /// Longer ones first.
 const OPERATORS: [&str; 14] = ["<=", ">=", "==", "!=", "**", "+", "-", "*", "/", "^", "<", ">", "=", "!"];
+/// Operators as they are printed.
+const SIGNS: [(char, &str); 8] =
+    [('−', "-"), ('×', "*"), ('·', "*"), ('⋅', "*"), ('÷', "/"), ('≤', "<="), ('≥', ">="), ('≠', "!=")];
 
 fn tokens(text: &[char]) -> Result<Vec<Token>, FormulaError> {
     let mut tokens = Vec::new();
@@ -137,24 +141,37 @@ fn tokens(text: &[char]) -> Result<Vec<Token>, FormulaError> {
                 }
             }
             _ if first.is_alphabetic() || first == '_' => {
-                let end = run(at, |c| c.is_alphanumeric() || c == '_');
+                let end = run(at, |c| c.is_alphabetic() || c.is_ascii_digit() || c == '_');
                 (Kind::Word(text[at..end].iter().collect()), end)
             }
             _ => {
                 let begins = |operator: &&&str| operator.chars().enumerate().all(|(i, c)| text.get(at + i) == Some(&c));
-                match OPERATORS.iter().find(begins) {
-                    Some(operator) => (Kind::Operator(operator), at + operator.len()),
-                    None => {
-                        let reason = format!("`{}` means nothing in a formula", first.escape_debug());
-                        return Err(FormulaError::new(text, at..at + 1, reason));
-                    }
-                }
+                let sign = SIGNS.iter().find(|(sign, _)| *sign == first).map(|(_, operator)| (*operator, at + 1));
+                let operator = || OPERATORS.iter().find(begins).map(|operator| (*operator, at + operator.len()));
+                let Some((operator, end)) = sign.or_else(operator) else {
+                    return Err(FormulaError::new(text, at..at + 1, meaningless(first)));
+                };
+                (Kind::Operator(operator), end)
             }
         };
         tokens.push(Token { kind, place: at..end });
         at = end;
     }
     Ok(tokens)
+}
+
+/// What is said of a character that begins nothing.
+fn meaningless(character: char) -> String {
+    let instead = match character {
+        '²' => "; write `^2`",
+        '³' => "; write `^3`",
+        '√' => "; write `sqrt(x)`",
+        '|' => "; the size of a number is `abs(x)`",
+        '[' | ']' | '{' | '}' => "; parentheses are round",
+        _ => "",
+    };
+    let shown = if character.is_control() { character.escape_debug().to_string() } else { character.to_string() };
+    format!("`{shown}` means nothing in a formula{instead}")
 }
 
 struct Parameter {
@@ -303,7 +320,7 @@ impl<'a> Parser<'a> {
 
     /// An expression whose operators bind at least as strongly as `least`.
     fn expression(&mut self, least: u8) -> Result<Id, FormulaError> {
-        if self.depth == DEEPEST {
+        if self.depth > DEEPEST {
             let reason = format!("parentheses, signs and powers go at most {DEEPEST} deep");
             return Err(self.error(self.here(), reason));
         }
@@ -386,9 +403,7 @@ impl<'a> Parser<'a> {
     /// A function with its arguments, of which the opening parenthesis comes next.
     fn call(&mut self, word: &str, place: Range<usize>) -> Result<Id, FormulaError> {
         let Some(arity) = arity(word) else {
-            let functions: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).chain(["max", "min", "where"]).collect();
-            let reason = format!("unknown function `{word}`; known are {}", functions.join(", "));
-            return Err(self.error(place, reason));
+            return Err(self.error(place, self.unknown(word)));
         };
         let open = self.here();
         self.at += 1;
@@ -409,6 +424,25 @@ impl<'a> Parser<'a> {
                 let (given, plural) = (given.len(), if arity == 1 { "" } else { "s" });
                 Err(self.error(place, format!("`{word}` takes {arity} argument{plural}, got {given}")))
             }
+        }
+    }
+
+    /// What is said of a word before a parenthesis that is no function.
+    fn unknown(&self, word: &str) -> String {
+        let is_number =
+            word == "x" || CONSTANTS.iter().any(|(name, _)| *name == word) || self.parameters.contains_key(word);
+        if is_number {
+            return format!("`{word}` is no function; a product has a `*`, as in `{word}*(x + 1)`");
+        }
+        let lower = word.to_lowercase();
+        if arity(&lower).is_some() {
+            return format!("unknown function `{word}`; `{lower}` is one");
+        }
+        let functions: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).chain(["max", "min", "where"]).collect();
+        let functions = functions.join(", ");
+        match Activation::all().iter().any(|activation| activation.name() == lower.replace('-', "_")) {
+            true => format!("`{word}` is an activation by itself and no function of a formula; these are {functions}"),
+            false => format!("unknown function `{word}`; known are {functions}"),
         }
     }
 }

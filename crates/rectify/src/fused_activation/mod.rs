@@ -32,7 +32,7 @@ pub enum FusedActivation {
     /// φ(z) = a = 1 / (1 + e⁻ᶻ), φ′ = a (1 − a). From z ≈ 16.64 on f32 rounds a to 1 and φ′ is exactly 0, where the value
     /// is 6e-8; below 0 it keeps its digits.
     Sigmoid,
-    /// φ(z) = a = tanh z, φ′ = 1 − a². Beyond |z| ≈ 9.0 f32 rounds a to ±1 and φ′ is exactly 0, where the value is 6e-8.
+    /// φ(z) = a = tanh z, φ′ = 1 − a². From |z| = 9.1 on f32 rounds a to ±1 and φ′ is exactly 0, where the value is 5e-8.
     Tanh,
     /// Any other function, from what [it keeps](Activation::needs_input) by itself: z, or the output. Sigmoid and tanh
     /// stand here too for whoever wants their derivatives to the last digit.

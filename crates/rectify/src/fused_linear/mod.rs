@@ -138,6 +138,10 @@ impl FusedLinear {
         let mut dims = x.dims();
         let rows = dims[..D - 1].iter().product();
         dims[D - 1] = d_output;
+        if rows == 0 {
+            // Burn's `reshape` takes a 0 for what the dimension was.
+            return Tensor::zeros(dims, (&x.device(), x.dtype()));
+        }
         self.forward(x.reshape([rows, d_input])).reshape(dims)
     }
 

@@ -18,8 +18,8 @@ use backward::PreluOps as _;
 
 /// x above 0, a · x at 0 and below, with a slope a that learns: one for all, or one for each channel (dimension 1).
 ///
-/// The derivative by x is 1 for x > 0, otherwise a, and by a it is min(0, x), summed; PyTorch's convention. NaN gives NaN.
-/// Keeps its input and the slopes.
+/// The derivative by x is 1 for x > 0, otherwise a, and by a it is min(0, x), summed; PyTorch's convention. NaN gives NaN,
+/// zeros keep their sign for a positive a, and so does ±∞. Keeps its input and the slopes.
 ///
 /// On Flex and on GPUs it is a kernel of its own each way, which computes half types in f32; elsewhere it is Burn's
 /// operations.
@@ -54,7 +54,8 @@ impl Prelu {
     ///
     /// # Panics
     ///
-    /// Where there are several slopes, and not as many as dimension 1 of `x` has places.
+    /// Where there are several slopes, and not as many as dimension 1 of `x` has places; where they are not of the type of
+    /// `x`, as in mixed precision with parameters in f32.
     #[track_caller]
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         prelu(x, self.alpha.val())

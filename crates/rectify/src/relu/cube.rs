@@ -16,7 +16,7 @@ use super::{
     backward::ReluOps,
     gradient::{BSILU_ALPHA, GradientRule, Surrogate},
 };
-use crate::cube::elementwise;
+use crate::{cube::elementwise, number::cube::sigmoid};
 
 impl ReluOps for CubeBackend {
     fn rectify_relu(x: FloatTensor<Self>, _rule: GradientRule) -> FloatTensor<Self> {
@@ -111,7 +111,7 @@ fn df<F: Float, W: Float, B: Int, N: Size>(
         }
         Rule::Leaky => choose::<F, W, B, N>(x, g, times::<F, W, N>(g, Vector::new(number))),
         Rule::BSilu => {
-            let all = times::<F, W, N>(g, bsilu::<W, N>(wide, number));
+            let all = times::<F, W, N>(g, bsilu::<W, B, N>(wide, number));
             choose::<F, W, B, N>(x, all, all)
         }
         Rule::NeLu => choose::<F, W, B, N>(x, g, times::<F, W, N>(g, nelu::<W, N>(wide, number))),
@@ -138,16 +138,12 @@ pub(crate) fn times<F: Float, W: Float, N: Size>(g: Vector<F, N>, factor: Vector
     Vector::<F, N>::cast_from(Vector::<W, N>::cast_from(g) * factor)
 }
 
-/// s′ of B-SiLU. Beyond ±80 it is 0 or 1 to rounding, and exp(80) is within f32.
-///
-/// σ is computed in f32 for all types: WGSL has no exp in f64, and what comes out where one asks for it is not even an
-/// error.
+/// s′ of B-SiLU. Beyond ±700 it is 0 or 1 to rounding, and ∞ · 0 is avoided.
 #[cube]
-fn bsilu<W: Float, N: Size>(x: Vector<W, N>, alpha: W) -> Vector<W, N> {
-    let x = clamp(x, Vector::new(W::new(-80.0)), Vector::new(W::new(80.0)));
-    let one = Vector::<f32, N>::new(1.0f32);
-    let sigmoid = Vector::<W, N>::cast_from(one / (one + Vector::exp(-Vector::<f32, N>::cast_from(x))));
-    sigmoid + (x + Vector::new(alpha)) * sigmoid * (Vector::new(W::new(1.0)) - sigmoid)
+fn bsilu<W: Float, B: Int, N: Size>(x: Vector<W, N>, alpha: W) -> Vector<W, N> {
+    let x = clamp(x, Vector::new(W::new(-700.0)), Vector::new(W::new(700.0)));
+    let share = sigmoid::<W, B, N>(x);
+    share + (x + Vector::new(alpha)) * share * (Vector::new(W::new(1.0)) - share)
 }
 
 /// s′ of NeLU for x ≤ 0. Beyond −1e9 it is 0 to rounding, and (1e9)⁴ is within f32.
