@@ -11,6 +11,8 @@ pub(super) struct Precision {
     pub(super) step: f64,
     absolute: f64,
     relative: f64,
+    /// Both, where the user gives none: what differences can resolve of outputs of about 1.
+    usual: f64,
     /// From 1 to the next number.
     epsilon: f64,
     /// Epsilons that an output may be off by: backends' exponentials are good to some units in the last place. Half types
@@ -30,6 +32,7 @@ impl Precision {
             step: check.step.unwrap_or(step),
             absolute: check.absolute.unwrap_or(tolerance),
             relative: check.relative.unwrap_or(tolerance),
+            usual: tolerance,
             epsilon,
             doubt,
         }
@@ -209,8 +212,9 @@ impl<F: Fn(f64) -> Result<Point, GradCheckError>> Around<F> {
         }
         let (numeric, uncertainty) = best.unwrap_or((before.central, before.noise));
         let tolerance = precision.tolerance(analytic, numeric);
-        // At the first step, where it is least.
-        if self.differences(0, weights, precision.epsilon).noise > 10.0 * tolerance {
+        // At the first step, where it is least. A tolerance that outputs of about 1 do not reach either is the user's.
+        let usual = precision.usual * (1.0 + analytic.abs().max(numeric.abs()));
+        if self.differences(0, weights, precision.epsilon).noise > 10.0 * tolerance.max(usual) {
             return Ok(Finding::Unresolved);
         }
         // What has not settled is a kink less than the last step away.
