@@ -22,9 +22,11 @@ impl FromStr for Activation {
             return Err(ActivationError::Parameter { name: text.to_owned(), reason });
         }
         if is_formula(text) {
-            // Within a line of a table.
-            let line = text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>();
-            let formula = Formula::new(&line.join(" "))?;
+            let mut formula = Formula::new(text)?;
+            if formula.text().contains(char::is_control) {
+                // As it is, it would break the lines of tables.
+                formula = Formula::new(&text.split_whitespace().collect::<Vec<_>>().join(" "))?;
+            }
             if let Some(name) = formula.name().filter(|name| VOCABULARY.find(name).is_some()) {
                 return Err(ActivationError::Taken(name.to_owned()));
             }
