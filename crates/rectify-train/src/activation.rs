@@ -2,7 +2,7 @@
 
 mod parse;
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use burn::{
     module::{Module, Param},
@@ -11,8 +11,7 @@ use burn::{
 };
 pub use rectify::Family;
 use rectify::{
-    Activation as Known, Celu, Elu, Formula, FormulaError, FusedActivation, GradientRule, HardShrink, LeakyRelu, Relu,
-    Rrelu, Saturates, SoftShrink, Softplus, Surrogate, Swish, Threshold,
+    Activation as Known, Formula, FormulaError, FusedActivation, GradientRule, Relu, Rrelu, Saturates, Surrogate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,35 +61,19 @@ enum Function {
     Formula(Formula),
 }
 
-/// Every activation's name, in the order that an error message lists them.
-pub const NAMES: &[&str] = &[
-    "none",
-    "relu",
-    "leaky-relu",
-    "prelu",
-    "rrelu",
-    "relu6",
-    "squared-relu",
-    "threshold",
-    "elu",
-    "celu",
-    "selu",
-    "gelu",
-    "gelu-tanh",
-    "silu",
-    "mish",
-    "softplus",
-    "softsign",
-    "sigmoid",
-    "tanh",
-    "hard-sigmoid",
-    "hard-tanh",
-    "hard-swish",
-    "hard-shrink",
-    "soft-shrink",
-    "tanh-shrink",
-    "log-sigmoid",
-];
+/// Every activation's name, in the order that an error message lists them: those that are no function of one number alone,
+/// then the crate's, by its list. Its `swish` is `silu` with a parameter.
+pub static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let others = ["none", "relu", "prelu", "rrelu"].map(str::to_owned);
+    let own = Known::all().into_iter().map(known_name).filter(|name| name != "swish");
+    // As long as the program: whatever asks for a name holds it.
+    others.into_iter().chain(own).map(|name| &*name.leak()).collect()
+});
+
+/// The name here of one of the crate's functions.
+fn known_name(function: Known) -> String {
+    function.name().replace('_', "-")
+}
 
 /// What stands for every one of [`NAMES`] where a list is asked for.
 pub const ALL: &str = "all";
@@ -124,7 +107,8 @@ const HINTS: &[(&str, &[&str])] = &[
 /// Gated units, each with the activation of its gate. They halve the width, so none stands where an activation does.
 const GATED: &[(&str, &str)] = &[("glu", "sigmoid"), ("swiglu", "silu"), ("geglu", "gelu")];
 
-const VOCABULARY: Vocabulary = Vocabulary { kind: "activation", names: NAMES, aliases: ALIASES, hints: HINTS };
+static VOCABULARY: LazyLock<Vocabulary> =
+    LazyLock::new(|| Vocabulary { kind: "activation", names: &NAMES, aliases: ALIASES, hints: HINTS });
 
 /// Why a name is not an activation.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -227,10 +211,15 @@ impl Activation {
         }
     }
 
+    /// What a formula is called by whoever wrote it: what stands before `=`.
+    pub(crate) fn name_given(&self) -> Option<&str> {
+        self.formula()?.name()
+    }
+
     /// What tables and pictures call it: the name, or of a formula what stands before `=`, otherwise its beginning.
     pub fn label(&self) -> String {
         let Some(formula) = self.formula() else { return self.name.clone() };
-        if let Some(name) = formula.name() {
+        if let Some(name) = self.name_given() {
             return name.to_owned();
         }
         match formula.text().char_indices().nth(LONGEST_LABEL) {
@@ -263,14 +252,7 @@ impl Activation {
         match self.plain() {
             Function::PRelu { slope } => vec![slope],
             Function::Rrelu(Rrelu { lower, upper }) => vec![lower, upper],
-            Function::Known(Known::LeakyRelu(function)) => vec![function.negative_slope],
-            Function::Known(Known::Elu(function)) => vec![function.alpha],
-            Function::Known(Known::Celu(function)) => vec![function.alpha],
-            Function::Known(Known::Softplus(function)) => vec![function.beta],
-            Function::Known(Known::HardShrink(function)) => vec![function.lambda],
-            Function::Known(Known::SoftShrink(function)) => vec![function.lambda],
-            Function::Known(Known::Swish(function)) => vec![function.beta],
-            Function::Known(Known::Threshold(function)) => vec![function.threshold, function.value],
+            Function::Known(function) => function.parameter().into_iter().collect(),
             Function::Relu(relu) => match relu.rule() {
                 GradientRule::Heaviside { at_zero } => vec![at_zero],
                 GradientRule::Leaky { slope } => vec![slope],
@@ -284,39 +266,14 @@ impl Activation {
     /// How PyTorch makes the module, as in `LeakyReLU(0.1)`; `None` for formulas and for what PyTorch has no module
     /// for. Gradient rules are not PyTorch's: it is the function's forward pass.
     pub fn torch(&self) -> Option<String> {
-        let function = match self.plain() {
-            Function::Identity => return Some("Identity()".to_owned()),
-            Function::Relu(_) => return Some("ReLU()".to_owned()),
-            Function::PRelu { slope } => return Some(format!("PReLU(init={slope})")),
-            Function::Rrelu(Rrelu { lower, upper }) => return Some(format!("RReLU({lower}, {upper})")),
-            Function::Formula(_) => return None,
-            Function::Known(function) => function,
-        };
-        Some(match function {
-            Known::LeakyRelu(LeakyRelu { negative_slope }) => format!("LeakyReLU({negative_slope})"),
-            Known::Relu6(_) => "ReLU6()".to_owned(),
-            Known::Elu(Elu { alpha }) => format!("ELU({alpha})"),
-            Known::Celu(Celu { alpha }) => format!("CELU({alpha})"),
-            Known::Selu(_) => "SELU()".to_owned(),
-            Known::Gelu(_) => "GELU()".to_owned(),
-            Known::GeluTanh(_) => "GELU(approximate='tanh')".to_owned(),
-            Known::Silu(_) => "SiLU()".to_owned(),
-            Known::Mish(_) => "Mish()".to_owned(),
-            Known::Softplus(Softplus { beta }) => format!("Softplus({beta})"),
-            Known::Softsign(_) => "Softsign()".to_owned(),
-            Known::Sigmoid(_) => "Sigmoid()".to_owned(),
-            Known::Tanh(_) => "Tanh()".to_owned(),
-            Known::HardSigmoid(_) => "Hardsigmoid()".to_owned(),
-            Known::HardTanh(_) => "Hardtanh()".to_owned(),
-            Known::HardSwish(_) => "Hardswish()".to_owned(),
-            Known::HardShrink(HardShrink { lambda }) => format!("Hardshrink({lambda})"),
-            Known::SoftShrink(SoftShrink { lambda }) => format!("Softshrink({lambda})"),
-            Known::TanhShrink(_) => "Tanhshrink()".to_owned(),
-            Known::LogSigmoid(_) => "LogSigmoid()".to_owned(),
-            Known::Threshold(Threshold { threshold, value }) => format!("Threshold({threshold}, {value})"),
-            Known::Swish(Swish { beta: 1.0 }) => "SiLU()".to_owned(),
-            _ => return None,
-        })
+        match self.plain() {
+            Function::Identity => Some("Identity()".to_owned()),
+            Function::Relu(_) => Some("ReLU()".to_owned()),
+            Function::PRelu { slope } => Some(format!("PReLU(init={slope})")),
+            Function::Rrelu(Rrelu { lower, upper }) => Some(format!("RReLU({lower}, {upper})")),
+            Function::Known(function) => function.torch(),
+            Function::Formula(_) => None,
+        }
     }
 
     /// Whether it has a parameter that is trained: PReLU's slope.

@@ -26,7 +26,7 @@ fn parameter_of(name: &'static str) -> BoxedStrategy<String> {
 }
 
 fn any_name() -> impl Strategy<Value = String> {
-    let plain = prop::sample::select(NAMES).prop_map(str::to_owned);
+    let plain = prop::sample::select(NAMES.clone()).prop_map(str::to_owned);
     prop_oneof![plain, prop::sample::select(&WITH_PARAMETER[..]).prop_flat_map(parameter_of)]
 }
 
@@ -63,9 +63,9 @@ fn error(text: &str) -> String {
 #[test]
 fn an_unknown_name_is_told_with_all_that_are_known() {
     let message = error("rleu");
-    let start = "unknown activation `rleu`; did you mean `relu`? known are none, relu, leaky-relu,";
+    let start = "unknown activation `rleu`; did you mean `relu`? known are none, relu, prelu,";
     assert!(message.starts_with(start), "{message}");
-    for name in NAMES {
+    for name in NAMES.iter() {
         assert!(message.contains(name), "`{name}` is not in: {message}");
     }
     assert!(error("").contains("unknown activation ``"));
@@ -125,6 +125,25 @@ fn spelling_does_not_matter_and_the_name_is_the_usual_one() {
 }
 
 #[test]
+fn every_function_of_the_crate_has_a_name_and_what_may_stand_behind_it() {
+    for function in rectify::Activation::all() {
+        let name = match function.name() {
+            // It is SiLU with a parameter.
+            "swish" => continue,
+            name => name.replace('_', "-"),
+        };
+        assert!(NAMES.contains(&&*name), "{name}");
+        let with = |parameter: &str| format!("{name}:{parameter}").parse::<Activation>();
+        assert_eq!(with("0.5").is_ok(), function.parameter().is_some() || name == "silu", "{name}");
+        assert_eq!(with("guided").is_ok(), function.is_piecewise_linear(), "{name}");
+    }
+    let torch = |name: &str| name.parse::<Activation>().unwrap().torch();
+    assert_eq!(torch("elu:0.5").as_deref(), Some("ELU(0.5)"));
+    assert_eq!((torch("silu"), torch("silu:1")), (Some("SiLU()".to_owned()), Some("SiLU()".to_owned())));
+    assert_eq!((torch("silu:2"), torch("squared-relu"), torch("x*tanh(x)")), (None, None, None));
+}
+
+#[test]
 fn one_function_by_two_names_is_known_as_one() {
     let same = |one: &str, other: &str| one.parse::<Activation>().unwrap().same_function(&other.parse().unwrap());
     assert!(same("leaky-relu", "leaky-relu:0.01") && same("relu", "relu:heaviside=0") && same("elu:1", "elu:1.0"));
@@ -152,9 +171,10 @@ fn a_wrong_parameter_is_told_with_the_name_as_given() {
         ("leaky=0.1", "as in `relu:leaky=0.1`"),
         ("LeakyReLU = 0.1", "as in `leaky-relu:0.1`"),
         ("elu:NaN", "`NaN` is not a finite number"),
-        ("elu:0", "must be positive, got 0"),
-        ("celu:-1", "must be positive, got -1"),
-        ("softplus:-0.5", "must be positive, got -0.5"),
+        ("elu:0", "alpha must be positive and finite, got 0"),
+        ("celu:-1", "alpha must be positive and finite, got -1"),
+        ("softplus:-0.5", "beta must be positive and finite, got -0.5"),
+        ("hard-shrink:-1", "lambda must be finite and not negative, got -1"),
         ("tanh:2", "`tanh` takes no parameter"),
         ("none:1", "`none` takes no parameter"),
         ("relu:heaviside=2", "at_zero"),

@@ -208,7 +208,7 @@ fn auto_is_he_for_relu_lecun_for_selu_and_by_its_moments_for_any_other() {
 #[test]
 fn auto_keeps_signal_and_gradient_between_them_through_deep_networks() {
     // E φ² E φ′² g⁴ = 1: what a layer takes from the signal it gives to the gradient.
-    for name in NAMES {
+    for name in NAMES.iter() {
         let Init::Gain(gain) = Init::Auto.resolve(&name.parse().unwrap()) else { continue };
         let moments = Moments::of(&name.parse().unwrap());
         let product = moments.value * moments.slope * gain.powi(4);

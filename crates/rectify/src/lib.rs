@@ -164,10 +164,11 @@ pub mod gradcheck;
 mod host;
 mod max_pool;
 mod number;
-mod of_input;
 mod operands;
 mod prelu;
 mod relu;
+mod remembered;
+mod tracked;
 
 pub use activation::*;
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};

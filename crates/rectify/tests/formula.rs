@@ -223,6 +223,7 @@ fn an_error_has_carets_below_its_place() {
         ("-1 < x < 1", 8, "comparisons do not chain"),
         ("x $ 2", 3, "`$` means nothing"),
         ("x; b = x", 8, "a parameter is a number"),
+        ("b*x; b = 2*c; c = 3", 12, "`c` has no value yet: a parameter may be made of those that stand before it"),
         ("x; b = 2", 4, "no parameter of this name"),
         ("b*x; b = 2; b = 3", 13, "given twice"),
         ("e*x; e = 2", 6, "`e` has its own meaning"),

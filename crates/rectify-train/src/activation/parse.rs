@@ -2,17 +2,10 @@
 
 use std::str::FromStr;
 
-use rectify::{
-    Activation as Known, Celu, ConfigError, Elu, Formula, Gelu, GeluTanh, GradientRule, HardShrink, HardSigmoid,
-    HardSwish, HardTanh, LeakyRelu, LogSigmoid, Mish, Relu, Relu6, ReluConfig, Rrelu, Selu, Sigmoid, Silu, SoftShrink,
-    Softplus, Softsign, SquaredRelu, Swish, Tanh, TanhShrink, Threshold,
-};
+use rectify::{Activation as Known, ConfigError, Formula, GradientRule, Relu, ReluConfig, Rrelu, Swish, Threshold};
 
-use super::{Activation, ActivationError, Function, GATED, VOCABULARY};
+use super::{Activation, ActivationError, Function, GATED, VOCABULARY, known_name};
 use crate::words::Vocabulary;
-
-/// Those of straight pieces, beside ReLU: they take a gradient rule.
-const BENT: &[&str] = &["leaky-relu", "relu6", "threshold", "hard-sigmoid", "hard-tanh", "hard-shrink", "soft-shrink"];
 
 impl FromStr for Activation {
     type Err = ActivationError;
@@ -37,10 +30,13 @@ impl FromStr for Activation {
             None => (text, None),
         };
         let name = VOCABULARY.find(name).ok_or_else(|| unknown(name, text))?;
+        let wrong = |reason: String| ActivationError::Parameter { name: text.to_owned(), reason };
+        let known = known(name, parameter.is_some());
+        let bends = known.is_some_and(Known::is_piecewise_linear);
         // A rule is a word like any other; a number stays as it was given.
         let (parameter, rule) = match parameter {
             Some(rule) if name == "relu" => (Some(rule.to_lowercase()), None),
-            Some(parameter) if BENT.contains(&name) => match parameter.split_once(':') {
+            Some(parameter) if bends => match parameter.split_once(':') {
                 Some((number, rule)) => (Some(number.to_owned()), Some(rule.to_lowercase())),
                 None => {
                     let rule = parameter.to_lowercase();
@@ -52,81 +48,39 @@ impl FromStr for Activation {
             },
             parameter => (parameter, None),
         };
-        let wrong = |reason: String| ActivationError::Parameter { name: text.to_owned(), reason };
-        let number = |default: f64| match &parameter {
-            None => Ok(default),
-            Some(value) => value.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| {
+        let number = |value: &String| {
+            value.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| {
                 let number = value.rsplit_once('=').map_or("0.5", |(_, number)| number);
                 wrong(format!("`{value}` is not a finite number; one stands behind the colon, as in `{name}:{number}`"))
-            }),
-        };
-        let positive = |default: f64| {
-            number(default).and_then(|number| match number > 0.0 {
-                true => Ok(number),
-                false => Err(wrong(format!("the parameter must be positive, got {number}"))),
             })
         };
-        let takes_parameter = [
-            "relu",
-            "leaky-relu",
-            "prelu",
-            "rrelu",
-            "threshold",
-            "elu",
-            "celu",
-            "silu",
-            "softplus",
-            "hard-shrink",
-            "soft-shrink",
-        ]
-        .contains(&name);
-        let function = match name {
-            "none" => Function::Identity,
-            "relu" => {
-                let relu = match &parameter {
-                    None => Ok(Relu::default()),
-                    Some(rule) => rule.parse().and_then(|rule| ReluConfig::new().with_rule(rule).init()),
-                };
+        let function = match (name, known, &parameter) {
+            ("relu", _, None) => Function::Relu(Relu::default()),
+            ("relu", _, Some(rule)) => {
+                let relu = rule.parse().and_then(|rule| ReluConfig::new().with_rule(rule).init());
                 Function::Relu(relu.map_err(|error| wrong(error.to_string()))?)
             }
-            "leaky-relu" => known(LeakyRelu { negative_slope: number(0.01)? }),
-            "prelu" => Function::PRelu { slope: number(0.25)? },
-            "rrelu" => Function::Rrelu(rrelu(parameter.as_deref()).map_err(wrong)?),
-            "relu6" => known(Relu6),
-            "squared-relu" => known(SquaredRelu),
-            // At 0, the function's own default, it would be ReLU.
-            "threshold" => known(Threshold { threshold: number(0.5)?, value: 0.0 }),
-            "elu" => known(Elu { alpha: positive(1.0)? }),
-            "celu" => known(Celu { alpha: positive(1.0)? }),
-            "selu" => known(Selu),
-            "gelu" => known(Gelu),
-            "gelu-tanh" => known(GeluTanh),
-            "silu" if parameter.is_some() => known(Swish { beta: positive(1.0)? }),
-            "silu" => known(Silu),
-            "mish" => known(Mish),
-            "softplus" => known(Softplus { beta: positive(1.0)? }),
-            "softsign" => known(Softsign),
-            "sigmoid" => known(Sigmoid),
-            "tanh" => known(Tanh),
-            "hard-sigmoid" => known(HardSigmoid),
-            "hard-tanh" => known(HardTanh::default()),
-            "hard-swish" => known(HardSwish),
-            "hard-shrink" => known(HardShrink { lambda: positive(0.5)? }),
-            "soft-shrink" => known(SoftShrink { lambda: positive(0.5)? }),
-            "tanh-shrink" => known(TanhShrink),
-            "log-sigmoid" => known(LogSigmoid),
-            _ => return Err(ActivationError::Unknown(text.to_owned())),
+            ("prelu", _, slope) => Function::PRelu { slope: slope.as_ref().map_or(Ok(0.25), number)? },
+            ("rrelu", _, bounds) => Function::Rrelu(rrelu(bounds.as_deref()).map_err(wrong)?),
+            (_, Some(function), Some(value)) if function.parameter().is_some() => {
+                let function = function.with_parameter(number(value)?).unwrap_or(function);
+                function.check().map_err(|error| wrong(error.to_string()))?;
+                Function::Known(function)
+            }
+            (_, _, Some(value)) => {
+                return Err(wrong(match value.parse::<GradientRule>() {
+                    Ok(_) => {
+                        format!("`{name}` takes no gradient rule: it has no straight pieces, or they never are flat")
+                    }
+                    Err(_) if bends => {
+                        format!("`{name}` takes no number; it takes a gradient rule, as in `{name}:leaky=0.1`")
+                    }
+                    Err(_) => format!("`{name}` takes no parameter"),
+                }));
+            }
+            (_, Some(function), None) => Function::Known(function),
+            (_, None, None) => Function::Identity,
         };
-        if parameter.is_some() && !takes_parameter {
-            let is_rule = parameter.as_ref().is_some_and(|given| given.parse::<GradientRule>().is_ok());
-            return Err(wrong(match BENT.contains(&name) {
-                _ if is_rule => {
-                    format!("`{name}` takes no gradient rule: it has no straight pieces, or they never are flat")
-                }
-                true => format!("`{name}` takes no number; it takes a gradient rule, as in `{name}:leaky=0.1`"),
-                false => format!("`{name}` takes no parameter"),
-            }));
-        }
         let function = match (&rule, function) {
             (Some(rule), Function::Known(function)) => {
                 let ruled = rule.parse().and_then(|rule| function.with_rule(rule));
@@ -161,8 +115,14 @@ fn rrelu(bounds: Option<&str>) -> Result<Rrelu, String> {
     rrelu.check().map(|()| rrelu).map_err(|error| error.to_string())
 }
 
-fn known(function: impl Into<Known>) -> Function {
-    Function::Known(function.into())
+/// The crate's function of this name, without a parameter.
+fn known(name: &str, takes_parameter: bool) -> Option<Known> {
+    match name {
+        "silu" if takes_parameter => Some(Swish::default().into()),
+        // At 0, the function's own default, it would be ReLU.
+        "threshold" => Some(Threshold { threshold: 0.5, value: 0.0 }.into()),
+        _ => Known::all().into_iter().find(|function| known_name(*function) == name),
+    }
 }
 
 /// Whether a text is meant as a formula: no name has these signs, and none is `x`.

@@ -56,6 +56,14 @@ impl Properties for Celu {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
 
+    fn torch(self) -> Option<String> {
+        Some(format!("CELU({})", self.alpha))
+    }
+
+    fn parameter(&mut self) -> Option<&mut f64> {
+        Some(&mut self.alpha)
+    }
+
     /// e^(x / α) shows by how much x / α has been rounded.
     #[inline(always)]
     fn is_wide(self) -> [bool; 2] {

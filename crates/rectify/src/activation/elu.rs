@@ -47,6 +47,14 @@ impl Properties for Elu {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
 
+    fn torch(self) -> Option<String> {
+        Some(format!("ELU({})", self.alpha))
+    }
+
+    fn parameter(&mut self) -> Option<&mut f64> {
+        Some(&mut self.alpha)
+    }
+
     /// With a smaller α some results are subnormal numbers.
     #[inline(always)]
     fn near(self) -> [f32; 2] {

@@ -64,6 +64,10 @@ impl Properties for Gelu {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
 
+    fn torch(self) -> Option<String> {
+        Some("GELU()".to_owned())
+    }
+
     #[inline(always)]
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
         [Some(&pieces::GELU), Some(&pieces::GELU_SLOPE)]

@@ -72,6 +72,10 @@ impl Properties for GeluTanh {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
 
+    fn torch(self) -> Option<String> {
+        Some("GELU(approximate='tanh')".to_owned())
+    }
+
     #[inline(always)]
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
         [Some(&pieces::GELU_TANH), Some(&pieces::GELU_TANH_SLOPE)]

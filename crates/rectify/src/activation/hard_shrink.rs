@@ -45,6 +45,14 @@ impl Properties for HardShrink {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Nowhere;
 
+    fn torch(self) -> Option<String> {
+        Some(format!("Hardshrink({})", self.lambda))
+    }
+
+    fn parameter(&mut self) -> Option<&mut f64> {
+        Some(&mut self.lambda)
+    }
+
     #[inline(always)]
     fn passes(self) -> Option<Passes> {
         Some(Passes::Beyond([-self.lambda, self.lambda]))

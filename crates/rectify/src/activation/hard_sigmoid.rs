@@ -35,6 +35,10 @@ impl Function for HardSigmoid {
 impl Properties for HardSigmoid {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Both;
+
+    fn torch(self) -> Option<String> {
+        Some("Hardsigmoid()".to_owned())
+    }
 }
 
 impl Bends for HardSigmoid {

@@ -42,6 +42,10 @@ impl Function for HardSwish {
 impl Properties for HardSwish {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
+
+    fn torch(self) -> Option<String> {
+        Some("Hardswish()".to_owned())
+    }
 }
 
 /// [`HardSwish`] of each element.

@@ -48,6 +48,10 @@ impl Properties for HardTanh {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Both;
 
+    fn torch(self) -> Option<String> {
+        Some(format!("Hardtanh({}, {})", self.min_value, self.max_value))
+    }
+
     #[inline(always)]
     fn passes(self) -> Option<Passes> {
         Some(Passes::Between([self.min_value, self.max_value]))

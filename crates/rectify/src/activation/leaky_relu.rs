@@ -44,6 +44,14 @@ impl Properties for LeakyRelu {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Nowhere;
 
+    fn torch(self) -> Option<String> {
+        Some(format!("LeakyReLU({})", self.negative_slope))
+    }
+
+    fn parameter(&mut self) -> Option<&mut f64> {
+        Some(&mut self.negative_slope)
+    }
+
     fn keeps(self) -> Keeps {
         if self.negative_slope > 0.0 { Keeps::Output } else { Keeps::Input }
     }

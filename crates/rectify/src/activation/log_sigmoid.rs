@@ -36,6 +36,10 @@ impl Properties for LogSigmoid {
     const SATURATES: Saturates = Saturates::Above;
     const CAN_BE_ZERO: bool = false;
 
+    fn torch(self) -> Option<String> {
+        Some("LogSigmoid()".to_owned())
+    }
+
     #[inline(always)]
     fn near(self) -> [f32; 2] {
         [Near::SOFTPLUS, Near::SIGMOID]

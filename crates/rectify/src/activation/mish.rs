@@ -65,6 +65,10 @@ impl Properties for Mish {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
 
+    fn torch(self) -> Option<String> {
+        Some("Mish()".to_owned())
+    }
+
     #[inline(always)]
     fn is_wide(self) -> [bool; 2] {
         [true; 2]

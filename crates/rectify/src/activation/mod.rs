@@ -1,8 +1,8 @@
 //! Every activation, defined once: a file a function, with φ above φ′.
 //!
 //! From there come the functions and modules of the public interface, the kernels of CPUs and GPUs, the operations of
-//! devices elsewhere, the fused layers and the tables of the docs. A new one is a file like the others and a line in
-//! `activations!` below.
+//! devices elsewhere, the fused layers, the tables of the docs, and the command line's name with what may stand behind it.
+//! A new one is a file like the others and a line in `activations!` below.
 #![cfg_attr(not(feature = "flex"), allow(dead_code, reason = "the kernels of CPUs use it"))]
 
 mod backward;
@@ -27,7 +27,7 @@ use crate::{
     operands::{Operands, constant, float},
     relu::ConfigError,
 };
-pub(crate) use backward::{ActivationOps, Values, keep};
+pub(crate) use backward::ActivationOps;
 #[doc(hidden)]
 pub use from_output::FromOutput;
 pub use function::Function;
@@ -87,6 +87,16 @@ pub(crate) trait Properties: Function {
     #[inline(always)]
     fn passed<N: Number>(self, grad: N) -> N {
         grad
+    }
+
+    /// How PyTorch makes the module; `None` where it has none.
+    fn torch(self) -> Option<String> {
+        None
+    }
+
+    /// The number that may stand behind its name, as in `elu:2`.
+    fn parameter(&mut self) -> Option<&mut f64> {
+        None
     }
 
     /// What φ′ is computed from in a backward pass.
@@ -193,6 +203,13 @@ macro_rules! activations {
                 vec![$(Self::$type($type::default())),*]
             }
 
+            fn parameter_mut(&mut self) -> Option<&mut f64> {
+                match self {
+                    $(Self::$type(function) => Properties::parameter(function),)*
+                    Self::Ruled(_) | Self::FromOutput(_) => None,
+                }
+            }
+
             #[inline]
             pub(crate) fn visit<V: Visitor>(self, visitor: V) -> V::Output {
                 match self {
@@ -250,6 +267,33 @@ impl Activation {
     /// `swish`, `squared_relu` or, but as a flag of `gelu`, `gelu_tanh`.
     pub fn name(self) -> &'static str {
         ask!(self, &'static str, _function => F::NAME)
+    }
+
+    /// How PyTorch makes the module, as in `LeakyReLU(0.1)`; `None` where it has none. Of a [`Ruled`] it is the function
+    /// without the rule.
+    pub fn torch(self) -> Option<String> {
+        ask!(self, Option<String>, function => function.torch())
+    }
+
+    /// The number that the command line takes behind the name, as in `elu:2`: the parameter, or of two the first that one
+    /// would change.
+    ///
+    /// ```
+    /// use rectify::{Activation, Elu, Tanh};
+    ///
+    /// let elu = Activation::from(Elu::default());
+    /// assert_eq!(elu.parameter(), Some(1.0));
+    /// assert_eq!(elu.with_parameter(2.0), Some(Elu { alpha: 2.0 }.into()));
+    /// assert_eq!(Activation::from(Tanh).with_parameter(2.0), None);
+    /// ```
+    pub fn parameter(mut self) -> Option<f64> {
+        self.parameter_mut().copied()
+    }
+
+    /// The same function with another [parameter](Self::parameter), in range or [not](Self::check); `None` where it has none.
+    pub fn with_parameter(mut self, parameter: f64) -> Option<Self> {
+        *self.parameter_mut()? = parameter;
+        Some(self)
     }
 
     /// Whether the parameters are in range. Outside of it the function is computed all the same, and is of no use.

@@ -1,12 +1,12 @@
 //! φ and φ′ as programs, for the backends that compute them step by step.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::{Activation, Properties, Visitor};
-use crate::formula::{Program, trace};
-
-/// So many activations are remembered: a launch takes less time than taking down what it computes.
-const REMEMBERED: usize = 64;
+use crate::{
+    formula::{Program, trace},
+    remembered::Remembered,
+};
 
 pub(super) struct Programs {
     pub(super) value: Arc<Program>,
@@ -18,18 +18,9 @@ pub(super) struct Programs {
 impl Activation {
     /// `CUT` for kernels of ours on a GPU, whose exponents are of numbers that are cut in two; Burn's operations cut none.
     pub(super) fn programs<const CUT: bool>(self) -> Arc<Programs> {
-        static KNOWN: Mutex<Vec<((Activation, bool), Arc<Programs>)>> = Mutex::new(Vec::new());
-        // A panic cannot leave the list half written.
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, programs)) = known.iter().find(|(key, _)| *key == (self, CUT)) {
-            return programs.clone();
-        }
-        let programs = Arc::new(self.visit(Take::<CUT> { ruled: matches!(self, Self::Ruled(_)) }));
-        if known.len() == REMEMBERED {
-            known.remove(0);
-        }
-        known.push(((self, CUT), programs.clone()));
-        programs
+        // A launch takes less time than taking down what it computes.
+        static KNOWN: Remembered<(Activation, bool), Programs> = Remembered::new();
+        KNOWN.get((self, CUT), || self.visit(Take::<CUT> { ruled: matches!(self, Self::Ruled(_)) }))
     }
 }
 

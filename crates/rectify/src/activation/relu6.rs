@@ -35,6 +35,10 @@ impl Properties for Relu6 {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Above;
 
+    fn torch(self) -> Option<String> {
+        Some("ReLU6()".to_owned())
+    }
+
     #[inline(always)]
     fn passes(self) -> Option<Passes> {
         Some(Passes::Between([0.0, 6.0]))

@@ -100,6 +100,11 @@ impl From<Ruled> for Activation {
 }
 
 impl Activation {
+    /// Whether it is made of straight pieces, so that it takes a [`GradientRule`].
+    pub fn is_piecewise_linear(self) -> bool {
+        matches!(self, Self::Ruled(_)) || Bent::of(self).is_some()
+    }
+
     /// The same function with another gradient, see [`Ruled`].
     ///
     /// # Errors
@@ -204,6 +209,10 @@ impl<F: Properties> Properties for WithRule<F> {
     fn keeps(self) -> Keeps {
         // At a kink the output may be that of the flat piece beside it.
         if self.at_kinks.is_some() { Keeps::Input } else { self.function.keeps() }
+    }
+
+    fn torch(self) -> Option<String> {
+        self.function.torch()
     }
 
     fn check(self) -> Result<(), ConfigError> {

@@ -40,6 +40,10 @@ impl Properties for Selu {
     const FAMILY: Family = Family::SelfNormalizing;
     const SATURATES: Saturates = Saturates::Below;
 
+    fn torch(self) -> Option<String> {
+        Some("SELU()".to_owned())
+    }
+
     #[inline(always)]
     fn near(self) -> [f32; 2] {
         [Near::EXPM1; 2]

@@ -40,6 +40,10 @@ impl Properties for Sigmoid {
     const SATURATES: Saturates = Saturates::Both;
     const CAN_BE_ZERO: bool = false;
 
+    fn torch(self) -> Option<String> {
+        Some("Sigmoid()".to_owned())
+    }
+
     #[inline(always)]
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
         [None, Some(&pieces::SIGMOID_SLOPE)]

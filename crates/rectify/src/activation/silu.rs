@@ -65,6 +65,10 @@ impl Properties for Silu {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
 
+    fn torch(self) -> Option<String> {
+        Some("SiLU()".to_owned())
+    }
+
     #[inline(always)]
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
         [None, Some(&pieces::SILU_SLOPE)]

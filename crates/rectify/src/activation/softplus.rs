@@ -48,6 +48,14 @@ impl Properties for Softplus {
     const SATURATES: Saturates = Saturates::Below;
     const CAN_BE_ZERO: bool = false;
 
+    fn torch(self) -> Option<String> {
+        Some(format!("Softplus({})", self.beta))
+    }
+
+    fn parameter(&mut self) -> Option<&mut f64> {
+        Some(&mut self.beta)
+    }
+
     /// In a tail e^(β x) shows by how much β x has been rounded.
     #[inline(always)]
     fn is_wide(self) -> [bool; 2] {

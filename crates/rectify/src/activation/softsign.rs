@@ -36,6 +36,10 @@ impl Function for Softsign {
 impl Properties for Softsign {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Both;
+
+    fn torch(self) -> Option<String> {
+        Some("Softsign()".to_owned())
+    }
 }
 
 /// [`Softsign`] of each element.

@@ -60,6 +60,14 @@ impl Properties for Swish {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Below;
 
+    fn torch(self) -> Option<String> {
+        (self.beta == 1.0).then(|| "SiLU()".to_owned())
+    }
+
+    fn parameter(&mut self) -> Option<&mut f64> {
+        Some(&mut self.beta)
+    }
+
     /// In a tail e^(β x) shows by how much β x has been rounded.
     #[inline(always)]
     fn is_wide(self) -> [bool; 2] {

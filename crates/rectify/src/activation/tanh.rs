@@ -39,6 +39,10 @@ impl Properties for Tanh {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Both;
 
+    fn torch(self) -> Option<String> {
+        Some("Tanh()".to_owned())
+    }
+
     #[inline(always)]
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
         [Some(&pieces::TANH), Some(&pieces::TANH_SLOPE)]

@@ -48,6 +48,10 @@ impl Properties for TanhShrink {
     const FAMILY: Family = Family::Sigmoidal;
     const SATURATES: Saturates = Saturates::Nowhere;
 
+    fn torch(self) -> Option<String> {
+        Some("Tanhshrink()".to_owned())
+    }
+
     #[inline(always)]
     fn pieces(self) -> [Option<&'static Pieces>; 2] {
         [Some(&pieces::TANH_SHRINK), Some(&pieces::TANH_SHRINK_SLOPE)]

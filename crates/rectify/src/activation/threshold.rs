@@ -45,6 +45,14 @@ impl Properties for Threshold {
     const FAMILY: Family = Family::Rectifier;
     const SATURATES: Saturates = Saturates::Nowhere;
 
+    fn torch(self) -> Option<String> {
+        Some(format!("Threshold({}, {})", self.threshold, self.value))
+    }
+
+    fn parameter(&mut self) -> Option<&mut f64> {
+        Some(&mut self.threshold)
+    }
+
     #[inline(always)]
     fn passes(self) -> Option<Passes> {
         Some(Passes::Beyond([f64::NEG_INFINITY, self.threshold]))

@@ -6,7 +6,7 @@ use burn::backend::{
 };
 
 use super::{Formula, operations};
-use crate::of_input::{OfInput, tracked};
+use crate::tracked::{OfOne, tracked};
 
 /// A formula and its derivative. The defaults are Burn's own operations, which devices elsewhere and kernel fusion know.
 #[backend_extension(
@@ -34,7 +34,7 @@ pub trait FormulaOps: Backend {
 #[cfg(feature = "remote")]
 impl FormulaOps for burn::backend::Remote {}
 
-impl<B: FormulaOps> OfInput<B> for Formula {
+impl<B: FormulaOps> OfOne<B> for Formula {
     fn forward(self, x: FloatTensor<B>) -> FloatTensor<B> {
         B::rectify_formula(x, self)
     }

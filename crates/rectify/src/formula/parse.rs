@@ -393,6 +393,9 @@ impl<'a> Parser<'a> {
         let function = arity(word).is_some();
         let reason = match function {
             true => format!("`{word}` is a function: its argument stands in parentheses behind it"),
+            false if self.x == Variable::Forbidden => {
+                format!("`{word}` has no value yet: a parameter may be made of those that stand before it")
+            }
             false => {
                 format!("`{word}` has no value; the variable is `x`, and a parameter is given as in `; {word} = 2`")
             }

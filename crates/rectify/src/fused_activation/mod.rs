@@ -13,9 +13,10 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activation::{Activation, FromOutput, Values},
+    activation::{Activation, FromOutput},
     operands::{Operands, constant, float},
     relu::{ConfigError, GradientRule},
+    tracked::Values,
 };
 
 /// φ of a [`FusedLinear`](crate::FusedLinear) and of a [`FusedConv2d`](crate::FusedConv2d).

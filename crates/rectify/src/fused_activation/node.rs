@@ -15,11 +15,7 @@ use burn::{
 };
 
 use super::{Bias, FusedActivation, FusedGradients, Kept, operations};
-use crate::{
-    activation::{ActivationOps, Values},
-    operands::constant,
-    relu::ReluOps,
-};
+use crate::{activation::ActivationOps, operands::constant, relu::ReluOps, tracked::Values};
 
 /// A fused layer's operations on a backend without autodiff.
 #[derive(Debug)]

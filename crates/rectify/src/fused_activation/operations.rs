@@ -4,8 +4,9 @@ use burn::backend::tensor::FloatTensor;
 
 use super::FusedActivation;
 use crate::{
-    activation::{self, ActivationOps, Values},
+    activation::ActivationOps,
     relu::ReluOps,
+    tracked::{OfOne, Values},
 };
 
 /// φ(z).
@@ -23,7 +24,7 @@ pub(crate) fn keep<B: ReluOps + ActivationOps>(
     activation: FusedActivation,
 ) -> (FloatTensor<B>, Values<FloatTensor<B>>) {
     if let Some(function) = activation.function() {
-        return activation::keep::<B>(z, function);
+        return OfOne::<B>::keep(function, z);
     }
     let kept = activation.keeps_preactivations().then(|| z.clone());
     let output = value::<B>(z, activation);

@@ -2,8 +2,8 @@
 
 use super::flex::LANES;
 use crate::{
-    host::arch,
-    relu::real::{Apply, Real},
+    host::{Real, arch},
+    relu::host::Apply,
 };
 
 /// φ(z + b) in place of z.

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     activation,
     fused_activation::flex::{slope, value},
-    host::{arch, tensor},
-    relu::real::{Apply, Real},
+    host::{Real, arch, tensor},
+    relu::host::Apply,
 };
 
 impl FusedLinearOps for Flex {

@@ -7,7 +7,7 @@ use burn::backend::{
 
 use crate::{
     activation::{Activation, ActivationOps},
-    of_input::{OfInput, tracked},
+    tracked::{OfOne, tracked},
 };
 
 /// a ⊗ φ(b) of the halves of a tensor along a dimension of even size, and its gradient. The defaults are Burn's own
@@ -93,7 +93,7 @@ struct Gate {
     dim: usize,
 }
 
-impl<B: GatedOps> OfInput<B> for Gate {
+impl<B: GatedOps> OfOne<B> for Gate {
     fn forward(self, x: FloatTensor<B>) -> FloatTensor<B> {
         B::rectify_gated(x, self.activation, self.dim)
     }

@@ -12,14 +12,13 @@ use burn::{
 use burn_flex::FlexTensor;
 use half::{bf16, f16};
 use pulp::NullaryFnOnce;
-use rayon::prelude::*;
 
 use super::backward::GatedOps;
 use crate::{
     activation::{Activation, host::Blocks},
     host::{
-        COMPUTED_BLOCK as BLOCK, COSTLY_PART, Computed, Shared, Way, arch, by_dtype, copy, dense, finish_stream,
-        fresh_in_blocks, rows, tensor, way,
+        COMPUTED_BLOCK as BLOCK, COSTLY_PART, Computed, Shared, Way, arch, by_dtype, by_parts, copy, dense,
+        finish_stream, fresh_in_blocks, rows, tensor, way,
     },
 };
 
@@ -133,16 +132,10 @@ fn backward<E: Computed<In: Blocks>>(x: FlexTensor, grad: FlexTensor, gate: Acti
             }
         }
     };
-    let part = |part: usize| {
-        let begin = part * COSTLY_PART / 2;
-        let end = grads.len().min(begin + COSTLY_PART / 2);
-        (begin..end).step_by(BLOCK).for_each(|begin| block(begin..end.min(begin + BLOCK)));
+    by_parts(grads.len(), COSTLY_PART / 2, |part| {
+        part.clone().step_by(BLOCK).for_each(|begin| block(begin..part.end.min(begin + BLOCK)));
         finish_stream();
-    };
-    match numbers.len().div_ceil(COSTLY_PART) {
-        0 | 1 => part(0),
-        parts => (0..parts).into_par_iter().for_each(part),
-    }
+    });
     // SAFETY: the blocks' places in both halves are all there are.
     unsafe { output.set_len(numbers.len()) };
     tensor(output, x.shape())

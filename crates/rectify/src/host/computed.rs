@@ -8,8 +8,7 @@ use std::{
 use burn::tensor::Element;
 use bytemuck::Pod;
 
-use super::{Half, narrow_into, widen_into};
-use crate::relu::real::Real;
+use super::{Half, Real, narrow_into, widen_into};
 
 /// Elements that are computed at once: what is between the steps stays in the first cache.
 pub(crate) const COMPUTED_BLOCK: usize = 512;

@@ -10,6 +10,7 @@ mod halves;
 #[cfg(feature = "ndarray")]
 pub(crate) mod ndarray;
 mod parts;
+mod real;
 mod vectors;
 
 #[cfg(feature = "flex")]
@@ -21,7 +22,8 @@ pub(crate) use halves::{Half, SIXTEEN, Work, dispatch, narrow, narrow_into, wide
 #[cfg(test)]
 pub(crate) use parts::STREAM_FROM;
 pub(crate) use parts::{
-    BLOCK, COSTLY_PART, IN_PLACE_FROM, PART, Shared, Way, copy, finish_stream, fresh, fresh_in_blocks, in_parts, rows,
-    stream, way,
+    BLOCK, COSTLY_PART, IN_PLACE_FROM, PART, Shared, Way, by_parts, copy, finish_stream, fresh, fresh_in_blocks,
+    in_parts, on_threads, rows, stream, way,
 };
+pub(crate) use real::{Real, select};
 pub(crate) use vectors::{LANES, arch, fill};

@@ -13,6 +13,19 @@ pub(crate) const COSTLY_PART: usize = 1 << 15;
 /// as for a new one (benches/peers, two threads).
 pub(crate) const IN_PLACE_FROM: usize = 4 * PART;
 
+/// Whether a thread is woken for so many elements, if one is from `from` on.
+pub(crate) fn on_threads(elements: usize, from: usize) -> bool {
+    elements >= from && rayon::current_num_threads() > 1
+}
+
+/// What `work` makes of each part of `size` of so many elements, in order: on the threads of the current pool from two
+/// parts on. The parts are the same whatever threads there are, so that what is summed up in each is.
+pub(crate) fn by_parts<T: Send>(elements: usize, size: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    let parts = 0..elements.div_ceil(size);
+    let work = |part: usize| work(part * size..elements.min((part + 1) * size));
+    if on_threads(elements, size + 1) { parts.into_par_iter().map(work).collect() } else { parts.map(work).collect() }
+}
+
 /// Calls `work` with parts of `elements`, of `size` each, and where they are: all at once, or if there are at least `from`
 /// on the threads of the current pool.
 pub(crate) fn in_parts<T: Send>(
@@ -22,7 +35,7 @@ pub(crate) fn in_parts<T: Send>(
     work: impl Fn(&mut [T], Range<usize>) + Sync,
 ) {
     let len = elements.len();
-    if len < from || rayon::current_num_threads() == 1 {
+    if !on_threads(len, from) {
         return work(elements, 0..len);
     }
     elements.par_chunks_mut(size).enumerate().for_each(|(i, part)| {

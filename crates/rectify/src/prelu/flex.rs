@@ -12,16 +12,19 @@ use burn::{
 use burn_flex::FlexTensor;
 use half::{bf16, f16};
 use pulp::NullaryFnOnce;
-use rayon::prelude::*;
+#[cfg(target_arch = "x86_64")]
+use pulp::f32x8;
 
 use super::backward::{PreluOps, default};
+#[cfg(target_arch = "x86_64")]
+use crate::number::{Eight, Number};
 use crate::{
     LeakyRelu,
     activation::ActivationOps,
     host::{
-        COMPUTED_BLOCK as BLOCK, COSTLY_PART as PART, Computed, arch, by_dtype, dense, fresh_in_blocks, rows, tensor,
+        COMPUTED_BLOCK as BLOCK, COSTLY_PART as PART, Computed, Half, Real, Work, arch, by_dtype, by_parts, dense,
+        dispatch, fresh_in_blocks, rows, select, tensor,
     },
-    relu::real::{Real, select},
 };
 
 impl PreluOps for Flex {
@@ -88,35 +91,35 @@ impl Layout {
 }
 
 /// The slopes of blocks of elements.
-enum Slopes<'a, E: Computed> {
+enum Slopes<'a, E> {
     /// Each element has its own.
     Own(&'a [E]),
     /// So many in turn, repeated for a block beyond their end.
-    InTurn(usize, Vec<E::In>),
+    InTurn(usize, Vec<E>),
     /// Each is that of a run of elements.
-    Runs(Layout, Vec<E::In>),
+    Runs(Layout, &'a [E]),
 }
 
-impl<'a, E: Computed> Slopes<'a, E> {
+impl<'a, E: Copy> Slopes<'a, E> {
     /// For so many elements.
     fn new(slopes: &'a [E], layout: Layout, elements: usize) -> Self {
         if layout.slopes == elements {
             return Self::Own(slopes);
         }
-        let (mut wide, mut buffer) = (Vec::with_capacity(slopes.len() + BLOCK), [MaybeUninit::uninit(); BLOCK]);
-        slopes.chunks(BLOCK).for_each(|slopes| wide.extend_from_slice(E::widened(slopes, &mut buffer)));
         if layout.run > 1 {
-            return Self::Runs(layout, wide);
+            return Self::Runs(layout, slopes);
         }
-        let repeated = (0..BLOCK).map(|i| wide[i % slopes.len()]).collect::<Vec<_>>();
-        wide.extend(repeated);
-        Self::InTurn(slopes.len(), wide)
+        let mut repeated = Vec::with_capacity(slopes.len() + BLOCK);
+        while repeated.len() < slopes.len() + BLOCK {
+            repeated.extend_from_slice(&slopes[..slopes.len().min(slopes.len() + BLOCK - repeated.len())]);
+        }
+        Self::InTurn(slopes.len(), repeated)
     }
 
     /// Those of a range of at most a block.
-    fn of<'b>(&'b self, range: Range<usize>, buffer: &'b mut [MaybeUninit<E::In>; BLOCK]) -> &'b [E::In] {
+    fn of<'b>(&'b self, range: Range<usize>, buffer: &'b mut [MaybeUninit<E>; BLOCK]) -> &'b [E] {
         match self {
-            Self::Own(slopes) => E::widened(&slopes[range], buffer),
+            Self::Own(slopes) => &slopes[range],
             Self::InTurn(slopes, repeated) => &repeated[range.start % slopes..][..range.len()],
             Self::Runs(layout, slopes) => {
                 let buffer = &mut buffer[..range.len()];
@@ -129,28 +132,43 @@ impl<'a, E: Computed> Slopes<'a, E> {
 }
 
 /// v where x > 0, slope · v where it is not, NaN where x is. Where no v is given it is x.
-fn leak<E: Computed>(x: FlexTensor, slopes: FlexTensor, v: Option<FlexTensor>) -> FlexTensor {
+fn leak<E: Leaks>(x: FlexTensor, slopes: FlexTensor, v: Option<FlexTensor>) -> FlexTensor {
     let (layout, numbers) = (Layout::of(&x, &slopes), x.storage::<E>());
     let slopes = Slopes::new(slopes.storage::<E>(), layout, numbers.len());
-    let values = v.as_ref().map(|v| v.storage::<E>());
+    let values = v.as_ref().map_or(numbers, |v| v.storage::<E>());
     let write = |range: Range<usize>, output: &mut [MaybeUninit<E>]| {
-        let [mut x, mut v, mut buffer] = [[MaybeUninit::uninit(); BLOCK]; 3];
+        let mut buffer = [MaybeUninit::uninit(); BLOCK];
         let slopes = slopes.of(range.clone(), &mut buffer);
-        let x = E::widened(&numbers[range.clone()], &mut x);
-        let v = values.map_or(x, |values| E::widened(&values[range], &mut v));
-        // SAFETY: `Leak` writes as many numbers as each of the others has.
-        unsafe { E::write(output, |output| arch().dispatch(Leak { x, slopes, v, output })) };
+        E::leak(Leak { x: &numbers[range.clone()], slopes, v: &values[range], output });
     };
-    // SAFETY: as above.
+    // SAFETY: `Leak` writes as many numbers as each of the others has.
     tensor(unsafe { fresh_in_blocks::<E, BLOCK>(numbers.len(), write) }, x.shape())
 }
 
 // A functor and not a closure, which the compiler need not inline into the code for the processor's vectors.
-struct Leak<'a, F> {
-    x: &'a [F],
-    slopes: &'a [F],
-    v: &'a [F],
-    output: &'a mut [MaybeUninit<F>],
+struct Leak<'a, E> {
+    x: &'a [E],
+    slopes: &'a [E],
+    v: &'a [E],
+    output: &'a mut [MaybeUninit<E>],
+}
+
+/// How a type's numbers are multiplied by their slopes.
+trait Leaks: Computed {
+    /// Writes as many numbers as each of the others has.
+    fn leak(numbers: Leak<'_, Self>);
+}
+
+impl Leaks for f32 {
+    fn leak(numbers: Leak<'_, f32>) {
+        arch().dispatch(numbers);
+    }
+}
+
+impl Leaks for f64 {
+    fn leak(numbers: Leak<'_, f64>) {
+        arch().dispatch(numbers);
+    }
 }
 
 impl<F: Real + Mul<Output = F>> NullaryFnOnce for Leak<'_, F> {
@@ -164,6 +182,47 @@ impl<F: Real + Mul<Output = F>> NullaryFnOnce for Leak<'_, F> {
     }
 }
 
+/// In f32, rounded once.
+impl<H: Half> Leaks for H {
+    fn leak(numbers: Leak<'_, H>) {
+        dispatch(numbers);
+    }
+}
+
+impl<H: Half> Work for Leak<'_, H> {
+    #[inline(always)]
+    unsafe fn run<const NATIVE: bool>(self) {
+        let Self { mut x, mut slopes, mut v, mut output } = self;
+        #[cfg(target_arch = "x86_64")]
+        if NATIVE {
+            let (whole_x, whole_slopes, whole_v, whole_output);
+            (whole_x, x) = x.as_chunks();
+            (whole_slopes, slopes) = slopes.as_chunks();
+            (whole_v, v) = v.as_chunks();
+            (whole_output, output) = output.as_chunks_mut();
+            for (((x, slopes), v), output) in whole_x.iter().zip(whole_slopes).zip(whole_v).zip(whole_output) {
+                // SAFETY: the caller's.
+                unsafe {
+                    let ([x, x_too], [slope, slope_too]) = (H::widen_sixteen(x), H::widen_sixteen(slopes));
+                    let [v, v_too] = H::widen_sixteen(v);
+                    H::narrow_sixteen([leak_eight(x, slope, v), leak_eight(x_too, slope_too, v_too)], output);
+                }
+            }
+        }
+        for (((x, slope), v), output) in x.iter().zip(slopes).zip(v).zip(output) {
+            let leaked = select(x.widened(), v.widened(), slope.widened() * v.widened());
+            output.write(H::narrowed(leaked));
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn leak_eight(x: f32x8, slope: f32x8, v: f32x8) -> f32x8 {
+    let (x, slope, v) = (Eight(x), Eight(slope), Eight(v));
+    x.or_nan(Eight::choose(x.less_equal(Eight::of(0.0)), slope * v, v)).0
+}
+
 /// The sum of x · grad over the elements of each slope that are not above 0, in f64 from one block to the next.
 fn slopes_backward<E: Computed>(x: FlexTensor, slopes: FlexTensor, grad: FlexTensor) -> FlexTensor {
     let layout = Layout::of(&x, &slopes);
@@ -171,12 +230,11 @@ fn slopes_backward<E: Computed>(x: FlexTensor, slopes: FlexTensor, grad: FlexTen
         return default::products::<Flex>(x, grad);
     }
     let (numbers, grads) = (x.storage::<E>(), grad.storage::<E>());
-    let part = |part: usize| {
-        let end = ((part + 1) * PART).min(numbers.len());
+    let parts = by_parts(numbers.len(), PART, |part| {
         let mut sums = vec![0.0; layout.slopes];
         let mut wide = [[MaybeUninit::uninit(); BLOCK]; 2];
-        for begin in (part * PART..end).step_by(BLOCK) {
-            let range = begin..(begin + BLOCK).min(end);
+        for begin in part.clone().step_by(BLOCK) {
+            let range = begin..part.end.min(begin + BLOCK);
             let [x, grad] = &mut wide;
             let (x, grad) = (E::widened(&numbers[range.clone()], x), E::widened(&grads[range.clone()], grad));
             if layout.run == 1 {
@@ -190,12 +248,7 @@ fn slopes_backward<E: Computed>(x: FlexTensor, slopes: FlexTensor, grad: FlexTen
             }
         }
         sums
-    };
-    // The same parts whatever threads there are, so that the sums are.
-    let parts: Vec<Vec<f64>> = match numbers.len().div_ceil(PART) {
-        0 | 1 => vec![part(0)],
-        parts => (0..parts).into_par_iter().map(part).collect(),
-    };
+    });
     let sum = |slope: usize| E::from_elem(parts.iter().map(|sums| sums[slope]).sum::<f64>());
     tensor((0..layout.slopes).map(sum).collect::<Vec<E>>(), slopes.shape())
 }

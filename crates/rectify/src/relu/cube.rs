@@ -12,11 +12,8 @@ use cubecl::{
     std::tensor::layout::linear::{LinearView, LinearViewMut},
 };
 
-use super::{
-    backward::ReluOps,
-    gradient::{BSILU_ALPHA, GradientRule, Surrogate},
-};
-use crate::{cube::elementwise, number::cube::sigmoid};
+use super::{backward::ReluOps, gradient::GradientRule};
+use crate::{cube::elementwise, formula::cube::multiply};
 
 impl ReluOps for CubeBackend {
     fn rectify_relu(x: FloatTensor<Self>, _rule: GradientRule) -> FloatTensor<Self> {
@@ -28,33 +25,26 @@ impl ReluOps for CubeBackend {
         grad: FloatTensor<Self>,
         rule: GradientRule,
     ) -> FloatTensor<Self> {
-        launch_backward(kept, grad, rule)
+        let (rule, number) = match rule {
+            GradientRule::Heaviside { at_zero: 0.0 } => (Rule::Heaviside, 0.0),
+            GradientRule::Heaviside { at_zero } => (Rule::HeavisideAtZero, at_zero),
+            GradientRule::Leaky { slope } => (Rule::Leaky, slope),
+            GradientRule::Guided => (Rule::Guided, 0.0),
+            GradientRule::Deconv => (Rule::Deconv, 0.0),
+            GradientRule::Surrogate(surrogate) => return multiply(&surrogate.program::<true>(), None, kept, grad),
+        };
+        launch_backward(kept, grad, rule, number)
     }
 }
 
-/// A [`GradientRule`] without its number: each is a kernel of its own.
+/// A [`GradientRule`] without its number: each is a kernel of its own. Surrogates are programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Rule {
     Heaviside,
     HeavisideAtZero,
     Leaky,
-    BSilu,
-    NeLu,
     Guided,
     Deconv,
-}
-
-/// The kernel of a rule, and the rule's number.
-fn kernel_of(rule: GradientRule) -> (Rule, f64) {
-    match rule {
-        GradientRule::Heaviside { at_zero: 0.0 } => (Rule::Heaviside, 0.0),
-        GradientRule::Heaviside { at_zero } => (Rule::HeavisideAtZero, at_zero),
-        GradientRule::Leaky { slope } => (Rule::Leaky, slope),
-        GradientRule::Surrogate(Surrogate::BSilu) => (Rule::BSilu, BSILU_ALPHA),
-        GradientRule::Surrogate(Surrogate::NeLu { alpha }) => (Rule::NeLu, alpha),
-        GradientRule::Guided => (Rule::Guided, 0.0),
-        GradientRule::Deconv => (Rule::Deconv, 0.0),
-    }
 }
 
 #[cube(launch_unchecked, address_type = "dynamic")]
@@ -101,7 +91,6 @@ fn df<F: Float, W: Float, B: Int, N: Size>(
     #[comptime] rule: Rule,
 ) -> Vector<F, N> {
     let zero = Vector::new(F::new(0.0));
-    let wide = Vector::<W, N>::cast_from(x);
     match comptime![rule] {
         Rule::Heaviside => choose::<F, W, B, N>(x, g, zero),
         Rule::HeavisideAtZero => {
@@ -110,11 +99,6 @@ fn df<F: Float, W: Float, B: Int, N: Size>(
             choose::<F, W, B, N>(x, g, off)
         }
         Rule::Leaky => choose::<F, W, B, N>(x, g, times::<F, W, N>(g, Vector::new(number))),
-        Rule::BSilu => {
-            let all = times::<F, W, N>(g, bsilu::<W, B, N>(wide, number));
-            choose::<F, W, B, N>(x, all, all)
-        }
-        Rule::NeLu => choose::<F, W, B, N>(x, g, times::<F, W, N>(g, nelu::<W, N>(wide, number))),
         Rule::Guided => choose::<F, W, B, N>(x, f::<F, W, B, N>(g), zero),
         Rule::Deconv => f::<F, W, B, N>(g),
     }
@@ -136,22 +120,6 @@ pub(crate) fn choose<F: Float, W: Float, B: Int, N: Size>(
 #[cube]
 pub(crate) fn times<F: Float, W: Float, N: Size>(g: Vector<F, N>, factor: Vector<W, N>) -> Vector<F, N> {
     Vector::<F, N>::cast_from(Vector::<W, N>::cast_from(g) * factor)
-}
-
-/// s′ of B-SiLU. Beyond ±700 it is 0 or 1 to rounding, and ∞ · 0 is avoided.
-#[cube]
-fn bsilu<W: Float, B: Int, N: Size>(x: Vector<W, N>, alpha: W) -> Vector<W, N> {
-    let x = clamp(x, Vector::new(W::new(-700.0)), Vector::new(W::new(700.0)));
-    let share = sigmoid::<W, B, N>(x);
-    share + (x + Vector::new(alpha)) * share * (Vector::new(W::new(1.0)) - share)
-}
-
-/// s′ of NeLU for x ≤ 0. Beyond −1e9 it is 0 to rounding, and (1e9)⁴ is within f32.
-#[cube]
-fn nelu<W: Float, N: Size>(x: Vector<W, N>, alpha: W) -> Vector<W, N> {
-    let x = clamp(x, Vector::new(W::new(-1e9)), Vector::new(W::new(0.0)));
-    let root = Vector::new(W::new(1.0)) + x * x;
-    Vector::new(W::new(2.0) * alpha) * x / (root * root)
 }
 
 #[cube]
@@ -212,8 +180,7 @@ fn launch_forward(x: CubeTensor) -> CubeTensor {
     })
 }
 
-fn launch_backward(kept: CubeTensor, grad: CubeTensor, rule: GradientRule) -> CubeTensor {
-    let (rule, number) = kernel_of(rule);
+fn launch_backward(kept: CubeTensor, grad: CubeTensor, rule: Rule, number: f64) -> CubeTensor {
     elementwise("relu", [kept, grad], |call| {
         let [kept, grad] = call.inputs;
         // SAFETY: as `elementwise` says.

@@ -12,10 +12,10 @@ use std::mem::MaybeUninit;
 use super::{
     backward::ReluOps,
     gradient::GradientRule,
-    real::{Apply, Real, df, f},
+    host::{Apply, df, f},
 };
 use crate::host::{
-    BLOCK, IN_PLACE_FROM, PART, Way, arch, by_dtype, dense, finish_stream, fresh, in_parts, stream, tensor,
+    BLOCK, IN_PLACE_FROM, PART, Real, Way, arch, by_dtype, dense, finish_stream, fresh, in_parts, stream, tensor,
 };
 
 impl ReluOps for Flex {

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::surrogate::Surrogate;
+
 /// What [`Relu`](crate::Relu)'s backward pass makes of the incoming gradient g at the input x.
 ///
 /// | rule | for x > 0 | for x < 0 | at 0 | keeps |
@@ -49,21 +51,6 @@ pub enum GradientRule {
     /// Deconvnet: Zeiler and Fergus 2014, *Visualizing and understanding convolutional networks*.
     Deconv,
 }
-
-/// The smooth function s of [`GradientRule::Surrogate`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Surrogate {
-    /// B-SiLU: s(x) = (x + α) σ(x) − α/2 with α = 1.67, so s′(x) = σ(x) + (x + α) σ(x) (1 − σ(x)).
-    BSilu,
-    /// NeLU: s(x) = x for x > 0, otherwise −α / (1 + x²), so s′(x) = 1 or 2αx / (1 + x²)².
-    NeLu {
-        /// Depth of the negative part, positive.
-        alpha: f64,
-    },
-}
-
-/// α of [`Surrogate::BSilu`], from the paper.
-pub(crate) const BSILU_ALPHA: f64 = 1.67;
 
 impl Default for GradientRule {
     fn default() -> Self {

@@ -6,12 +6,13 @@ pub(crate) mod cube;
 #[cfg(feature = "flex")]
 pub(crate) mod flex;
 mod gradient;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(crate) mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-pub(crate) mod real;
 #[cfg(feature = "remote")]
 mod remote;
+mod surrogate;
 
 use burn::{
     backend::Dispatch,
@@ -25,7 +26,8 @@ use crate::{
     operands::{Operands, constant, float},
 };
 pub(crate) use backward::ReluOps;
-pub use gradient::{ConfigError, GradientRule, Surrogate};
+pub use gradient::{ConfigError, GradientRule};
+pub use surrogate::Surrogate;
 
 /// Rectified linear unit: max(0, x), element by element.
 ///

@@ -6,9 +6,9 @@ use burn_ndarray::{NdArrayTensor, SharedArray};
 use super::{
     backward::ReluOps,
     gradient::GradientRule,
-    real::{Apply, Real, df, f},
+    host::{Apply, df, f},
 };
-use crate::host::ndarray;
+use crate::host::{Real, ndarray};
 
 impl ReluOps for NdArray {
     fn rectify_relu(x: FloatTensor<Self>, _rule: GradientRule) -> FloatTensor<Self> {

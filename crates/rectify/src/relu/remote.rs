@@ -5,10 +5,8 @@ use burn::backend::{
     tensor::{BoolTensor, FloatTensor},
 };
 
-use super::{
-    backward::ReluOps,
-    gradient::{BSILU_ALPHA, GradientRule, Surrogate},
-};
+use super::{backward::ReluOps, gradient::GradientRule};
+use crate::formula::operations::multiply;
 
 impl ReluOps for Remote {
     fn rectify_relu(x: FloatTensor<Self>, _rule: GradientRule) -> FloatTensor<Self> {
@@ -47,24 +45,7 @@ fn df<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>, rule: GradientRule) -
             let leaked = times(&grad, slope);
             select::<B>(x.clone(), grad, off(&x), Some(leaked))
         }
-        GradientRule::Surrogate(Surrogate::BSilu) => {
-            // Beyond ±100 it is 0 or 1 to rounding, and ∞ · 0 is avoided.
-            let x = B::float_clamp(x, (-100.0).into(), 100.0.into());
-            let sigmoid = B::float_recip(B::float_add_scalar(B::float_exp(B::float_neg(x.clone())), 1.0.into()));
-            let rest = B::float_add_scalar(B::float_neg(sigmoid.clone()), 1.0.into());
-            let slope = B::float_mul(B::float_add_scalar(x, BSILU_ALPHA.into()), B::float_mul(sigmoid.clone(), rest));
-            B::float_mul(grad, B::float_add(sigmoid, slope))
-        }
-        GradientRule::Surrogate(Surrogate::NeLu { alpha }) => {
-            // Beyond −1e9 it is 0 to rounding, and ∞ / ∞ is avoided.
-            let near = B::float_clamp(x.clone(), (-1e9).into(), 0.0.into());
-            let square = B::float_add_scalar(B::float_mul(near.clone(), near.clone()), 1.0.into());
-            // Twice, as the square of a square need not fit into f32.
-            let slope =
-                B::float_div(B::float_div(B::float_mul_scalar(near, (2.0 * alpha).into()), square.clone()), square);
-            let leaked = B::float_mul(grad.clone(), slope);
-            select::<B>(x.clone(), grad, off(&x), Some(leaked))
-        }
+        GradientRule::Surrogate(surrogate) => multiply::<B>(&surrogate.program::<false>(), None, x, grad),
     }
 }
 

@@ -8,8 +8,7 @@ use std::mem::MaybeUninit;
 use super::loops::{self, compute};
 use crate::{
     activation::{Activation, Properties, Visitor},
-    host::{Half, LANES, Work, dispatch, fill},
-    relu::real::Real,
+    host::{Half, LANES, Real, Work, dispatch, fill},
 };
 #[cfg(target_arch = "x86_64")]
 use crate::{host::SIXTEEN, number::Eight};

@@ -6,9 +6,8 @@ use pulp::NullaryFnOnce;
 
 use crate::{
     activation::{Activation, Properties, Visitor},
-    host::{LANES, arch, fill},
+    host::{LANES, Real, arch, fill},
     number::{Arithmetic, Near, Wide, all_within},
-    relu::real::Real,
 };
 
 /// Writes φ(x) to `y`, and gives that back.

@@ -18,6 +18,8 @@ use super::Keeps;
 use super::{Activation, Properties, Visitor};
 #[cfg(feature = "flex")]
 use crate::host::Half;
+#[cfg(feature = "flex")]
+use crate::host::on_threads;
 use crate::host::{COSTLY_PART as PART, fresh_in_blocks, in_parts};
 use loops::slope_times_into;
 #[cfg(feature = "flex")]
@@ -51,10 +53,10 @@ pub(super) fn map_and_slope(activation: Activation, x: &mut [f32]) -> Vec<f32> {
     let mut output = Vec::with_capacity(x.len());
     let free = &mut output.spare_capacity_mut()[..x.len()];
     let work = |(x, y): (&mut [f32], &mut [MaybeUninit<f32>])| value_and_slope(activation, x, y);
-    if x.len() < 2 * PART || rayon::current_num_threads() == 1 {
-        work((x, free));
-    } else {
+    if on_threads(x.len(), 2 * PART) {
         x.par_chunks_mut(PART).zip(free.par_chunks_mut(PART)).for_each(work);
+    } else {
+        work((x, free));
     }
     // SAFETY: both are in the same parts, and `value_and_slope` writes as many elements as it is given.
     unsafe { output.set_len(x.len()) };
@@ -118,11 +120,22 @@ pub(crate) trait Blocks: Element + Pod {
         y: &'a mut [MaybeUninit<Self>],
         grad: &mut [Self],
     ) -> &'a mut [Self] {
-        let value = Self::value(activation, x, y);
-        Self::slope_times(activation, if activation.keeps() == Keeps::Output { value } else { x }, grad);
-        // SAFETY: `value` has written every element.
-        unsafe { y.assume_init_mut() }
+        value_then_slope_times(activation, x, y, grad)
     }
+}
+
+/// One after the other.
+#[cfg(feature = "flex")]
+fn value_then_slope_times<'a, E: Blocks>(
+    activation: Activation,
+    x: &[E],
+    y: &'a mut [MaybeUninit<E>],
+    grad: &mut [E],
+) -> &'a mut [E] {
+    let value = E::value(activation, x, y);
+    E::slope_times(activation, if activation.keeps() == Keeps::Output { value } else { x }, grad);
+    // SAFETY: `value` has written every element.
+    unsafe { y.assume_init_mut() }
 }
 
 impl Blocks for f32 {
@@ -133,13 +146,11 @@ impl Blocks for f32 {
         y: &'a mut [MaybeUninit<f32>],
         grad: &mut [f32],
     ) -> &'a mut [f32] {
-        if activation.shares() {
-            value_and_slope_times(activation, x, y, grad);
-        } else {
-            let value = value(activation, x, y);
-            slope_times(activation, if activation.keeps() == Keeps::Output { value } else { x }, grad);
+        if !activation.shares() {
+            return value_then_slope_times(activation, x, y, grad);
         }
-        // SAFETY: either writes every element.
+        value_and_slope_times(activation, x, y, grad);
+        // SAFETY: it has written every element.
         unsafe { y.assume_init_mut() }
     }
 
