@@ -24,6 +24,23 @@ fn trained() -> Place {
     place
 }
 
+#[test]
+fn a_network_that_diverged_takes_a_picture_for_nothing() {
+    let place = Place::new();
+    place.run("train --dataset digits --hidden 8,8,8 --epochs 3 --lr 1e6 --batch-size 16 --out net").success();
+    place.run("data digits --samples 2 --out samples").success();
+    place.refuses("predict samples --checkpoint net", 1, &["samples/", "net", "not finite: it has diverged"]);
+
+    let scores = json(&place, "eval net");
+    assert_eq!(scores["test_accuracy"], Value::Null);
+    assert!(scores["classes"].as_array().unwrap().iter().all(|class| class["recall"].is_null()), "{scores}");
+    let confusion = scores["confusion"].as_array().unwrap();
+    assert!(confusion.iter().all(|row| row.as_array().unwrap().iter().all(|count| *count == 0)), "{scores}");
+    let text = place.run("eval net").success().get_output().stdout.clone();
+    let text = String::from_utf8(text).expect("it is text");
+    assert!(text.ends_with("the loss is not finite: the network has diverged\n"), "{text}");
+}
+
 /// Which part of predictions is what the files' names begin with.
 fn accuracy(predictions: &Value) -> f64 {
     let all = predictions["predictions"].as_array().expect("a list");

@@ -1,5 +1,7 @@
 //! Names that people type: which known one is meant, and what to say where there is none.
 
+use std::borrow::Cow;
+
 /// The names of one kind of thing.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary<'a> {
@@ -76,11 +78,7 @@ impl<'a> Vocabulary<'a> {
         let question = self.question(text);
         // After a question no semicolon.
         let and = if question.is_empty() { ";" } else { "" };
-        // No more of a text than tells which one it is.
-        let shown: String = match text.char_indices().nth(SHOWN) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text.to_owned(),
-        };
+        let shown = shown(text);
         format!("unknown {} `{shown}`{question}{and} known are {}", self.kind, self.names.join(", "))
     }
 
@@ -90,8 +88,20 @@ impl<'a> Vocabulary<'a> {
     }
 }
 
-/// Characters of an unknown name that a message repeats.
-const SHOWN: usize = 60;
+/// As much of a text as tells which one it is, for a message that repeats it.
+///
+/// ```
+/// # use rectify_train::words::shown;
+/// assert_eq!(shown("sigmoid(1.702*x)"), "sigmoid(1.702*x)");
+/// assert_eq!(shown(&"x".repeat(200)).chars().count(), 81);
+/// ```
+pub fn shown(text: &str) -> Cow<'_, str> {
+    const CHARACTERS: usize = 80;
+    match text.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
 
 /// A name without what people spell differently.
 fn key(name: &str) -> String {

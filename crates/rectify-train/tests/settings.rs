@@ -102,6 +102,8 @@ fn a_comparison_needs_functions_that_differ_and_a_network_that_has_them() {
         assert_eq!(reason(with(&[one, other])), expected);
     }
     assert!(with(&["relu", "leaky-relu:0.1", "relu:leaky=0.1", "prelu:0.1"]).resolve().is_ok());
+    let reason = reason(with(&["bent = max(x, 0.2*x)", "bent = max(x, 0.1*x)"]));
+    assert_eq!(reason, "activations: two formulas have the name `bent`; give each its own");
 }
 
 #[test]

@@ -9,12 +9,9 @@ use clap::{
 };
 use rectify_train::{
     activation::{self, Activation},
-    words::entries,
+    words::{entries, shown},
 };
 use serde::{Serialize, Serializer};
-
-/// Characters of a value that a message repeats.
-const SHOWN: usize = 100;
 
 /// A flag's parser, which knows the words that completions offer.
 #[derive(Clone)]
@@ -37,9 +34,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Value<T> {
         match value.to_str() {
             Some(text) => self.parse.parse_ref(command, arg, value).map_err(|mut error| {
                 // Clap shows all of it.
-                if let Some((end, _)) = text.char_indices().nth(SHOWN) {
-                    error.insert(ContextKind::InvalidValue, ContextValue::String(format!("{}…", &text[..end])));
-                }
+                error.insert(ContextKind::InvalidValue, ContextValue::String(shown(text).into_owned()));
                 error
             }),
             // Clap's own message names no flag.

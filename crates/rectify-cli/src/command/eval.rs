@@ -30,7 +30,8 @@ struct Scores {
     test_accuracy: Option<f64>,
     /// On the test set.
     classes: Vec<ClassScores>,
-    /// Test samples by their class, row by row, and the class that they are taken for.
+    /// Test samples by their class, row by row, and the class that they are taken for. Those are not counted for which
+    /// the network's outputs are not finite.
     confusion: Vec<Vec<usize>>,
 }
 
@@ -141,7 +142,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
             };
             let head = format!("{} with {}, seed {}", scores.dataset, scores.activation, scores.seed);
             print(format!(
-                "{}\n{}{}\n{}",
+                "{}\n{}{}{}",
                 paragraph(&head, width()),
                 line("validation", validation_accuracy, validation_loss),
                 line("test", test_accuracy, test_loss),
@@ -167,7 +168,10 @@ fn worst(answers: &[Answer]) -> Vec<(usize, Answer)> {
 
 /// The confusion matrix where there is room for it, what is confused most, and what is most wrong.
 fn by_class_text(classes: &[ClassScores], confusion: &[Vec<usize>], worst: &[(usize, Answer)], width: usize) -> String {
-    let mut text = matrix(classes, confusion, width).map_or(String::new(), |matrix| matrix + "\n");
+    if confusion.iter().flatten().all(|count| *count == 0) {
+        return String::new();
+    }
+    let mut text = matrix(classes, confusion, width).map_or("\n".to_owned(), |matrix| format!("\n{matrix}\n"));
     let pair = |(count, class, taken): &(usize, usize, usize)| {
         let share = percent(*count as f64 / classes[*class].samples as f64, 1);
         format!("{} for {} ({count}, {share} %)", classes[*class].class, classes[*taken].class)

@@ -129,28 +129,28 @@ fn text(all: &[Checked]) -> String {
     text
 }
 
+/// φ and φ′ of each, in f64.
+fn values_and_slopes(activation: &Activation, x: &[f64]) -> Vec<[f64; 2]> {
+    let options = (&Device::flex().autodiff(), DType::F64);
+    let x = Tensor::<1>::from_data(TensorData::new(x.to_vec(), [x.len()]), options).require_grad();
+    let y = activation.init(options).forward(x.clone());
+    let slopes = x.grad(&y.clone().sum().backward()).unwrap_or_else(|| x.zeros_like().without_autodiff());
+    y.into_data().iter().zip(slopes.into_data().iter()).map(|(y, slope)| [y, slope]).collect()
+}
+
 /// Where the function bends or jumps between −10 and 10, but for the points there are: where φ or φ′ in f64 changes over an
 /// interval however often that is halved.
 fn bends(name: &Activation) -> Vec<f64> {
     const STEPS: i32 = 2000;
     const HALVINGS: usize = 36;
     const MOST: usize = 12;
-    let options = (&Device::flex().autodiff(), DType::F64);
-    let layer = name.init(options);
-    // φ and φ′ of each.
-    let of = |x: &[f64]| -> Vec<[f64; 2]> {
-        let x = Tensor::<1>::from_data(TensorData::new(x.to_vec(), [x.len()]), options).require_grad();
-        let y = layer.forward(x.clone());
-        let slopes = x.grad(&y.clone().sum().backward()).unwrap_or_else(|| x.zeros_like().without_autodiff());
-        y.into_data().iter().zip(slopes.into_data().iter()).map(|(y, slope)| [y, slope]).collect()
-    };
     let change = |a: &[f64; 2], b: &[f64; 2]| (a[0] - b[0]).abs() + (a[1] - b[1]).abs();
     let mut left: Vec<f64> = (0..STEPS).map(|i| f64::from(i - STEPS / 2) / f64::from(STEPS / 20)).collect();
     let mut right: Vec<f64> = (1..=STEPS).map(|i| f64::from(i - STEPS / 2) / f64::from(STEPS / 20)).collect();
-    let (mut at_left, mut at_right) = (of(&left), of(&right));
+    let [mut at_left, mut at_right] = [&left, &right].map(|x| values_and_slopes(name, x));
     for _ in 0..HALVINGS {
         let middle: Vec<f64> = left.iter().zip(&right).map(|(left, right)| f64::midpoint(*left, *right)).collect();
-        for (i, at) in of(&middle).into_iter().enumerate() {
+        for (i, at) in values_and_slopes(name, &middle).into_iter().enumerate() {
             if change(&at_left[i], &at) > change(&at, &at_right[i]) {
                 (right[i], at_right[i]) = (middle[i], at);
             } else {
@@ -211,10 +211,8 @@ fn reference(name: &Activation) -> (&'static str, Option<Box<dyn Fn(Tensor<1>) -
 
 /// The slope of a function's pieces that are not flat; 1 where none of them meets the points, so that it does not matter.
 fn steepest(function: &Activation) -> f64 {
-    let options = (&Device::flex().autodiff(), DType::F64);
-    let x = Tensor::<1>::from_data(TensorData::new(POINTS.to_vec(), [POINTS.len()]), options).require_grad();
-    let gradients = function.init(options).forward(x.clone()).sum().backward();
-    let steepest = x.grad(&gradients).map_or(0.0, |slopes| slopes.max().into_scalar());
+    let steepest =
+        values_and_slopes(function, &POINTS).into_iter().fold(0.0, |steepest: f64, [_, slope]| steepest.max(slope));
     if steepest > 0.0 { steepest } else { 1.0 }
 }
 

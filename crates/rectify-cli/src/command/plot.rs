@@ -5,9 +5,10 @@
 mod braille;
 mod terminal;
 
-use std::{ffi::OsStr, fs, ops::RangeInclusive, path::Path};
+use std::{ffi::OsStr, io::Cursor, ops::RangeInclusive, path::Path};
 
 use anyhow::{Context, anyhow, bail, ensure};
+use image::{ImageFormat, RgbImage};
 use plotters::{
     chart::ChartBuilder,
     coord::Shift,
@@ -19,7 +20,7 @@ use plotters::{
         text_anchor::{HPos, Pos, VPos},
     },
 };
-use rectify_train::activation::Activation;
+use rectify_train::{activation::Activation, store};
 
 pub use self::terminal::{derivatives, text};
 use crate::{
@@ -59,10 +60,10 @@ pub fn plot(activations: &[Activation], range: RangeInclusive<f64>, path: &Path)
     ensure!(low < high, "the range must go up, got {low}..{high}");
     ensure!(!activations.is_empty(), "name at least one activation to plot");
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
-    let render: fn(&[Curve], &Path) -> anyhow::Result<()> = match ending.as_str() {
-        "svg" => write_svg,
-        "png" => write_png,
-        "html" => write_html,
+    let render: fn(&[Curve]) -> anyhow::Result<Vec<u8>> = match ending.as_str() {
+        "svg" => svg,
+        "png" => png,
+        "html" => html,
         _ => bail!(Usage(format!(
             "--out {}: the file's ending picks the picture's format; it must be .svg, .png or .html",
             path.display()
@@ -73,21 +74,7 @@ pub fn plot(activations: &[Activation], range: RangeInclusive<f64>, path: &Path)
         .enumerate()
         .map(|(index, activation)| Curve::of(activation, Style::of(index), low, high))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    write_whole(path, &format!(".{ending}"), |path| render(&curves, path))
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Lets `write` fill a file beside `path`, then gives it that name.
-fn write_whole(path: &Path, ending: &str, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".rectify-").suffix(ending);
-    // A temporary file is its owner's alone, unlike the picture that it becomes.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder)?.into_temp_path();
-    write(&file)?;
-    Ok(file.persist(path)?)
+    Ok(store::write(path, &render(&curves)?)?)
 }
 
 /// Width and height in pixels.
@@ -95,7 +82,7 @@ fn size(curves: &[Curve]) -> (u32, u32) {
     (SIZE.0, SIZE.1 + LEGEND_ROW * curves.len().div_ceil(LEGEND_COLUMNS) as u32)
 }
 
-fn write_svg(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
+fn svg(curves: &[Curve]) -> anyhow::Result<Vec<u8>> {
     let (width, height) = size(curves);
     let units = (width * UNITS, height * UNITS);
     let mut svg = String::new();
@@ -103,10 +90,10 @@ fn write_svg(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
     // The view box keeps the units.
     let in_units = format!("<svg width=\"{}\" height=\"{}\"", units.0, units.1);
     let in_pixels = format!("<svg width=\"{width}\" height=\"{height}\"");
-    Ok(fs::write(path, svg.replacen(&in_units, &in_pixels, 1))?)
+    Ok(svg.replacen(&in_units, &in_pixels, 1).into_bytes())
 }
 
-fn write_png(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
+fn png(curves: &[Curve]) -> anyhow::Result<Vec<u8>> {
     let (width, height) = size(curves);
     let mut units = vec![0; 3 * (width * UNITS * height * UNITS) as usize];
     draw(BitMapBackend::with_buffer(&mut units, (width * UNITS, height * UNITS)), curves)?;
@@ -120,9 +107,10 @@ fn write_png(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
         .flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |rgb| (x, y, rgb))))
         .map(|(x, y, rgb)| channel(x, y, rgb))
         .collect();
-    let mut png = BitMapBackend::new(path, (width, height));
-    png.blit_bitmap((0, 0), (width, height), &pixels)?;
-    Ok(png.present()?)
+    let pixels = RgbImage::from_raw(width, height, pixels).context("three numbers make a pixel")?;
+    let mut png = Cursor::new(Vec::new());
+    pixels.write_to(&mut png, ImageFormat::Png)?;
+    Ok(png.into_inner())
 }
 
 const FONT: &str = "sans-serif";
@@ -214,11 +202,11 @@ fn draw_panel<B: DrawingBackend>(
     Ok(())
 }
 
-fn write_html(curves: &[Curve], path: &Path) -> anyhow::Result<()> {
+fn html(curves: &[Curve]) -> anyhow::Result<Vec<u8>> {
     let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
     let legend: Vec<(&str, Style)> = curves.iter().map(|curve| (curve.name.as_str(), curve.style)).collect();
     let lead = "As computed by the forward and the backward pass. Where f′ jumps at 0, a dot shows its value there.";
-    Ok(fs::write(path, page::page(&names.join(", "), lead, &legend, &panels(curves)))?)
+    Ok(page::page(&names.join(", "), lead, &legend, &panels(curves)).into_bytes())
 }
 
 #[cfg(test)]

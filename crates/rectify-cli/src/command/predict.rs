@@ -109,7 +109,14 @@ pub fn predict(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     for (path, bytes) in pictures {
         let image = decode(&bytes).and_then(|image| prepare(&image, &target));
         let prepared = image.map_err(|reason| anyhow!("{}: {reason}", path.display()))?;
-        predictions.push(answer(&saved, &model, &device, &names, path, prepared));
+        let answer = answer(&saved, &model, &device, &names, path, prepared);
+        ensure!(
+            answer.probability.is_finite(),
+            "{}: the outputs of the network in {} are not finite: it has diverged",
+            answer.path.display(),
+            saved.folder.display()
+        );
+        predictions.push(answer);
     }
     if let Some(out) = &args.saliency {
         let saliency = Saliency::new(&saved, &device)?;

@@ -330,6 +330,10 @@ impl Experiment {
         for (i, activation) in self.activations.iter().enumerate() {
             let twice = self.activations[..i].contains(activation);
             ensure(!twice, "activations", format!("`{activation}` is named twice"))?;
+            let name = activation.name_given();
+            let taken = name.is_some() && self.activations[..i].iter().any(|other| other.name_given() == name);
+            let reason = format!("two formulas have the name `{}`; give each its own", name.unwrap_or_default());
+            ensure(!taken, "activations", reason)?;
             for parameter in activation.parameters() {
                 let held = self.dtype.holds(parameter);
                 held.map_err(|reason| ExperimentError {

@@ -22,8 +22,7 @@ pub struct Answer {
     pub of_taken: f64,
 }
 
-/// What a network that tracks no gradients says of samples, in their order. A network whose logits are not finite takes
-/// samples for some class all the same.
+/// What a network that tracks no gradients says of samples, in their order; nothing of those whose logits are not finite.
 pub fn answers<N: Network>(network: &N, samples: &DeviceSamples) -> Vec<Answer> {
     let mut answers = Vec::with_capacity(samples.len());
     for begin in (0..samples.len()).step_by(BATCH) {
@@ -32,7 +31,9 @@ pub fn answers<N: Network>(network: &N, samples: &DeviceSamples) -> Vec<Answer> 
         let ([_, classes], taken) = (logits.dims(), logits.clone().argmax(1).into_data());
         let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
         let labels = batch.labels.into_data();
-        for ((logits, class), taken) in logits.chunks(classes).zip(labels.iter::<i64>()).zip(taken.iter::<i64>()) {
+        let samples = logits.chunks(classes).zip(labels.iter::<i64>()).zip(taken.iter::<i64>());
+        for ((logits, class), taken) in samples.filter(|((logits, _), _)| logits.iter().all(|logit| logit.is_finite()))
+        {
             let probabilities = softmax(logits);
             let [class, taken] = [class, taken].map(|class| usize::try_from(class).unwrap_or(0).min(classes - 1));
             answers.push(Answer { class, taken, of_class: probabilities[class], of_taken: probabilities[taken] });

@@ -55,6 +55,25 @@ fn where_nothing_is_wrong_there_is_no_cause() {
 }
 
 #[test]
+fn no_rate_is_blamed_for_numbers_that_were_not_finite_before_the_first_step() {
+    let broken = |at: usize, activation: &str| {
+        let run = layers(|look, _, layer| layer.nonfinite_gradients = u64::from(look >= at));
+        let run = Run { status: Status::Diverged, activation: activation.to_owned(), ..run };
+        explained(&Case { experiment: Some(&with_activation(activation)), ..Case::of(&run) })
+    };
+    let by = "not-finite-at-start (50 %) by divergence exploding-gradient:";
+    assert_eq!(
+        broken(0, "sqrt(x)"),
+        [format!(
+            "{by} make the formula and its derivative finite for whatever is put in, as with sqrt(abs(x) + 1e-6) {{}}"
+        )]
+    );
+    let look = "look for what is not finite: an input, an initial weight, or what a function makes of them";
+    assert_eq!(broken(0, "relu"), [format!("{by} {look} {{}}")]);
+    assert_eq!(names(&broken(1, "sqrt(x)")), ["learning-rate-too-high"]);
+}
+
+#[test]
 fn of_a_layer_that_stays_and_of_a_network_without_bends() {
     let frozen = layers(|_, i, layer| layer.update_to_weight_ratio = Some(if i == 1 { 0.0 } else { 1e-3 }));
     assert_eq!(

@@ -13,7 +13,7 @@ use super::{Case, Finding, Severity, data, initial_scale, noisy_gradient::SMALL_
 use crate::{
     activation::Activation,
     experiment::{Experiment, Init},
-    record::Epoch,
+    record::{Epoch, Layer},
 };
 
 /// What explains findings.
@@ -74,9 +74,15 @@ impl Signs<'_> {
         data::is_scaled(self.case) == Some(false)
     }
 
+    /// Whether numbers were not finite before the first step.
+    fn began_not_finite(&self) -> bool {
+        let not_finite = |layer: &Layer| layer.nonfinite_activations > 0 || layer.nonfinite_gradients > 0;
+        self.case.looks().any(|epoch| epoch.step == 0 && epoch.layers.iter().any(not_finite))
+    }
+
     /// Whether the network was sound when it began: what happened to it since is the training's doing.
     fn began_sound(&self) -> bool {
-        !self.small_weights() && !self.large_weights() && !self.biased() && !self.unscaled()
+        !self.small_weights() && !self.large_weights() && !self.biased() && !self.unscaled() && !self.began_not_finite()
     }
 
     /// Whether a sound network broke as too long a step breaks it.
@@ -172,6 +178,13 @@ const RULES: &[Rule] = &[
         explains: &["initial-scale", "dead-units", "saturated-units", "vanishing-gradient", "not-learning"],
         named: (16, 16),
         holds: |signs| signs.biased() && !signs.unscaled(),
+    },
+    Rule {
+        cause: "not-finite-at-start",
+        because: "numbers are not finite before the first step already, which no rate does",
+        explains: &["divergence", "exploding-gradient", "not-learning"],
+        named: (0, 0),
+        holds: |signs| signs.began_not_finite() && !signs.large_weights() && !signs.unscaled(),
     },
     Rule {
         cause: "initial-weights-too-small",
@@ -344,6 +357,17 @@ fn remedy(cause: &str, case: &Case) -> Remedy {
         "initial-bias" => {
             set("bias_init", 0.0.into());
             "begin with biases of 0".to_owned()
+        }
+        "not-finite-at-start" => {
+            let formula =
+                case.run.activation.parse().is_ok_and(|activation: Activation| activation.formula().is_some());
+            let text = match formula {
+                true => {
+                    "make the formula and its derivative finite for whatever is put in, as with sqrt(abs(x) + 1e-6)"
+                }
+                false => "look for what is not finite: an input, an initial weight, or what a function makes of them",
+            };
+            text.to_owned()
         }
         "initial-weights-too-small" | "initial-weights-too-large" => {
             set("init", Init::Auto.to_string().into());
