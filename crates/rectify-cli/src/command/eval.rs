@@ -113,7 +113,7 @@ pub fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let worst = match &args.contact_sheet {
         Some(path) => {
             let worst = worst(&answers);
-            let samples: Vec<usize> = worst.iter().map(|(sample, _)| *sample).collect();
+            let samples: Vec<usize> = worst.iter().map(|answer| answer.sample).collect();
             dataset.write_test_sheet(&samples, path)?;
             args.output.note(&format!("wrote {}: {} pictures, row by row", path.display(), samples.len()));
             worst
@@ -158,16 +158,15 @@ const WORST: usize = 48;
 const TOLD: usize = 8;
 
 /// The samples that a network is most wrong about, the worst first.
-fn worst(answers: &[Answer]) -> Vec<(usize, Answer)> {
-    let mut wrong: Vec<(usize, Answer)> =
-        answers.iter().copied().enumerate().filter(|(_, answer)| answer.taken != answer.class).collect();
-    wrong.sort_by(|(_, a), (_, b)| a.of_class.total_cmp(&b.of_class));
+fn worst(answers: &[Answer]) -> Vec<Answer> {
+    let mut wrong: Vec<Answer> = answers.iter().copied().filter(|answer| answer.taken != answer.class).collect();
+    wrong.sort_by(|a, b| a.of_class.total_cmp(&b.of_class));
     wrong.truncate(WORST);
     wrong
 }
 
 /// The confusion matrix where there is room for it, what is confused most, and what is most wrong.
-fn by_class_text(classes: &[ClassScores], confusion: &[Vec<usize>], worst: &[(usize, Answer)], width: usize) -> String {
+fn by_class_text(classes: &[ClassScores], confusion: &[Vec<usize>], worst: &[Answer], width: usize) -> String {
     if confusion.iter().flatten().all(|count| *count == 0) {
         return String::new();
     }
@@ -180,9 +179,9 @@ fn by_class_text(classes: &[ClassScores], confusion: &[Vec<usize>], worst: &[(us
     if !told.is_empty() {
         text += &(paragraph(&format!("Taken most often: {}.", told.join(", ")), width) + "\n");
     }
-    let wrong = |(sample, answer): &(usize, Answer)| {
+    let wrong = |answer: &Answer| {
         let [class, taken] = [answer.class, answer.taken].map(|class| &classes[class].class);
-        format!("sample {sample}, {class} taken for {taken} ({} %)", percent(answer.of_taken, 1))
+        format!("sample {}, {class} taken for {taken} ({} %)", answer.sample, percent(answer.of_taken, 1))
     };
     let told: Vec<String> = worst.iter().take(TOLD).map(wrong).collect();
     if !told.is_empty() {
@@ -238,10 +237,10 @@ mod tests {
         let digits: Vec<&str> = digits.iter().map(String::as_str).collect();
         let garments =
             ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
-        let answer = Answer { class: 0, taken: 1, of_class: 0.001, of_taken: 0.9 };
+        let answer = Answer { sample: 7, class: 0, taken: 1, of_class: 0.001, of_taken: 0.9 };
         for names in [&digits[..], &garments] {
             let (classes, confusion) = scores(names);
-            let text = by_class_text(&classes, &confusion, &[(7, answer)], 80);
+            let text = by_class_text(&classes, &confusion, &[answer], 80);
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             assert!(text.contains(" 1000 ") && text.contains("recall"), "{text}");
             let wrong = format!("sample 7, {} taken for {} (90.0 %)", names[0], names[1]);
@@ -256,8 +255,9 @@ mod tests {
 
     #[test]
     fn the_most_wrong_are_those_whose_class_is_least_likely() {
-        let answer = |taken, of_class| Answer { class: 0, taken, of_class, of_taken: 1.0 - of_class };
-        let found = worst(&[answer(1, 0.3), answer(0, 0.9), answer(2, 0.01)]);
-        assert_eq!(found.iter().map(|(sample, _)| *sample).collect::<Vec<_>>(), [2, 0]);
+        let answer = |sample, taken, of_class| Answer { sample, class: 0, taken, of_class, of_taken: 1.0 - of_class };
+        // Of those between them there is no answer.
+        let found = worst(&[answer(0, 1, 0.3), answer(3, 0, 0.9), answer(5, 2, 0.01)]);
+        assert_eq!(found.iter().map(|answer| answer.sample).collect::<Vec<_>>(), [5, 0]);
     }
 }

@@ -12,6 +12,8 @@ const BATCH: usize = 1000;
 /// What a network says of a sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {
+    /// Its place in the set, from 0.
+    pub sample: usize,
     /// Its class.
     pub class: usize,
     /// The class that it is taken for: that of the largest logit.
@@ -31,12 +33,20 @@ pub fn answers<N: Network>(network: &N, samples: &DeviceSamples) -> Vec<Answer> 
         let ([_, classes], taken) = (logits.dims(), logits.clone().argmax(1).into_data());
         let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
         let labels = batch.labels.into_data();
-        let samples = logits.chunks(classes).zip(labels.iter::<i64>()).zip(taken.iter::<i64>());
-        for ((logits, class), taken) in samples.filter(|((logits, _), _)| logits.iter().all(|logit| logit.is_finite()))
-        {
+        let batch = logits.chunks(classes).zip(labels.iter::<i64>()).zip(taken.iter::<i64>());
+        for (sample, ((logits, class), taken)) in (begin..).zip(batch) {
+            if !logits.iter().all(|logit| logit.is_finite()) {
+                continue;
+            }
             let probabilities = softmax(logits);
             let [class, taken] = [class, taken].map(|class| usize::try_from(class).unwrap_or(0).min(classes - 1));
-            answers.push(Answer { class, taken, of_class: probabilities[class], of_taken: probabilities[taken] });
+            answers.push(Answer {
+                sample,
+                class,
+                taken,
+                of_class: probabilities[class],
+                of_taken: probabilities[taken],
+            });
         }
     }
     answers
